@@ -1,0 +1,40 @@
+"""Why a service could not do what it was asked: the words both sides know.
+
+dom0 turns each into an error with an exit code and a hint (qvm_borg/errors.py).
+"""
+
+CAUSES = frozenset({
+    "archive-missing",
+    "bad-request",
+    "borg-failed",
+    "borg-missing",
+    "borgmatic-missing",
+    "bundle-missing",
+    "bundle-refused",
+    "connection-failed",
+    "cron-missing",
+    "delivery-failed",
+    "directory-refused",
+    "host-key-changed",
+    "host-key-unknown",
+    "internal",
+    "keys-missing",
+    "locked",
+    "login-refused",
+    "no-space",
+    "not-this-role",
+    "not-this-qube",
+    "publish-refused",
+    "quota-exceeded",
+    "registry-stale",
+    "repository-exists",
+    "repository-missing",
+    "server-full",
+    "server-unreachable",
+    "settings-differ",
+    "settings-missing",
+    "source-missing",
+    "time-out",
+    "wrong-caller",
+    "wrong-passphrase",
+})

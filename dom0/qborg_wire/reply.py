@@ -1,0 +1,126 @@
+"""The framing of a reply: progress lines, then nonce, outcome and the row's fixed keys.
+
+Written by the frame of every service, read by dom0 and by a service that calls another.
+Every line is `key=value` in printable ASCII and ends in one newline; the keys stand in the order
+of the row. A cut, padded or reordered reply is no reply.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qborg_wire import names
+from qborg_wire.causes import CAUSES
+from qborg_wire.services import Service
+
+PROGRESS_LIMIT = 200  # bytes of one progress line, its newline included
+PROGRESS_RATE = 10  # lines a second
+NO_NONCE = "0" * 32  # answered to a request whose nonce could not be read
+_DETAIL = re.compile(r"[\x20-\x7e]{1,120}")
+_PROGRESS = re.compile(rb"progress=([a-z][a-z-]{0,23}) (0|[1-9][0-9]{0,14}) (0|[1-9][0-9]{0,14})\n")
+
+
+class ReplyRefused(ValueError):
+    """Bytes that are not a reply of this service. The message never repeats them."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far long work is: stage, files and bytes done so far."""
+
+    stage: str
+    files: int
+    size: int
+
+    def encode(self) -> bytes:
+        """Answer the line."""
+        return b"progress=%s %d %d\n" % (self.stage.encode("ascii"), self.files, self.size)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The service's own refusal: a cause that both sides know and a line for a person."""
+
+    cause: str
+    detail: str
+
+
+def printable(text: str, limit: int = 120) -> str:
+    """Answer text that is safe in a reply: other characters become `_`, never empty."""
+    return re.sub(r"[^\x20-\x7e]", "_", text)[:limit] or "-"
+
+
+def parse_progress(untrusted_line: bytes) -> Progress | None:
+    """Answer the progress that a line tells, None if it is the begin of the reply itself."""
+    if not untrusted_line.startswith(b"progress="):
+        return None
+    if len(untrusted_line) > PROGRESS_LIMIT:
+        raise ReplyRefused("a progress line is too long")
+    match = _PROGRESS.fullmatch(untrusted_line)
+    if match is None:
+        raise ReplyRefused("a progress line is malformed")
+    return Progress(match[1].decode("ascii"), int(match[2]), int(match[3]))
+
+
+def _pairs(untrusted_reply: bytes) -> list[tuple[str, str]]:
+    if re.fullmatch(rb"(?:[a-z_]{1,32}=[\x20-\x7e]*\n)+", untrusted_reply) is None:
+        raise ReplyRefused("not lines of key=value in printable ASCII")
+    lines = untrusted_reply.decode("ascii").split("\n")[:-1]
+    return [(key, value) for key, _equals, value in (line.partition("=") for line in lines)]
+
+
+def parse_reply(service: Service, nonce: str, untrusted_reply: bytes) -> dict[str, str] | Failure:
+    """Answer the values of a reply without its progress lines, or the failure it reports.
+
+    Raises ReplyRefused unless it is at most the row's limit long, repeats the nonce and holds
+    exactly the row's keys, each value matching whole.
+    """
+    if len(untrusted_reply) > service.limit:
+        raise ReplyRefused("too long")
+    untrusted_pairs = _pairs(untrusted_reply)
+    if untrusted_pairs[0] != ("nonce", nonce):
+        raise ReplyRefused("not an answer to this request")
+    if len(untrusted_pairs) < 2 or untrusted_pairs[1][0] != "outcome":
+        raise ReplyRefused("no outcome")
+    untrusted_outcome, untrusted_rest = untrusted_pairs[1][1], untrusted_pairs[2:]
+    if untrusted_outcome != "ok":
+        return _failure(untrusted_outcome, untrusted_rest)
+    if [key for key, _value in untrusted_rest] != [field.name for field in service.reply]:
+        raise ReplyRefused("other keys than this service answers")
+    try:
+        return {
+            field.name: names.parse(field.pattern, field.limit, untrusted_value)
+            for field, (_key, untrusted_value) in zip(service.reply, untrusted_rest, strict=True)
+        }
+    except names.NameRefused as error:
+        raise ReplyRefused("a value that does not match") from error
+
+
+def _failure(untrusted_cause: str, untrusted_rest: list[tuple[str, str]]) -> Failure:
+    if untrusted_cause not in CAUSES:
+        raise ReplyRefused("an unknown outcome")
+    if len(untrusted_rest) != 1 or untrusted_rest[0][0] != "detail":
+        raise ReplyRefused("a failure without its detail")
+    if _DETAIL.fullmatch(untrusted_rest[0][1]) is None:
+        raise ReplyRefused("a detail that does not match")
+    return Failure(untrusted_cause, untrusted_rest[0][1])
+
+
+def format_reply(service: Service, nonce: str, values: Mapping[str, str]) -> bytes:
+    """Answer the bytes of a success; raises ValueError if they would not parse again."""
+    lines = [("nonce", nonce), ("outcome", "ok")]
+    lines += [(field.name, values[field.name]) for field in service.reply]
+    reply = _format(lines)
+    if len(values) != len(service.reply) or parse_reply(service, nonce, reply) != dict(values):
+        raise ValueError(f"{service.name}: the handler answered values outside its row")
+    return reply
+
+
+def format_failure(nonce: str, failure: Failure) -> bytes:
+    """Answer the bytes of a failure; at most 230, which fits every row's limit."""
+    detail = printable(failure.detail)
+    return _format([("nonce", nonce), ("outcome", failure.cause), ("detail", detail)])
+
+
+def _format(lines: list[tuple[str, str]]) -> bytes:
+    return "".join(f"{key}={value}\n" for key, value in lines).encode("ascii")
