@@ -1,0 +1,77 @@
+"""Which borg is run, with which arguments and environment: pure, nothing is started here.
+
+Runs in the maintenance qube and in clients. It must not know how a passphrase is stored: it gets
+one as a Secret and only names the descriptor through which borg will read it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qborg_service.secret import Secret
+
+BORG = "/usr/bin/borg"
+PATH = "/usr/local/bin:/usr/bin:/bin"
+LOCK_WAIT = "60"  # seconds; borg's own default of one second loses against any other run
+
+
+@dataclass(frozen=True)
+class Access:
+    """What opens one repository: where it is, over what, with which passphrase."""
+
+    url: str
+    remote_borg: str
+    rsh: str
+    passphrase: Secret
+    base_dir: str | None = None  # None: borg's cache and security notes lie in the home
+
+
+def environment(access: Access, passphrase_fd: int, home: str) -> dict[str, str]:
+    """Answer the closed environment of one run. The passphrase is not in it, its descriptor is."""
+    variables = {
+        "BORG_EXIT_CODES": "modern",
+        "BORG_PASSPHRASE_FD": str(passphrase_fd),
+        "BORG_REMOTE_PATH": access.remote_borg,
+        "BORG_RSH": access.rsh,
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "PATH": PATH,
+    }
+    if access.base_dir is not None:
+        variables["BORG_BASE_DIR"] = access.base_dir
+    return variables
+
+
+def argv(tail: Sequence[str]) -> list[str]:
+    """Answer the whole command line: our borg, machine-readable log, the given rest."""
+    return [BORG, "--log-json", "--lock-wait", LOCK_WAIT, *tail]
+
+
+def init(access: Access, encryption: str) -> list[str]:
+    """Answer how to make the repository."""
+    return ["init", "--encryption", encryption, "--", access.url]
+
+
+def export_key(access: Access) -> list[str]:
+    """Answer how to print the encrypted key on stdout."""
+    return ["key", "export", "--", access.url]
+
+
+def info(access: Access) -> list[str]:
+    """Answer how to describe the repository as JSON; opens it, so it proves the passphrase."""
+    return ["info", "--json", "--", access.url]
+
+
+def list_archives(access: Access, last: int | None = None) -> list[str]:
+    """Answer how to list the complete archives as JSON, oldest first; checkpoints stay hidden."""
+    newest = [] if last is None else ["--last", str(last)]
+    return ["list", "--json", *newest, "--", access.url]
+
+
+def extract(access: Access, archive: str, paths: Sequence[str]) -> list[str]:
+    """Answer how to extract into the working directory, with progress; no paths means all."""
+    return ["extract", "--progress", "--list", "--", f"{access.url}::{archive}", *paths]
+
+
+def extract_to_stdout(access: Access, archive: str, path: str) -> list[str]:
+    """Answer how to print the content of one file of an archive on stdout."""
+    return ["extract", "--stdout", "--", f"{access.url}::{archive}", path]

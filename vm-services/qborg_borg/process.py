@@ -1,0 +1,181 @@
+"""Run borg, or a program that runs it, and follow its log while it works.
+
+Runs in the maintenance qube and in clients. The passphrase goes through an inherited pipe and
+nowhere else; output is bounded; whatever ends the call, nothing of it keeps running.
+"""
+
+import contextlib
+import os
+import pwd
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from qborg_borg import command
+from qborg_borg.outcome import Outcome, Record, cause_of_failure, parse_record, succeeded
+from qborg_service.secret import Secret
+
+LINE_LIMIT = 64 * 1024  # bytes of one log line; the rest of a longer one is dropped
+RECORDS_KEPT = 200
+STDOUT_LIMIT = 4 * 1024 * 1024
+_GRACE = 10.0  # seconds
+_CHUNK = 64 * 1024
+
+OnRecord = Callable[[Record], None]
+
+
+@dataclass
+class _Reading:
+    """What has been read so far; the last records are kept, warnings are all counted."""
+
+    limit: int
+    on_record: OnRecord | None
+    stdout: bytearray = field(default_factory=bytearray)
+    stdout_cut: bool = False
+    line: bytearray = field(default_factory=bytearray)
+    records: deque[Record] = field(default_factory=lambda: deque(maxlen=RECORDS_KEPT))
+    warnings: int = 0
+
+    def take_stdout(self, chunk: bytes) -> None:
+        room = self.limit - len(self.stdout)
+        self.stdout += chunk[:room]
+        self.stdout_cut = self.stdout_cut or len(chunk) > room
+
+    def take_stderr(self, chunk: bytes) -> None:
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._grow(piece)
+            self._finish_line()
+        self._grow(rest)
+
+    def _grow(self, piece: bytes) -> None:
+        self.line += piece[:max(0, LINE_LIMIT - len(self.line))]
+
+    def _finish_line(self) -> None:
+        if self.line.strip():
+            record = parse_record(bytes(self.line))
+            if record.trouble:
+                self.records.append(record)
+            self.warnings += record.level == "WARNING"
+            if self.on_record is not None:
+                self.on_record(record)
+        self.line.clear()
+
+    def finish(self) -> None:
+        self._finish_line()
+
+
+def home() -> str:
+    """Answer the home of the user we are, as the password database knows it."""
+    return pwd.getpwuid(os.getuid()).pw_dir
+
+
+def run_borg(
+    tail: Sequence[str],
+    access: command.Access,
+    *,
+    timeout: float | None,
+    on_record: OnRecord | None = None,
+    cwd: str | None = None,
+    limit: int = STDOUT_LIMIT,
+) -> Outcome:
+    """Run borg with the arguments of a builder in `command` and answer how it ended.
+
+    `timeout` in seconds, None where the caller's own deadline ends the run; `limit` bytes of
+    stdout are kept. Never raises for what borg or the server does; a missing borg is the cause
+    `borg-missing`.
+    """
+    descriptor = _secret_pipe(access.passphrase)
+    try:
+        environment = command.environment(access, descriptor, home())
+        return run_logged(
+            command.argv(tail), environment,
+            timeout=timeout, on_record=on_record, cwd=cwd, limit=limit, pass_fds=(descriptor,),
+        )
+    finally:
+        os.close(descriptor)
+
+
+def run_logged(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    timeout: float | None,
+    on_record: OnRecord | None = None,
+    cwd: str | None = None,
+    limit: int = STDOUT_LIMIT,
+    pass_fds: Sequence[int] = (),
+) -> Outcome:
+    """Run a program whose stderr is borg's log and answer how it ended, by borg's exit codes."""
+    try:
+        process = subprocess.Popen(
+            argv, env=dict(environment), cwd=cwd, pass_fds=pass_fds, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+    except FileNotFoundError:
+        return Outcome(127, "borg-missing", (), b"")
+    reading = _Reading(limit, on_record)
+    in_time = False
+    try:
+        in_time = _follow(process, reading, timeout)
+    finally:
+        _end(process, at_once=not in_time)
+    reading.finish()
+    records = tuple(reading.records)
+    code = process.returncode
+    cause = None if succeeded(code) else cause_of_failure(code, records)
+    return Outcome(
+        code, cause if in_time else "time-out", records,
+        bytes(reading.stdout), reading.warnings, reading.stdout_cut,
+    )
+
+
+def _secret_pipe(passphrase: Secret) -> int:
+    reader, writer = os.pipe()
+    try:
+        # At most one line: it fits the pipe's buffer, so nobody needs to read meanwhile.
+        os.write(writer, passphrase.reveal())
+    finally:
+        os.close(writer)
+    return reader
+
+
+def _follow(
+    process: subprocess.Popen[bytes], reading: _Reading, timeout: float | None
+) -> bool:
+    """Read both streams to their ends; answer False when time ran out before."""
+    assert process.stdout is not None and process.stderr is not None
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, reading.take_stdout)
+        selector.register(process.stderr, selectors.EVENT_READ, reading.take_stderr)
+        while selector.get_map():
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            for key, _events in selector.select(left):
+                chunk = os.read(key.fd, _CHUNK)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                key.data(chunk)
+    return True
+
+
+def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
+    """See that the process is gone, gently first: borg then writes a checkpoint and unlocks."""
+    steps = ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None))
+    try:
+        process.wait(0 if at_once else _GRACE)
+    except subprocess.TimeoutExpired:
+        for number, patience in steps:
+            os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+                break
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
