@@ -1,0 +1,38 @@
+# Every target is short: what it does is in the file that it calls.
+
+# Debian's own Python: another one on the PATH may lack what the distribution's has.
+PYTHON := /usr/bin/python3
+VENV := .venv/bin/python
+FAST := tests/static tests/unit tests/contract tests/policy
+SLOW := tests/lab/selftest tests/scenarios
+ROLES := dom0 common client maintenance vault worker
+DESTDIR :=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check docs clean $(ROLES:%=install-%)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
+	@echo "  make install-ROLE DESTDIR=/some/root   ROLE: $(ROLES)"
+
+demo: ## the whole way in a simulated Qubes: set up, enrol, back up, restore
+	@$(PYTHON) tests/bootstrap.py demo
+	@$(PYTHON) tests/demo
+
+test: ## everything: what check does, the lab's own tests, the scenarios in the lab
+	@$(PYTHON) tests/bootstrap.py test
+	$(VENV) -m pytest $(FAST) $(SLOW)
+
+check: ## the fast part: no lab, no root, under a minute
+	@$(PYTHON) tests/bootstrap.py check
+	$(VENV) -m pytest $(FAST)
+
+docs: ## write the table of docs/protocol.md anew from the services table
+	@$(PYTHON) tests/static/protocol.py docs/protocol.md
+
+$(ROLES:%=install-%): install-%:
+	@$(PYTHON) setup.py install_role --role $* --root "$(DESTDIR)/"
+
+clean: ## remove what the targets above left in this folder
+	rm -rf .venv .pytest_cache .hypothesis .mypy_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
