@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+"""What `make check`, `make test` and `make demo` need on this machine; asks before it installs.
+
+Runs on a developer's host with nothing but Python. YES=1 answers the question. Without a terminal
+and without YES=1 it prints what it would run, changes nothing and exits 3.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+VENV = HERE / ".venv"
+REQUIREMENTS = HERE / "requirements-dev.txt"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DECLINED = 3
+
+
+class NotReady(Exception):
+    """The machine is not ready: one line what, one line what to do, and the exit code."""
+
+    def __init__(self, message: str, hint: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Debian package and the programs or the Python module that show it is there."""
+
+    name: str
+    programs: tuple[str, ...] = ()
+    module: str | None = None
+
+    def present(self) -> bool:
+        """Answer whether all that the package is wanted for can be found."""
+        found = all(shutil.which(program, path=SYSTEM_PATH) for program in self.programs)
+        return found and (self.module is None or importlib.util.find_spec(self.module) is not None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is missing and the commands that mend it; root ones are run by sudo."""
+
+    title: str
+    commands: tuple[tuple[str, ...], ...]
+    root: bool = False
+
+
+TEST_PACKAGES = (
+    Package("python3-venv", module="ensurepip"),
+    Package("openssh-client", ("ssh", "ssh-keygen")),
+    Package("git", ("git",)),
+)
+LAB_PACKAGES = (
+    Package("uidmap", ("newuidmap", "newgidmap")),
+    Package("mmdebstrap", ("mmdebstrap",)),
+    Package("iproute2", ("ip",)),
+    Package("make", ("make",)),
+    Package("util-linux", ("unshare",)),
+)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What one make target needs."""
+
+    packages: tuple[Package, ...]
+    venv: bool
+    lab: bool
+
+
+GOALS = {
+    "check": Goal(TEST_PACKAGES, venv=True, lab=False),
+    "demo": Goal(LAB_PACKAGES, venv=False, lab=True),
+    "test": Goal(TEST_PACKAGES + LAB_PACKAGES, venv=True, lab=True),
+}
+
+
+def venv_stamp() -> str:
+    """Answer what the file `ready` in a finished .venv holds: which Python and requirements."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    return f"{sys.version_info.major}.{sys.version_info.minor} {digest}\n"
+
+
+def venv_ready() -> bool:
+    """Answer whether .venv was finished for these requirements and this Python."""
+    try:
+        return (VENV / "ready").read_text(encoding="ascii") == venv_stamp()
+    except FileNotFoundError:
+        return False
+
+
+def package_step(packages: Sequence[Package]) -> Step | None:
+    """Answer how the missing Debian packages come, None if there is none."""
+    names = [package.name for package in packages if not package.present()]
+    if not names:
+        return None
+    apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet")
+    install = (*apt, "install", "--yes", "--no-install-recommends", *names)
+    title = f"Debian packages: {' '.join(names)}"
+    return Step(title, ((*apt, "update"), install), root=True)
+
+
+def venv_step() -> Step | None:
+    """Answer how .venv is made, None if it is ready."""
+    if venv_ready():
+        return None
+    pip = (".venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install")
+    return Step(
+        "Python packages of requirements-dev.txt, in .venv",
+        (
+            ("/usr/bin/python3", "-m", "venv", "--clear", ".venv"),
+            (*pip, "--no-deps", "--requirement", "requirements-dev.txt"),
+        ),
+    )
+
+
+def missing(goal: Goal) -> list[Step]:
+    """Answer the steps that this machine needs for a goal, in their order."""
+    steps = [package_step(goal.packages)]
+    if goal.venv:
+        steps.append(venv_step())
+    return [step for step in steps if step is not None]
+
+
+def command_lines(steps: Sequence[Step], prefix: Sequence[str]) -> list[tuple[str, ...]]:
+    """Answer every command as it will run, those for root behind the prefix."""
+    return [
+        (*prefix, *command) if step.root else command
+        for step in steps
+        for command in step.commands
+    ]
+
+
+def root_prefix() -> tuple[str, ...]:
+    """Answer what makes a command root's: nothing for root, else sudo."""
+    return () if os.geteuid() == 0 else ("sudo",)
+
+
+def agreed(environment: Mapping[str, str], goal_name: str) -> None:
+    """Return if the person agrees; raises NotReady (exit code 3) if not or if there is none."""
+    if environment.get("YES") == "1":
+        return
+    again = f"run the commands above yourself, or: YES=1 make {goal_name}"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NotReady("there is no terminal to ask on; nothing was changed", again, DECLINED)
+    try:
+        answer = input("Run these commands now? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        raise NotReady("not agreed; nothing was changed", again, DECLINED)
+
+
+def run(command: Sequence[str]) -> None:
+    """Run one command in the repository's folder; raises NotReady if it fails."""
+    print(f"$ {shlex.join(command)}", flush=True)
+    try:
+        subprocess.run(list(command), check=True, cwd=HERE, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        hint = f"as root: {shlex.join(command[1:])}"
+        raise NotReady(f"there is no {command[0]} on this machine", hint, DECLINED) from error
+    except subprocess.CalledProcessError as error:
+        hint = "what it said stands above; mend that and run make again"
+        raise NotReady(f"`{shlex.join(command)}` failed", hint) from error
+
+
+def prepare(goal_name: str) -> None:
+    """Bring the machine to where `make GOAL` can run; raises NotReady."""
+    steps = missing(GOALS[goal_name])
+    if not steps:
+        print(f"make {goal_name}: nothing to install")
+        return
+    commands = command_lines(steps, root_prefix())
+    print(f"make {goal_name} needs what is missing here:")
+    print(*(f"  - {step.title}" for step in steps), sep="\n")
+    print("These commands bring it:")
+    print(*(f"  {shlex.join(command)}" for command in commands), sep="\n", flush=True)
+    agreed(os.environ, goal_name)
+    for command in commands:
+        run(command)
+    if GOALS[goal_name].venv:
+        (VENV / "ready").write_text(venv_stamp(), encoding="ascii")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run for one goal; answers the exit code."""
+    parser = argparse.ArgumentParser(description="Install what a make target needs.")
+    parser.add_argument("goal", choices=sorted(GOALS))
+    options = parser.parse_args(arguments)
+    try:
+        prepare(options.goal)
+    except NotReady as error:
+        print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("\nerror: interrupted\nhint: run make again", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
