@@ -13,7 +13,7 @@ def read(path: str) -> str | None:
     """Answer the value at a QubesDB path, None if there is none or this is no qube."""
     try:
         finished = process.run(
-            [_PROGRAM, "--", path], stdin=None, env=_ENVIRONMENT, timeout=10, limit=4096
+            [_PROGRAM, path], stdin=None, env=_ENVIRONMENT, timeout=10, limit=4096
         )
     except process.ProcessError:
         return None
