@@ -4,8 +4,10 @@ Runs in the maintenance qube and in clients. It must not know how a passphrase i
 one as a Secret and only names the descriptor through which borg will read it.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from qborg_service.secret import Secret
 
@@ -75,3 +77,11 @@ def extract(access: Access, archive: str, paths: Sequence[str]) -> list[str]:
 def extract_to_stdout(access: Access, archive: str, path: str) -> list[str]:
     """Answer how to print the content of one file of an archive on stdout."""
     return ["extract", "--stdout", "--", f"{access.url}::{archive}", path]
+
+
+def serve(access: Access) -> list[str]:
+    """Answer how ssh alone starts borg on the server, as borg itself would."""
+    program, *options = shlex.split(access.rsh)
+    host = urlsplit(access.url).hostname or ""
+    path = program if program.startswith("/") else f"/usr/bin/{program}"
+    return [path, *options, "--", host, access.remote_borg, "serve"]

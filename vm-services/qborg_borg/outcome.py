@@ -44,17 +44,25 @@ class Outcome:
 
     @property
     def detail(self) -> str:
-        """The last line worth a person's while; it may be empty, and it is not trusted."""
-        errors = [record for record in self.records if record.level in ("ERROR", "CRITICAL")]
-        lines = [line for record in errors or self.records for line in record.message.split("\n")[:1]]
-        return lines[-1] if lines else ""
+        """The line that says most; it may be empty, and it is not trusted."""
+        errors = [r.message for r in self.records if r.level in ("ERROR", "CRITICAL") and r.msgid]
+        messages = errors or [r.message for r in self.records]
+        told = [match[0] for match in _EXCEPTION.finditer("\n".join(messages))]
+        return told[-1] if told else messages[-1].split("\n")[0] if messages else ""
 
 
+_EXCEPTION = re.compile(r"^OSError: .{1,200}$", re.MULTILINE)
+# Errors raised by `borg serve` that borg knows no local class for come without their class's outer
+# name: StorageQuotaExceeded, not Repository.StorageQuotaExceeded.
 _MSGIDS = {
+    "AlreadyExists": "repository-exists",
     "Archive.DoesNotExist": "archive-missing",
     "ConnectionClosed": "connection-failed",
     "ConnectionClosedWithHint": "connection-failed",
     "ConnectionBrokenWithHint": "connection-failed",
+    "DoesNotExist": "repository-missing",
+    "InsufficientFreeSpaceError": "server-full",
+    "InvalidRepository": "repository-missing",
     "KeyfileMismatchError": "keys-missing",
     "KeyfileNotFoundError": "keys-missing",
     "LockError": "locked",
@@ -74,6 +82,7 @@ _MSGIDS = {
     "Repository.InvalidRepository": "repository-missing",
     "Repository.PathAlreadyExists": "repository-exists",
     "Repository.StorageQuotaExceeded": "quota-exceeded",
+    "StorageQuotaExceeded": "quota-exceeded",
 }
 # borg 1.4 with BORG_EXIT_CODES=modern; 1.2 knows only 2 and is told apart by its msgid.
 _CODES = {
@@ -98,18 +107,17 @@ _CODES = {
     83: "repository-missing",
     87: "connection-failed",
 }
-# What ssh or the server's shell said; borg passes it on as records that begin with `Remote:`.
-_REMOTE = (
+_SSH_FAILED, _SHELL_NOT_FOUND = 255, 127
+_SSH_WORDS = (
     (re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED"), "host-key-changed"),
     (re.compile(r"Host key verification failed|No \S+ host key is known"), "host-key-changed"),
     (re.compile(r"Permission denied \("), "login-refused"),
     (re.compile(r"Too many authentication failures"), "login-refused"),
     (re.compile(r"ssh: connect to host|ssh: Could not resolve|Connection timed out"),
      "server-unreachable"),
-    (re.compile(r"command not found|: not found"), "borg-missing"),
 )
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
-_SERVER = re.compile(r"^(?:Borg server:|Remote Exception|Remote: )", re.MULTILINE)
+_SERVER = re.compile(r"^Borg server:", re.MULTILINE)
 
 
 def parse_record(untrusted_line: bytes) -> Record:
@@ -135,7 +143,8 @@ def parse_record(untrusted_line: bytes) -> Record:
 
 def _text(untrusted_object: dict[str, object], key: str) -> str:
     untrusted_value = untrusted_object.get(key)
-    return untrusted_value[:MESSAGE_LIMIT] if isinstance(untrusted_value, str) else ""
+    # Of a long traceback the end tells what happened.
+    return untrusted_value[-MESSAGE_LIMIT:] if isinstance(untrusted_value, str) else ""
 
 
 def _number(untrusted_object: dict[str, object], key: str) -> int:
@@ -155,17 +164,19 @@ def cause_of_failure(code: int, records: Iterable[Record]) -> str:
     kept = tuple(records)
     named = [_MSGIDS[record.msgid] for record in kept if record.msgid in _MSGIDS]
     cause = named[-1] if named else _CODES.get(code)
-    if cause == "connection-failed":
-        return _cause_of_connection(kept)
     if cause is None and _mentions(_NO_SPACE, kept):
         return "server-full" if _mentions(_SERVER, kept) else "no-space"
     return cause or "borg-failed"
 
 
-def _cause_of_connection(records: tuple[Record, ...]) -> str:
-    for pattern, cause in _REMOTE:
-        if _mentions(pattern, records):
-            return cause
+def cause_of_connection(code: int, untrusted_stderr: str) -> str:
+    """Answer why ssh's own try to start borg on the server failed; borg says the same for all."""
+    if code == _SHELL_NOT_FOUND:
+        return "borg-missing"
+    if code == _SSH_FAILED:
+        for pattern, cause in _SSH_WORDS:
+            if pattern.search(untrusted_stderr):
+                return cause
     return "connection-failed"
 
 

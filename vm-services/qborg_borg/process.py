@@ -13,16 +13,25 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qborg_borg import command
-from qborg_borg.outcome import Outcome, Record, cause_of_failure, parse_record, succeeded
+from qborg_borg.outcome import (
+    Outcome,
+    Record,
+    cause_of_connection,
+    cause_of_failure,
+    parse_record,
+    succeeded,
+)
+from qborg_service.process import ProcessError, run
 from qborg_service.secret import Secret
 
 LINE_LIMIT = 64 * 1024  # bytes of one log line; the rest of a longer one is dropped
 RECORDS_KEPT = 200
 STDOUT_LIMIT = 4 * 1024 * 1024
 _GRACE = 10.0  # seconds
+_PROBE = 60.0  # seconds
 _CHUNK = 64 * 1024
 
 OnRecord = Callable[[Record], None]
@@ -92,12 +101,32 @@ def run_borg(
     descriptor = _secret_pipe(access.passphrase)
     try:
         environment = command.environment(access, descriptor, home())
-        return run_logged(
+        outcome = run_logged(
             command.argv(tail), environment,
             timeout=timeout, on_record=on_record, cwd=cwd, limit=limit, pass_fds=(descriptor,),
         )
     finally:
         os.close(descriptor)
+    return explain_connection(outcome, access)
+
+
+def explain_connection(outcome: Outcome, access: command.Access) -> Outcome:
+    """Answer the outcome with the cause of a failed connection, which borg does not tell.
+
+    Borg's one error stands for a wrong host key, a refused login, a missing borg and a server
+    that is away; ssh itself, asked to start borg on the server again, tells which.
+    """
+    if outcome.cause != "connection-failed":
+        return outcome
+    environment = {"HOME": home(), "LANG": "C.UTF-8", "PATH": command.PATH}
+    try:
+        tried = run(
+            command.serve(access), stdin=b"", env=environment, timeout=_PROBE, limit=_CHUNK
+        )
+    except ProcessError:
+        return replace(outcome, cause="server-unreachable")
+    words = tried.stderr.decode("utf-8", "replace")
+    return replace(outcome, cause=cause_of_connection(tried.code, words))
 
 
 def run_logged(
