@@ -27,8 +27,8 @@ check: ## the fast part: no lab, no root, under a minute
 	@$(PYTHON) tests/bootstrap.py check
 	$(VENV) -m pytest $(FAST)
 
-docs: ## write the table of docs/protocol.md anew from the services table
-	@$(PYTHON) tests/static/protocol.py docs/protocol.md
+docs: ## write the tables of docs/ anew from what the code holds as data
+	@$(PYTHON) tests/static/tables.py
 
 $(ROLES:%=install-%): install-%:
 	@$(PYTHON) setup.py install_role --role $* --root "$(DESTDIR)/"

@@ -147,7 +147,7 @@ def install_role(arguments: Sequence[str]) -> int:
         count = install(ROLES[options.role], options.root)
     except OSError as error:
         print(f"error: cannot install {options.role}: {error}", file=sys.stderr)
-        print("hint: use a whole clone, and a folder that you may write to: DESTDIR=/some/where", file=sys.stderr)
+        print("hint: use a whole clone and a folder that you may write to", file=sys.stderr)
         return 1
     print(f"{options.role}: {count} files under {options.root}")
     return 0
