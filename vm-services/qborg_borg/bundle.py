@@ -21,7 +21,7 @@ from qborg_wire.names import Repository
 
 RECORD_LIMIT = 65536  # bytes
 FILE_LIMIT = 8192  # characters
-_FIXED = {"format": 1, "destination": "main", "transport": "direct"}
+_FIXED: dict[str, object] = {"format": 1, "destination": "main", "transport": "direct"}
 _SKELETONS = Path(__file__).parent / "skeletons"
 _SLOT = re.compile(r"\{\{ ([a-z_]+) \}\}")
 
@@ -63,8 +63,8 @@ def skeletons(repository: Repository) -> dict[str, str]:
 
 def encode_bundle(repository: Repository, files: Mapping[str, str]) -> bytes:
     """Answer the record's bytes: JSON in the one spelling that the receiver accepts."""
-    record: dict[str, object] = {**_FIXED, "files": dict(files)}
-    return _canonical({**record, "qube": repository.qube, "repository": str(repository)})
+    record = dict(_FIXED, qube=repository.qube, repository=str(repository), files=dict(files))
+    return _canonical(record)
 
 
 def match_bundle(untrusted_record: bytes, own_qube: str) -> Bundle:

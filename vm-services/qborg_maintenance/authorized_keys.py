@@ -1,0 +1,164 @@
+"""The server's authorized_keys: our block rendered, every other byte kept. Pure.
+
+Runs in the maintenance qube. The file comes from the server and other people write it too, so
+what is not surely ours is foreign, and what is neither refuses the whole file: one wrong line
+locks the owner out or lets a client do more than append to its repository.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from qborg_wire import names
+
+FILE_LIMIT = 262144  # bytes
+EPOCH_LIMIT = 10**9
+_MARK = re.compile(
+    rb"# (BEGIN|END) qubes-borg ([a-z][a-z0-9]{0,15}) ([0-9a-f]{32})(?: epoch=(0|[1-9][0-9]{0,8}))?"
+)
+_ALMOST_MARK = re.compile(rb"[\s\xef\xbb\xbf]*#[\s#]*(?:BEGIN|END)\s+qubes-borg", re.IGNORECASE)
+_OURS = re.compile(
+    rb'command="[a-z][a-z0-9._-]{0,31} serve --append-only --restrict-to-repository'
+    rb' repos/([A-Za-z0-9_.-]{3,48})(?: --storage-quota [0-9]{1,12}[KMGT]?)?",restrict'
+    rb" [a-z0-9-]{1,32} [A-Za-z0-9+/]{1,720}={0,2} \1"
+)
+
+
+class KeysRefused(ValueError):
+    """A file or a set of keys that must not be published. The message repeats no line of it."""
+
+
+class OtherComputer(KeysRefused):
+    """The file holds a block of a computer with our name and another identity."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """The file in three parts: bytes before our block, its epoch (None: no block), bytes after."""
+
+    before: bytes
+    epoch: int | None
+    after: bytes
+
+    @property
+    def foreign(self) -> bytes:
+        """All that is not ours, as one file."""
+        return self.before + self.after
+
+
+@dataclass(frozen=True)
+class Restricted:
+    """One client's line: which repository the key may append to, over which borg."""
+
+    repository: names.Repository
+    public_key: str
+
+
+def parse(untrusted_data: bytes, machine: str, machine_id: str) -> Document:
+    """Split a file at the block of this computer; raises KeysRefused rather than guess."""
+    if len(untrusted_data) > FILE_LIMIT:
+        raise KeysRefused("authorized_keys is longer than 256 KiB")
+    if b"\0" in untrusted_data:
+        raise KeysRefused("authorized_keys holds a NUL byte")
+    lines = _lines(untrusted_data)
+    begin, end, epoch = _find_block(lines, machine.encode(), machine_id.encode())
+    if begin is None or end is None:
+        return Document(untrusted_data, None, b"")
+    for line in lines[begin + 1 : end]:
+        if _OURS.fullmatch(line.removesuffix(b"\n")) is None:
+            raise KeysRefused("a line inside our block is not ours; move it out of the block")
+    return Document(b"".join(lines[:begin]), epoch, b"".join(lines[end + 1 :]))
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Split at LF only, as sshd does; each line keeps its own."""
+    return [line for line in re.split(rb"(?<=\n)", data) if line]
+
+
+def _find_block(
+    lines: list[bytes], machine: bytes, machine_id: bytes
+) -> tuple[int | None, int | None, int]:
+    begin, end, epoch = None, None, 0
+    for number, line in enumerate(lines):
+        mark = _MARK.fullmatch(line.removesuffix(b"\n"))
+        if mark is None:
+            if _ALMOST_MARK.match(line):
+                raise KeysRefused("a marker line of qubes-borg was edited")
+            continue
+        if mark[2] != machine:
+            continue
+        if mark[3] != machine_id:
+            raise OtherComputer("another computer of the same name publishes there")
+        if mark[1] == b"BEGIN" and begin is None and mark[4] is not None:
+            begin, epoch = number, int(mark[4])
+        elif mark[1] == b"END" and begin is not None and end is None and mark[4] is None:
+            end = number
+        else:
+            raise KeysRefused("the markers of our block are out of order")
+    if (begin is None) != (end is None):
+        raise KeysRefused("our block has no end")
+    return begin, end, epoch
+
+
+def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -> None:
+    """Raise KeysRefused unless the admin keeps an own line and no client has more than one.
+
+    The admin's line must be foreign, so that it is kept byte for byte, and hold no options.
+    """
+    admin_blob = admin_key.split(" ")[1]
+    if not _has_plain_line(document.foreign, admin_key):
+        raise KeysRefused("the admin key has no line of its own without options")
+    seen_keys, seen_names = {admin_blob}, set[str]()
+    for key in keys:
+        blob = key.public_key.split(" ")[1]
+        if blob in seen_keys:
+            raise KeysRefused("one key stands for two")
+        if str(key.repository).lower() in seen_names:
+            raise KeysRefused("two repositories differ only by case")
+        if blob.encode("ascii") in document.foreign:
+            raise KeysRefused("a client's key also stands outside our block")
+        seen_keys.add(blob)
+        seen_names.add(str(key.repository).lower())
+
+
+def _has_plain_line(data: bytes, key: str) -> bool:
+    kind, blob = key.encode("ascii").split(b" ")
+    return any(line.split()[:2] == [kind, blob] for line in _lines(data))
+
+
+def render(
+    document: Document, machine: str, machine_id: str, epoch: int,
+    remote_borg: str, keys: Iterable[Restricted],
+) -> bytes:
+    """Answer the file with our block at its place, at the end if there was none.
+
+    Raises KeysRefused (or NameRefused) for a value that could be more than a word of its line.
+    """
+    names.parse(names.MACHINE, 16, machine)
+    names.parse(names.NONCE, 32, machine_id)
+    if not 0 < epoch < EPOCH_LIMIT:
+        raise KeysRefused("an epoch out of range")
+    lines = [f"# BEGIN qubes-borg {machine} {machine_id} epoch={epoch}\n"]
+    lines += [f"{restricted_line(remote_borg, key)}\n" for key in keys]
+    lines.append(f"# END qubes-borg {machine} {machine_id}\n")
+    glue = b"\n" if document.before and not document.before.endswith(b"\n") else b""
+    data = document.before + glue + "".join(lines).encode("ascii") + document.after
+    if len(data) > FILE_LIMIT:
+        raise KeysRefused("authorized_keys would be longer than 256 KiB")
+    return data
+
+
+def restricted_line(remote_borg: str, key: Restricted) -> str:
+    """Answer a client's line: it may append to its one repository and nothing else."""
+    names.parse(names.REMOTE_BORG, 32, remote_borg)
+    repository = names.parse_repository(str(key.repository))
+    public_key = names.parse(names.PUBLIC_KEY, 800, key.public_key)
+    command = f"{remote_borg} serve --append-only --restrict-to-repository {repository.path}"
+    return f'command="{command}",restrict {public_key} {repository}'
+
+
+def as_restricted(public_keys: Mapping[str, str]) -> tuple[Restricted, ...]:
+    """Answer the lines for a mapping of repository name to public key, sorted by name."""
+    return tuple(
+        Restricted(names.parse_repository(name), key) for name, key in sorted(public_keys.items())
+    )

@@ -1,0 +1,52 @@
+"""ed25519 key pairs: made, read, named by fingerprint.
+
+Runs in the maintenance qube. Private keys stay in their files; this module answers public ones.
+"""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from qborg_service import process
+from qborg_service.failure import ServiceFailure
+from qborg_wire import names
+
+_KEYGEN = "/usr/bin/ssh-keygen"
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C"}
+
+
+def make(private: Path, comment: str) -> None:
+    """Make a pair without passphrase at `private` and `private`.pub; neither may exist."""
+    argv = [_KEYGEN, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(private)]
+    finished = process.run(argv, stdin=b"", env=_ENVIRONMENT, timeout=30, limit=4096)
+    if finished.code != 0:
+        raise ServiceFailure("keys-missing", "ssh-keygen could not make a key pair")
+
+
+def public_key(private: Path) -> str:
+    """Answer `TYPE BASE64` as derived from the private key itself; raises keys-missing."""
+    argv = [_KEYGEN, "-y", "-P", "", "-f", str(private)]
+    finished = process.run(argv, stdin=b"", env=_ENVIRONMENT, timeout=30, limit=4096)
+    words = finished.stdout.decode("ascii", "replace").split()
+    try:
+        return names.parse(names.PUBLIC_KEY, 800, " ".join(words[:2]))
+    except names.NameRefused as error:
+        raise ServiceFailure("keys-missing", f"{private.name}: not a usable key") from error
+
+
+def fingerprint(key: str) -> str:
+    """Answer `SHA256:...` of a key given as `TYPE BASE64`; raises ValueError if it is not base64."""
+    blob = base64.b64decode(key.split(" ")[1], validate=True)
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii")
+    return f"SHA256:{digest.rstrip('=')}"
+
+
+def listed_fingerprints(authorized_keys: bytes) -> tuple[str, ...]:
+    """Answer the fingerprints of the lines that ssh itself accepts as keys, in their order."""
+    argv = [_KEYGEN, "-l", "-f", "-"]
+    finished = process.run(
+        argv, stdin=authorized_keys, env=_ENVIRONMENT, timeout=30, limit=1 << 20
+    )
+    lines = finished.stdout.split(b"\n")
+    words = [line.split(b" ") for line in lines if line]
+    return tuple(word[1].decode("ascii", "replace") for word in words if len(word) > 1)

@@ -1,0 +1,113 @@
+"""A client's secrets: made once, kept until they are delivered, proved and escrowed.
+
+Runs in the maintenance qube, files 0600 below the state. The passphrase leaves as a Secret only.
+"""
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qborg_borg.slots import SLOTS
+from qborg_maintenance import keypair, registry
+from qborg_maintenance.registry import Entry
+from qborg_maintenance.settings import Settings
+from qborg_maintenance.state import State
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import read_limited, sync_directory, write_private
+from qborg_service.secret import Secret
+from qborg_wire.names import Repository
+
+_FILE_LIMIT = 8192
+_PASSPHRASE_BYTES = 32  # 43 characters of base64url
+_PASSPHRASE = "borgpass"
+_URL = "borgrepo"
+_EXPORT = "key-export"
+
+
+@dataclass(frozen=True)
+class ClientKeys:
+    """The files of one client: private key, passphrase, exported repository key."""
+
+    folder: Path
+    repository: Repository
+
+    @property
+    def private(self) -> Path:
+        """The private key; beside it lies `.pub`."""
+        return self.folder / f"{self.repository}.openssh"
+
+    @property
+    def export(self) -> Path:
+        """The repository key as exported at its birth."""
+        return self.folder / _EXPORT
+
+    def passphrase(self) -> Secret:
+        """Answer the repository's passphrase."""
+        data = read_limited(self.folder / _PASSPHRASE, _FILE_LIMIT).removesuffix(b"\n")
+        if SLOTS["passphrase"].fullmatch(data.decode("ascii", "replace")) is None:
+            raise ServiceFailure("keys-missing", f"{self.repository}: the passphrase is damaged")
+        return Secret(data)
+
+    def private_body(self) -> Secret:
+        """Answer the lines of the private key between BEGIN and END."""
+        lines = read_limited(self.private, _FILE_LIMIT).strip().split(b"\n")
+        return Secret(b"\n".join(lines[1:-1]))
+
+
+def make(state: State, settings: Settings, repository: Repository) -> tuple[Entry, bool]:
+    """Answer the repository's registry entry and whether its keys were made just now.
+
+    What a killed run left is taken up. Raises bad-request for a name that must not be.
+    """
+    with state.locked():
+        known = registry.load(state, settings)
+        _check_name(known.repositories, settings, repository)
+        name = str(repository)
+        if name in known.repositories:
+            return known.repositories[name], False
+        if not state.keys_of(repository).exists():
+            _make_files(state, repository)
+        key = keypair.public_key(ClientKeys(state.keys_of(repository), repository).private)
+        entry = Entry(key, keypair.fingerprint(key), int(time.time()))
+        registry.store(state, known.with_entry(name, entry))
+        return entry, True
+
+
+def require(state: State, settings: Settings, repository: Repository) -> tuple[Entry, ClientKeys]:
+    """Answer the entry and the secrets of a repository; raises keys-missing."""
+    entry = registry.load(state, settings).repositories.get(str(repository))
+    keys = ClientKeys(state.keys_of(repository), repository)
+    if entry is None or not keys.folder.is_dir():
+        raise ServiceFailure("keys-missing", f"no secrets of {repository} are in this qube")
+    if keypair.public_key(keys.private) != entry.public_key:
+        raise ServiceFailure("keys-missing", f"{repository}: the key is not the registered one")
+    return entry, keys
+
+
+def _check_name(known: Iterable[str], settings: Settings, repository: Repository) -> None:
+    if repository.machine != settings.machine:
+        raise ServiceFailure("bad-request", "the repository is another computer's")
+    for name in known:
+        if name != str(repository) and name.lower() == str(repository).lower():
+            raise ServiceFailure("bad-request", "another repository differs only by case")
+
+
+def _make_files(state: State, repository: Repository) -> None:
+    state.host_keys.mkdir(mode=0o700, exist_ok=True)
+    # All files or none, under the final name only when they are on disk.
+    made = Path(tempfile.mkdtemp(prefix=".new.", dir=state.host_keys))
+    try:
+        keypair.make(made / f"{repository}.openssh", str(repository))
+        passphrase = secrets.token_urlsafe(_PASSPHRASE_BYTES)
+        write_private(made / _PASSPHRASE, passphrase.encode("ascii") + b"\n")
+        write_private(made / _URL, f"{repository.url}\n".encode("ascii"))
+        os.rename(made, state.keys_of(repository))
+    except BaseException:
+        shutil.rmtree(made)
+        raise
+    sync_directory(state.host_keys)

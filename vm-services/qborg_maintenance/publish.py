@@ -1,0 +1,171 @@
+"""Publishing: the server's authorized_keys changed so that nobody can be locked out.
+
+Runs in the maintenance qube with the admin key. Read, rendered, checked, uploaded beside, read
+back, swapped under a guard, proved by a login of its own; else the old file is put back.
+"""
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qborg_maintenance import authorized_keys, keypair, registry
+from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
+from qborg_maintenance.guard import Verdict, guarded
+from qborg_maintenance.remote_lock import LOCK, remote_lock
+from qborg_maintenance.server import Server, configured, living_session, refusal
+from qborg_maintenance.settings import Settings
+from qborg_maintenance.state import State
+from qborg_service.failure import ServiceFailure
+
+KEYS = ".ssh/authorized_keys"
+_NEW, _BACKUP, _BACK = f"{KEYS}.qborg-new", f"{KEYS}.qborg-bak", f"{KEYS}.qborg-rb"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What stands on the server now: epoch and number of our keys, digest of the whole file."""
+
+    epoch: int
+    keys: int
+    changed: bool
+    digest: str
+
+
+def read_document(server: Server, settings: Settings) -> tuple[bytes, Document]:
+    """Answer the server's file and its parts; raises publish-refused or settings-differ."""
+    data = server.read(KEYS)
+    if data is None:
+        raise ServiceFailure("publish-refused", f"the server does not show {KEYS}")
+    try:
+        return data, authorized_keys.parse(data, settings.machine, settings.machine_id)
+    except OtherComputer as error:
+        raise ServiceFailure("settings-differ", str(error)) from error
+    except KeysRefused as error:
+        raise ServiceFailure("publish-refused", str(error)) from error
+
+
+def publish(state: State, settings: Settings, wanted: Sequence[str]) -> Published:
+    """Bring the registry's live keys onto the server; raises ServiceFailure, then unchanged.
+
+    Every repository in `wanted` must be among them.
+    """
+    with state.locked() as lock, configured(settings, state.admin_key) as server:
+        with living_session(server) as session, remote_lock(server, settings.machine_id):
+            return _Publication(state, settings, server, (lock, session)).run(wanted)
+
+
+class _Publication:
+    def __init__(
+        self, state: State, settings: Settings, server: Server, held: tuple[int, ...]
+    ) -> None:
+        self._state, self._settings = state, settings
+        self._server, self._held = server, held
+        self._admin_key = keypair.public_key(state.admin_key)
+
+    def run(self, wanted: Sequence[str]) -> Published:
+        known = registry.load(self._state, self._settings)
+        keys = known.live()
+        for name in wanted:
+            if name not in keys:
+                raise ServiceFailure("keys-missing", f"there is no live key for {name} here")
+        current, document = read_document(self._server, self._settings)
+        if document.epoch is not None and document.epoch > known.epoch:
+            raise ServiceFailure("registry-stale", "the server was published by a newer registry")
+        if document.epoch is not None:
+            if self._render(document, document.epoch, keys) == current:
+                self._make_folder()
+                return _published(document.epoch, keys, False, current)
+        epoch = known.epoch + 1
+        candidate = self._render(document, epoch, keys)
+        self._validate(document, candidate, keys)
+        # First here: were it second, a kill in between would make our own registry look stale.
+        registry.store(self._state, dataclasses.replace(known, epoch=epoch))
+        self._make_folder()
+        self._upload(current, candidate)
+        self._swap(current, candidate)
+        return _published(epoch, keys, True, candidate)
+
+    def _render(self, document: Document, epoch: int, keys: dict[str, str]) -> bytes:
+        lines = authorized_keys.as_restricted(keys)
+        try:
+            authorized_keys.check_keys(document, self._admin_key, lines)
+            return authorized_keys.render(
+                document, self._settings.machine, self._settings.machine_id, epoch,
+                self._settings.remote_borg, lines,
+            )
+        except ValueError as error:
+            raise ServiceFailure("publish-refused", str(error)) from error
+
+    def _validate(self, document: Document, candidate: bytes, keys: dict[str, str]) -> None:
+        """Ask ssh's own parser: it must see the foreign keys as before and each of ours."""
+        seen = keypair.listed_fingerprints(candidate)
+        foreign = keypair.listed_fingerprints(document.foreign)
+        ours = [keypair.fingerprint(key) for key in keys.values()]
+        if sorted(seen) != sorted([*foreign, *ours]):
+            raise ServiceFailure("publish-refused", "ssh does not read the new file as meant")
+        if keypair.fingerprint(self._admin_key) not in seen:
+            raise ServiceFailure("publish-refused", "the admin key would be gone")
+
+    def _upload(self, current: bytes, candidate: bytes) -> None:
+        self._server.write(_NEW, candidate)
+        if self._server.read(_NEW) != candidate:
+            self._server.run("rm", "-f", _NEW)
+            raise ServiceFailure("publish-refused", "the upload came back different")
+        self._must("the new file's mode cannot be set", "chmod", "600", _NEW)
+        self._must("the old file cannot be copied", "cp", "-p", KEYS, _BACKUP)
+        if self._server.read(_BACKUP) != current:
+            raise ServiceFailure("publish-refused", "someone else changed authorized_keys")
+
+    def _swap(self, current: bytes, candidate: bytes) -> None:
+        def undo(orphaned: bool) -> bool:
+            return _roll_back(self._server, current, orphaned)
+
+        with guarded(undo, self._held) as guard:
+            try:
+                self._must("the new file cannot be moved in place", "mv", _NEW, KEYS)
+                # A login of its own, and what it sees: both must hold before the guard goes.
+                proof = self._server.run_apart("cat", KEYS)
+                reason = "" if proof.stdout == candidate else "it does not read as published"
+            except ServiceFailure as failure:
+                reason = failure.detail
+            verdict = guard.roll_back() if reason else guard.keep()
+        if verdict is Verdict.LOST:
+            raise ServiceFailure("publish-refused", f"{reason}; and rolling back failed: log in")
+        if verdict is Verdict.ROLLED_BACK:
+            raise ServiceFailure("publish-refused", f"rolled back: {reason or 'time was up'}")
+
+    def _make_folder(self) -> None:
+        if self._server.run("ls", "-d", "repos").code != 0:
+            self._must("the directory repos cannot be made", "mkdir", "repos")
+
+    def _must(self, detail: str, *words: str) -> None:
+        finished = self._server.run(*words)
+        if finished.code != 0:
+            raise refusal(finished, detail)
+
+
+def _roll_back(server: Server, former: bytes, orphaned: bool) -> bool:
+    """Put the old file back over the living session; answer whether it is surely there.
+
+    `orphaned`: the service was killed, so a move of its may still be on the way, and nobody
+    else removes its lock.
+    """
+    restored = False
+    for _attempt in range(3):
+        server.run("rm", "-f", _NEW)
+        server.run("cp", "-p", _BACKUP, _BACK)
+        server.run("mv", _BACK, KEYS)
+        if orphaned:
+            time.sleep(1)
+        restored = server.run_apart("cat", KEYS).stdout == former
+        if restored:
+            break
+    if orphaned:
+        server.run("rm", "-r", "-f", LOCK)
+    return restored
+
+
+def _published(epoch: int, keys: dict[str, str], changed: bool, data: bytes) -> Published:
+    return Published(epoch, len(keys), changed, hashlib.sha256(data).hexdigest())

@@ -1,0 +1,113 @@
+"""The birth of a repository: `borg init` through the client's own restricted key, key export.
+
+Runs in the maintenance qube. The only time that borg runs here with a client's secrets; borg's
+own notes go with a temporary directory.
+"""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from qborg_borg import command
+from qborg_borg.command import Access
+from qborg_borg.outcome import Outcome
+from qborg_borg.process import run_borg
+from qborg_maintenance import ssh_config
+from qborg_maintenance.keys import ClientKeys
+from qborg_maintenance.server import SSH, configured, living_session
+from qborg_maintenance.settings import Settings
+from qborg_maintenance.state import State
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import write_private
+from qborg_wire import names
+
+_SECONDS = 120.0
+_EXPORT_LIMIT = 16384
+_HEADER = "BORG_KEY "
+# What borg says of a repository whose birth was cut short, by power or a full disk.
+_UNBORN = frozenset({"repository-missing", "keys-missing", "borg-failed"})
+
+
+@dataclass(frozen=True)
+class Born:
+    """A repository that our passphrase opens: its id, the digest of its exported key."""
+
+    repository_id: str
+    key_digest: str
+    created: bool
+
+
+def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: str) -> Born:
+    """Make the repository unless it is there, and export its key into the client's secrets.
+
+    Raises ServiceFailure: repository-exists if another passphrase made it, or borg's cause.
+    """
+    with _access(settings, keys) as access:
+        made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
+        if made.cause == "repository-exists":
+            found = run_borg(command.info(access), access, timeout=_SECONDS)
+            if found.cause in _UNBORN and _set_unborn_aside(state, settings, keys):
+                made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
+            elif found.cause == "wrong-passphrase":
+                raise ServiceFailure("repository-exists", f"{keys.repository} is not ours to open")
+            else:
+                _check(found)
+                return _export(keys, access, created=False)
+        _check(made)
+        return _export(keys, access, created=True)
+
+
+@contextmanager
+def _access(settings: Settings, keys: ClientKeys) -> Iterator[Access]:
+    with tempfile.TemporaryDirectory(prefix="qborg-", dir="/tmp") as name:
+        private = Path(name)
+        known_hosts = private / "known_hosts"
+        known_hosts.write_text(ssh_config.known_hosts(settings), encoding="ascii")
+        config = private / "ssh_config"
+        block = ssh_config.block(ssh_config.CLIENT, settings, keys.private, known_hosts)
+        config.write_text(block, encoding="ascii")
+        yield Access(
+            url=keys.repository.url, remote_borg=settings.remote_borg,
+            rsh=f"{SSH} -F {config}", passphrase=keys.passphrase(),
+            base_dir=str(private / "borg"),
+        )
+
+
+def _check(outcome: Outcome) -> None:
+    if outcome.cause is not None:
+        raise ServiceFailure(outcome.cause, outcome.detail)
+
+
+def _export(keys: ClientKeys, access: Access, *, created: bool) -> Born:
+    outcome = run_borg(command.export_key(access), access, timeout=_SECONDS, limit=_EXPORT_LIMIT)
+    _check(outcome)
+    repository_id, digest = parse_export(outcome.stdout)
+    write_private(keys.export, outcome.stdout)
+    return Born(repository_id, digest, created)
+
+
+def parse_export(untrusted_export: bytes) -> tuple[str, str]:
+    """Answer the repository's id and the sha256 of the key's body without white space."""
+    header, _newline, body = untrusted_export.decode("ascii", "replace").partition("\n")
+    try:
+        repository_id = names.parse(names.DIGEST, 64, header.removeprefix(_HEADER).strip())
+    except names.NameRefused as error:
+        raise ServiceFailure("borg-failed", "borg exported no key") from error
+    if not header.startswith(_HEADER) or not body.split():
+        raise ServiceFailure("borg-failed", "borg exported no key")
+    digest = hashlib.sha256("".join(body.split()).encode("ascii", "replace")).hexdigest()
+    return repository_id, digest
+
+
+def _set_unborn_aside(state: State, settings: Settings, keys: ClientKeys) -> bool:
+    """Move a directory without one finished transaction out of the way; False if it has any."""
+    path = keys.repository.path
+    with configured(settings, state.admin_key) as server, living_session(server):
+        if server.run("ls", f"{path}/transactions").code == 0:
+            return False
+        aside = f"{path}.unfinished-{int(time.time())}"
+        return server.run("mv", path, aside).code == 0

@@ -1,0 +1,27 @@
+"""InitRepository: the birth of one client's repository, and its exported key.
+
+Runs in the maintenance qube, through the client's restricted key.
+"""
+
+from qborg_maintenance import keys, settings
+from qborg_maintenance.repository import initialise
+from qborg_maintenance.state import own_state
+from qborg_service.call import Call
+from qborg_service.entry import service
+from qborg_wire.services import Role
+
+
+def init_repository(call: Call) -> dict[str, str]:
+    """Answer the repository's id and the digest of its key."""
+    state = own_state()
+    stored = settings.require(state)
+    _entry, secrets = keys.require(state, stored, call.named())
+    born = initialise(state, stored, secrets, call.text("encryption"))
+    return {
+        "repository_id": born.repository_id,
+        "key_digest": born.key_digest,
+        "created": "yes" if born.created else "no",
+    }
+
+
+main = service("InitRepository", Role.MAINTENANCE, init_repository)

@@ -1,0 +1,26 @@
+"""PublishKeys: the registry's live keys onto the server.
+
+Runs in the maintenance qube with the admin key.
+"""
+
+from qborg_maintenance import settings
+from qborg_maintenance.publish import publish
+from qborg_maintenance.state import own_state
+from qborg_service.call import Call
+from qborg_service.entry import service
+from qborg_wire.services import Role
+
+
+def publish_keys(call: Call) -> dict[str, str]:
+    """Answer what stands on the server, changed now or as it was."""
+    state = own_state()
+    published = publish(state, settings.require(state), call.texts("repositories"))
+    return {
+        "epoch": str(published.epoch),
+        "keys": str(published.keys),
+        "changed": "yes" if published.changed else "no",
+        "digest": published.digest,
+    }
+
+
+main = service("PublishKeys", Role.MAINTENANCE, publish_keys)

@@ -1,0 +1,32 @@
+"""SendBundle: one client's files to that client, through the gate that dom0 holds open.
+
+Runs in the maintenance qube. The receiver compares, so nothing sent from here runs there.
+"""
+
+from qborg_maintenance import keys, render, settings
+from qborg_maintenance.state import own_state
+from qborg_service.call import Call
+from qborg_service.entry import service
+from qborg_service.failure import ServiceFailure
+from qborg_service.qrexec import call_qube
+from qborg_wire.reply import Failure
+from qborg_wire.services import SERVICES, Role
+
+
+def send_bundle(call: Call) -> dict[str, str]:
+    """Answer the digest that the client installed, which is the one sent."""
+    repository, client = call.named(), call.text("client")
+    if client != repository.qube:
+        raise ServiceFailure("bad-request", "the repository is another qube's")
+    state = own_state()
+    stored = settings.require(state)
+    record, digest = render.bundle(stored, *keys.require(state, stored, repository))
+    answer = call_qube(SERVICES["InstallBundle"], repository, client, record.reveal())
+    if isinstance(answer, Failure):
+        raise ServiceFailure(answer.cause, f"{client}: {answer.detail}")
+    if answer["bundle"] != digest:
+        raise ServiceFailure("delivery-failed", f"{client} installed another bundle")
+    return answer
+
+
+main = service("SendBundle", Role.MAINTENANCE, send_bundle)

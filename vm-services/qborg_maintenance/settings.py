@@ -1,0 +1,67 @@
+"""The server and this computer's identity, as confirmed at set-up.
+
+Runs in the maintenance qube. Nothing here is secret.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from qborg_maintenance import keypair
+from qborg_maintenance.state import State
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import read_limited, write_private
+
+_LIMIT = 16384
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which computer this is and which account it uses.
+
+    `host_key` is `TYPE BASE64` as the server showed it and the user confirmed it;
+    `remote_borg` the program name that the server knows borg by.
+    """
+
+    machine: str
+    machine_id: str
+    host: str
+    port: str
+    account: str
+    host_key: str
+    remote_borg: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The host key's `SHA256:...`."""
+        return keypair.fingerprint(self.host_key)
+
+    def same_place(self, other: "Settings") -> bool:
+        """Tell whether both are the same computer and the same account of the same server."""
+        return all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("machine", "machine_id", "host", "port", "account")
+        )
+
+
+def load(state: State) -> Settings | None:
+    """Answer the stored settings, None before set-up."""
+    try:
+        data = read_limited(state.settings, _LIMIT)
+    except FileNotFoundError:
+        return None
+    return Settings(**json.loads(data))
+
+
+def require(state: State) -> Settings:
+    """Answer the stored settings; raises settings-missing before set-up."""
+    settings = load(state)
+    if settings is None:
+        raise ServiceFailure("settings-missing", "the server is not set up in this qube")
+    return settings
+
+
+def store(state: State, settings: Settings) -> None:
+    """Write the settings."""
+    text = json.dumps(dataclasses.asdict(settings), indent=2, sort_keys=True) + "\n"
+    write_private(state.settings, text.encode("ascii"))

@@ -1,0 +1,50 @@
+"""The ssh configuration of our own sessions: nothing of the user's, nothing interactive. Pure.
+
+Runs in the maintenance qube. Two aliases: `bakadmin` with the admin key, and `bakserver` with
+one client's restricted key.
+"""
+
+from pathlib import Path
+
+from qborg_maintenance.settings import Settings
+
+ADMIN, CLIENT = "bakadmin", "bakserver"
+_COMMON = """\
+    IdentitiesOnly yes
+    IdentityAgent none
+    PreferredAuthentications publickey
+    BatchMode yes
+    HostKeyAlias bakserver
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+    UpdateHostKeys no
+    VerifyHostKeyDNS no
+    ForwardAgent no
+    ClearAllForwardings yes
+    PermitLocalCommand no
+    RequestTTY no
+    ControlMaster no
+    ControlPath none
+    ConnectTimeout 15
+    ServerAliveInterval 5
+    ServerAliveCountMax 3
+    LogLevel ERROR
+"""
+
+
+def known_hosts(settings: Settings) -> str:
+    """Answer the one line that pins the server's key."""
+    return f"bakserver {settings.host_key}\n"
+
+
+def block(alias: str, settings: Settings, identity: Path, known_hosts_file: Path) -> str:
+    """Answer one Host block."""
+    return (
+        f"Host {alias}\n"
+        f"    HostName {settings.host}\n"
+        f"    Port {settings.port}\n"
+        f"    User {settings.account}\n"
+        f'    IdentityFile "{identity}"\n'
+        f'    UserKnownHostsFile "{known_hosts_file}"\n'
+        f"{_COMMON}"
+    )
