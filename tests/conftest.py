@@ -1,0 +1,61 @@
+"""What all tests share: a clean environment, what this machine adds, the time per group.
+
+Imports nothing of the product or the lab, so that each group can be collected by itself.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# Of the person who runs the tests; with them a test could pass here and fail elsewhere.
+PERSONAL = ("BORG_", "BORGMATIC_", "GIT_", "QREXEC_", "QUBES_", "SSH_", "XDG_CONFIG", "XDG_STATE")
+ENGINES = {"LAB_QREXEC": "genuine qrexec parser", "LAB_QUBESADMIN": "genuine qubesadmin"}
+
+seconds: Counter[str] = Counter()
+tests: Counter[str] = Counter()
+
+
+def group_of(name: str) -> str:
+    """Answer the group that a test's file belongs to: its folder below tests/."""
+    parts = Path(name).parts
+    return "/".join(parts[:3] if parts[1:2] == ("lab",) else parts[:2])
+
+
+def pytest_report_header() -> list[str]:
+    """Say which originals take part beside the stand-ins."""
+    return [
+        f"{name}: {os.environ.get(variable) or f'not given ({variable}=DIR)'}"
+        for variable, name in ENGINES.items()
+    ]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add one phase of one test to its group."""
+    group = group_of(report.nodeid.partition("::")[0])
+    seconds[group] += report.duration
+    tests[group] += report.when == "call"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what each group took, above the final line."""
+    terminalreporter.section("time per group")
+    for group in sorted(seconds):
+        terminalreporter.line(f"{seconds[group]:8.1f} s {tests[group]:6} tests  {group}")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Take the person out of the environment; only the lab sees the real home (its cache)."""
+    for variable in os.environ:
+        if variable.startswith(PERSONAL):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    group = group_of(str(request.path.relative_to(HERE.parent)))
+    if group not in ("tests/lab/selftest", "tests/scenarios"):
+        monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
