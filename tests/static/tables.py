@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+"""The tables of the documents that say what the code holds as data.
+
+Called by `make docs` to write them and by a test to compare them. Runs on a developer's host.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "dom0"))
+
+from qborg_wire.services import SERVICES, Field, Role, Service
+from qvm_borg import errors
+
+BEGIN = "<!-- begin: rendered by `make docs` -->\n"
+END = "<!-- end -->\n"
+
+
+def size(limit: int) -> str:
+    """Answer a number of bytes as a person writes it."""
+    return f"{limit // 1024} KiB" if limit % 1024 == 0 else f"{limit} B"
+
+
+def roles(parts: Sequence[Role]) -> str:
+    """Answer trust domains as words."""
+    return " or ".join(part.value for part in parts)
+
+
+def fields(row: Iterable[Field]) -> str:
+    """Answer the keys of a request or reply, lists marked."""
+    return ", ".join(f"`{f.name}`" + (" (list)" if f.many else "") for f in row) or "-"
+
+
+def request(row: Service) -> str:
+    """Answer what a caller sends."""
+    return "one record" if row.record else fields(row.request)
+
+
+def line(row: Service) -> str:
+    """Answer one row of the table."""
+    time = f"{row.seconds} s" + (" idle" if row.idle else "")
+    notes = ["as root"] * row.root + ["before the role"] * row.before_role
+    served = roles(row.served_by) or "reserved"
+    cells = (
+        f"`{row.full_name}`", "REPO" if row.argument else "none",
+        f"{roles(row.callers)} -> {roles(row.callees)}", served, f"{size(row.limit)}, {time}",
+        request(row), fields(row.reply) if row.served_by else "-", ", ".join(notes) or "-",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |\n"
+
+
+def services() -> str:
+    """Answer the table of the protocol."""
+    return (
+        "| service | argument | caller -> callee | served by | limit, time | request | reply "
+        "| notes |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    ) + "".join(map(line, SERVICES.values()))
+
+
+def exit_codes() -> str:
+    """Answer the table of what a dom0 command exits with."""
+    head = "| exit code | means | the usual hint |\n|---|---|---|\n"
+    return head + "".join(
+        f"| {kind.exit_code} | {kind.__doc__} | {kind.hint} |\n" for kind in errors.table()
+    )
+
+
+TABLES = {"docs/protocol.md": services, "docs/exit-codes.md": exit_codes}
+
+
+def rendered(name: str) -> str:
+    """Answer a document with its table rendered anew; raises ValueError if it has no marks."""
+    document = (ROOT / name).read_text(encoding="utf-8")
+    before, _begin, rest = document.partition(BEGIN)
+    _old, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{name} has no marks for its table")
+    return before + BEGIN + TABLES[name]() + END + after
+
+
+if __name__ == "__main__":
+    for document_name in TABLES:
+        (ROOT / document_name).write_text(rendered(document_name), encoding="utf-8")
