@@ -154,8 +154,9 @@ def agreed(environment: Mapping[str, str], goal_name: str) -> None:
     again = f"run the commands above yourself, or: YES=1 make {goal_name}"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NotReady("there is no terminal to ask on; nothing was changed", again, DECLINED)
+    print("Run these commands now? [y/N] ", end="", flush=True)
     try:
-        answer = input("Run these commands now? [y/N] ")
+        answer = input()
     except EOFError:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
