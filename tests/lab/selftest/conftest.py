@@ -1,0 +1,89 @@
+"""Fixtures of the lab's own tests: a qubesd with fake machines, and client libraries for it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lab.faults import Faults
+from lab.qubesd import Qubesd
+from lab.selftest.fakes import FakeMachines
+from lab.selftest.system import System
+from lab.world import parse
+
+STAND_IN = Path(__file__).resolve().parent.parent / "stand_in"
+WORLD = {
+    "templates": {"debian-13": {"label": "black"}},
+    "qubes": {
+        "sys-firewall": {
+            "class": "AppVM",
+            "label": "green",
+            "template": "debian-13",
+            "provides_network": True,
+        },
+        "work": {
+            "class": "AppVM",
+            "label": "blue",
+            "template": "debian-13",
+            "netvm": "sys-firewall",
+            "tags": ["bank"],
+            "features": {"service.crond": "1", "x-note": "a b"},
+        },
+        "vault": {"class": "AppVM", "label": "black", "template": "debian-13"},
+        "default-dvm": {
+            "class": "AppVM",
+            "label": "red",
+            "template": "debian-13",
+            "template_for_dispvms": True,
+            "features": {"x-dvm": "yes"},
+            "tags": ["inherited"],
+        },
+    },
+}
+
+
+@pytest.fixture(name="system")
+def fixture_system(tmp_path: Path) -> Iterator[System]:
+    """Bring up a qubesd with a small world, all of it halted."""
+    machines, faults = FakeMachines(tmp_path / "m"), Faults()
+    qubesd = Qubesd(machines, tmp_path / "qubesd.json", tmp_path / "qubesd.log", faults)
+    qubesd.create_world(parse(WORLD, "test"))
+    machines.steps.clear()
+    path = tmp_path / "qubesd.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(64)
+        qubesd.serve(listener)
+        yield System(qubesd, machines, faults, path)
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _forget_library() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "qubesadmin"]:
+        del sys.modules[name]
+
+
+@pytest.fixture(name="qubesadmin", params=["stand-in", "genuine"])
+def fixture_qubesadmin(request: pytest.FixtureRequest, system: System) -> Iterator[ModuleType]:
+    """Return the client library, bound to the system's socket; both kinds, one after the other."""
+    where = str(STAND_IN)
+    if request.param == "genuine":
+        where = os.environ.get("LAB_QUBESADMIN", "")
+        if not where:
+            pytest.skip("LAB_QUBESADMIN does not name a checkout of qubes-core-admin-client")
+    _forget_library()
+    sys.path.insert(0, where)
+    try:
+        library = importlib.import_module("qubesadmin")
+        importlib.import_module("qubesadmin.config").QUBESD_SOCKET = str(system.socket_path)
+        yield library
+    finally:
+        sys.path.remove(where)
+        _forget_library()
