@@ -63,20 +63,31 @@ def info(access: Access) -> list[str]:
     return ["info", "--json", "--", access.url]
 
 
-def list_archives(access: Access, last: int | None = None) -> list[str]:
+def list_archives(access: Access) -> list[str]:
     """Answer how to list the complete archives as JSON, oldest first; checkpoints stay hidden."""
-    newest = [] if last is None else ["--last", str(last)]
-    return ["list", "--json", *newest, "--", access.url]
+    return ["list", "--json", "--", access.url]
 
 
-def extract(access: Access, archive: str, paths: Sequence[str]) -> list[str]:
-    """Answer how to extract into the working directory, with progress; no paths means all."""
-    return ["extract", "--progress", "--list", "--", f"{access.url}::{archive}", *paths]
+def newest_archive(access: Access, qube: str) -> list[str]:
+    """Answer how to list as JSON the newest complete archive that a qube's backups made."""
+    return ["list", "--json", "--last", "1", "--glob-archives", f"{qube}-*", "--", access.url]
+
+
+def extract(
+    access: Access, archive: str, paths: Sequence[str], never: Sequence[str] = ()
+) -> list[str]:
+    """Answer how to extract into the working directory, with progress.
+
+    `paths` are taken literally with all below them, none means everything; `never` wins.
+    """
+    excluded = [f"--exclude=pp:{path}" for path in never]
+    taken = [f"pp:{path}" for path in paths]
+    return ["extract", "--progress", "--list", *excluded, "--", f"{access.url}::{archive}", *taken]
 
 
 def extract_to_stdout(access: Access, archive: str, path: str) -> list[str]:
     """Answer how to print the content of one file of an archive on stdout."""
-    return ["extract", "--stdout", "--", f"{access.url}::{archive}", path]
+    return ["extract", "--stdout", "--", f"{access.url}::{archive}", f"pf:{path}"]
 
 
 def serve(access: Access) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MESSAGE_LIMIT = 4000  # characters; a traceback of the server's fits, a flood does not
+_SIZE_KEYS = {"archive_progress": "original_size"}
 _TROUBLE = frozenset({"WARNING", "ERROR", "CRITICAL"})
 
 
@@ -137,7 +138,7 @@ def parse_record(untrusted_line: bytes) -> Record:
         msgid=_text(untrusted_object, "msgid"),
         message=_text(untrusted_object, "message"),
         files=_number(untrusted_object, "nfiles"),
-        size=_number(untrusted_object, "original_size" if kind == "archive_progress" else "current"),
+        size=_number(untrusted_object, _SIZE_KEYS.get(kind, "current")),
     )
 
 

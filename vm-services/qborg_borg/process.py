@@ -83,6 +83,11 @@ def home() -> str:
     return pwd.getpwuid(os.getuid()).pw_dir
 
 
+def plain_environment() -> dict[str, str]:
+    """Answer the closed environment of a program that gets no secret from us."""
+    return {"HOME": home(), "LANG": "C.UTF-8", "PATH": command.PATH}
+
+
 def run_borg(
     tail: Sequence[str],
     access: command.Access,
@@ -118,11 +123,9 @@ def explain_connection(outcome: Outcome, access: command.Access) -> Outcome:
     """
     if outcome.cause != "connection-failed":
         return outcome
-    environment = {"HOME": home(), "LANG": "C.UTF-8", "PATH": command.PATH}
+    probe = command.serve(access)
     try:
-        tried = run(
-            command.serve(access), stdin=b"", env=environment, timeout=_PROBE, limit=_CHUNK
-        )
+        tried = run(probe, stdin=b"", env=plain_environment(), timeout=_PROBE, limit=_CHUNK)
     except ProcessError:
         return replace(outcome, cause="server-unreachable")
     words = tried.stderr.decode("utf-8", "replace")
@@ -138,8 +141,12 @@ def run_logged(
     cwd: str | None = None,
     limit: int = STDOUT_LIMIT,
     pass_fds: Sequence[int] = (),
+    done: Callable[[int], bool] = succeeded,
 ) -> Outcome:
-    """Run a program whose stderr is borg's log and answer how it ended, by borg's exit codes."""
+    """Run a program whose stderr is borg's log and answer how it ended.
+
+    `done` tells which exit codes are a success; without it, borg's own.
+    """
     try:
         process = subprocess.Popen(
             argv, env=dict(environment), cwd=cwd, pass_fds=pass_fds, start_new_session=True,
@@ -156,7 +163,7 @@ def run_logged(
     reading.finish()
     records = tuple(reading.records)
     code = process.returncode
-    cause = None if succeeded(code) else cause_of_failure(code, records)
+    cause = None if done(code) else cause_of_failure(code, records)
     return Outcome(
         code, cause if in_time else "time-out", records,
         bytes(reading.stdout), reading.warnings, reading.stdout_cut,
