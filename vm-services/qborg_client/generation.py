@@ -1,0 +1,147 @@
+"""The bundle on disk: generations in ~/.ssh/backups.d and the symlink to the current one.
+
+Runs in clients. A generation is written whole before it gets its number, and becomes current by
+one rename; older ones stay until the current one is proved.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qborg_borg.bundle import FILE_LIMIT, Bundle, BundleRefused, match_files
+from qborg_client.paths import Paths
+from qborg_service import process
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import FileRefused, read_limited, sync_directory, write_private
+from qborg_wire.names import NameRefused, parse_repository
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_KEY = ".openssh"
+_SSH_KEYGEN = "/usr/bin/ssh-keygen"
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+def current(paths: Paths) -> Bundle | None:
+    """Answer the installed bundle, None if there is none.
+
+    Raises ServiceFailure if what lies there is not a bundle, so that nothing of it is used.
+    """
+    try:
+        names = os.listdir(paths.bundle)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        repository = parse_repository(_only_key(names))
+        untrusted_files = {
+            name: read_limited(paths.bundle / name, FILE_LIMIT).decode("ascii") for name in names
+        }
+        return match_files(untrusted_files, repository)
+    except (NameRefused, BundleRefused, FileRefused, FileNotFoundError, ValueError) as error:
+        raise ServiceFailure("bundle-refused", f"{paths.bundle} is damaged") from error
+
+
+def required(paths: Paths) -> Bundle:
+    """Answer the installed bundle; raises ServiceFailure if there is none."""
+    bundle = current(paths)
+    if bundle is None:
+        raise ServiceFailure("bundle-missing", "this qube has no bundle")
+    return bundle
+
+
+def _only_key(names: list[str]) -> str:
+    keys = [name.removesuffix(_KEY) for name in names if name.endswith(_KEY)]
+    if len(keys) != 1:
+        raise NameRefused("not one key")
+    return keys[0]
+
+
+def check_place(paths: Paths) -> None:
+    """Raise ServiceFailure if ~/.ssh is not a directory of ours or holds something in our place."""
+    for path in (paths.ssh, paths.generations):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise ServiceFailure("directory-refused", f"{path} is no plain directory")
+        if path.exists() and path.stat().st_uid != os.getuid():
+            raise ServiceFailure("directory-refused", f"{path} belongs to another user")
+    if paths.bundle.exists() and not paths.bundle.is_symlink():
+        raise ServiceFailure("directory-refused", f"{paths.bundle} is yours; move it away first")
+
+
+def install(paths: Paths, bundle: Bundle) -> None:
+    """Write the bundle as a new generation and make it current; the former ones stay.
+
+    Raises ServiceFailure, with everything as it was, if its key pair does not match.
+    """
+    for directory in (paths.ssh, paths.generations):
+        directory.mkdir(mode=0o700, exist_ok=True)
+    with _only_writer(paths):
+        for leftover in paths.generations.glob(".*"):
+            shutil.rmtree(leftover)
+        pending = paths.generations / f".{secrets.token_hex(8)}"
+        try:
+            _write(pending, bundle)
+            _check_pair(pending, bundle)
+            ready = paths.generations / str(max([0, *_numbers(paths)]) + 1)
+            os.rename(pending, ready)
+        except BaseException:
+            shutil.rmtree(pending, ignore_errors=True)
+            raise
+        sync_directory(paths.generations)
+        _point(paths, ready)
+
+
+def drop_older(paths: Paths) -> None:
+    """Remove every generation but the current one, which was just proved."""
+    with _only_writer(paths):
+        numbers = {f"{paths.generations.name}/{number}": number for number in _numbers(paths)}
+        if numbers.pop(os.readlink(paths.bundle), None) is None:
+            raise ServiceFailure("bundle-refused", f"{paths.bundle} leads elsewhere")
+        for number in numbers.values():
+            shutil.rmtree(paths.generations / str(number))
+
+
+def _numbers(paths: Paths) -> list[int]:
+    return [int(name) for name in os.listdir(paths.generations) if _NUMBER.fullmatch(name)]
+
+
+def _write(directory: Path, bundle: Bundle) -> None:
+    directory.mkdir(mode=0o700)
+    for name, content in bundle.files.items():
+        write_private(directory / name, content)
+
+
+def _check_pair(directory: Path, bundle: Bundle) -> None:
+    """Have ssh-keygen derive the public key: both halves must be of one pair."""
+    key = directory / f"{bundle.repository}{_KEY}"
+    try:
+        finished = process.run(
+            [_SSH_KEYGEN, "-y", "-P", "", "-f", str(key)],
+            stdin=None, env=_ENVIRONMENT, timeout=20, limit=4096,
+        )
+    except process.ProcessError as error:
+        raise ServiceFailure("bundle-refused", f"the key pair is untested: {error}") from error
+    derived = finished.stdout.decode("ascii", "replace").split()[:2]
+    if finished.code != 0 or derived != bundle.public_key.split():
+        raise ServiceFailure("bundle-refused", "the private and the public key are no pair")
+
+
+def _point(paths: Paths, generation: Path) -> None:
+    """Swap the symlink in one step: there is no moment without a bundle."""
+    beside = paths.ssh / f".backups.{secrets.token_hex(8)}"
+    os.symlink(f"{paths.generations.name}/{generation.name}", beside)
+    os.rename(beside, paths.bundle)
+    sync_directory(paths.ssh)
+
+
+@contextmanager
+def _only_writer(paths: Paths) -> Iterator[None]:
+    descriptor = os.open(paths.generations, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,71 @@
+"""Where a client keeps what: its bundle, the user's settings, its own state.
+
+Runs in clients. All of it lies on the private volume, which survives a restart.
+"""
+
+import pwd
+from dataclasses import dataclass
+from os import getuid
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The places below one home."""
+
+    home: Path
+
+    @property
+    def ssh(self) -> Path:
+        """ssh's own directory."""
+        return self.home / ".ssh"
+
+    @property
+    def ssh_config(self) -> Path:
+        """The user's ssh configuration, which gets one line of ours."""
+        return self.ssh / "config"
+
+    @property
+    def bundle(self) -> Path:
+        """A symlink to the current generation."""
+        return self.ssh / "backups"
+
+    @property
+    def generations(self) -> Path:
+        """One directory for each delivered bundle, named by its number."""
+        return self.ssh / "backups.d"
+
+    @property
+    def settings_directory(self) -> Path:
+        """What belongs to the user: patterns and settings."""
+        return self.home / ".config" / "qubes-borg"
+
+    @property
+    def state(self) -> Path:
+        """What belongs to us: lock, last result, proof file."""
+        return self.home / ".local" / "state" / "qubes-borg"
+
+    @property
+    def proof(self) -> Path:
+        """The random file that is in every archive."""
+        return self.state / "proof"
+
+    @property
+    def secrets(self) -> tuple[Path, ...]:
+        """What is never backed up and never restored."""
+        borg = (self.home / ".config" / "borg", self.home / ".cache" / "borg")
+        return (self.bundle, self.generations, *borg)
+
+    def make_state(self) -> None:
+        """See that the directory of our state is there."""
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def own_paths() -> Paths:
+    """Answer the places of the user we run as, by the password database."""
+    return Paths(Path(pwd.getpwuid(getuid()).pw_dir))
+
+
+def relative(path: Path) -> str:
+    """Answer how borg names a path in an archive: without the leading slash."""
+    return str(path).lstrip("/")
