@@ -1,0 +1,156 @@
+"""One backup: `borgmatic create` with the composed configuration, and what came of it.
+
+Runs in clients, for cron, for the user and for dom0. Nothing else of borgmatic is ever run:
+prune and compact in an append-only client end with success and do nothing.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from qborg_borg import command
+from qborg_borg.bundle import Bundle
+from qborg_borg.outcome import Outcome, Record
+from qborg_borg.process import explain_connection, plain_environment, run_logged
+from qborg_client import effective, generation, identity, settings, sources, state
+from qborg_client.paths import Paths
+from qborg_service import process
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import write_private
+from qborg_wire import names
+
+BORGMATIC = "/usr/bin/borgmatic"
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A finished backup: archive, what it holds, bytes that were new, digest of its proof."""
+
+    archive: str
+    files: int
+    size: int
+    sent: int
+    warnings: int
+    proof: str
+
+
+def access(bundle: Bundle, base_dir: str | None = None) -> command.Access:
+    """Answer how this client reaches its repository: over the alias of its own bundle."""
+    return command.Access(
+        bundle.repository.url, bundle.remote_borg, "ssh", bundle.passphrase, base_dir
+    )
+
+
+def run(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
+    """Back up now; raises ServiceFailure with the cause. Either way the result is remembered."""
+    identity.require_own(bundle)
+    with state.only_run(paths):
+        started, last = int(time.time()), state.read_last(paths)
+        try:
+            made = _create(paths, bundle, on_progress)
+        except ServiceFailure as failure:
+            state.write_last(paths, state.Last(last.success, failure.cause))
+            raise
+        state.write_last(paths, state.Last(started, state.OK))
+        return made
+
+
+def read_settings(paths: Paths) -> settings.Settings:
+    """Answer the user's settings."""
+    return settings.parse(sources.read_text(paths.settings_directory / "settings"))
+
+
+def make_settings(paths: Paths) -> None:
+    """Give the user the two files to edit, once."""
+    directory = paths.settings_directory
+    sources.make_once(directory / "patterns", sources.default_patterns(paths.home))
+    sources.make_once(directory / "settings", settings.TEXT)
+
+
+def version_of(program: str) -> effective.Version | None:
+    """Answer the version of borg or borgmatic, None if it is not installed or does not run."""
+    try:
+        finished = process.run(
+            [program, "--version"], stdin=None, env=plain_environment(), timeout=60, limit=4096
+        )
+    except process.ProcessError:
+        return None
+    return effective.parse_version(finished.stdout.decode("ascii", "replace"))
+
+
+def _create(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
+    version = _usable_version()
+    make_settings(paths)
+    chosen = read_settings(paths)
+    text = sources.read_text(paths.settings_directory / "patterns")
+    patterns = sources.compose(sources.parse(text), paths)
+    configuration = paths.state / "borgmatic.yaml"
+    bundle_file = str(paths.bundle / "borgmatic.yaml")
+    composed = effective.compose(bundle_file, patterns, chosen, version)
+    write_private(configuration, composed.encode("utf-8"))
+    proof = state.new_proof(paths)
+    outcome = run_logged(
+        [BORGMATIC, *effective.arguments(str(configuration), version)], plain_environment(),
+        timeout=None, on_record=_Follower(on_progress), done=lambda code: code == 0,
+    )
+    if outcome.cause is not None:
+        outcome = explain_connection(outcome, access(bundle))
+        raise ServiceFailure(outcome.cause or "borg-failed", outcome.detail)
+    return _read_result(outcome, len(chosen.refused), hashlib.sha256(proof).hexdigest())
+
+
+class _Follower:
+    """Tells on what borg's log says of files and bytes, and that it lives in between."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress, self._files, self._size = on_progress, 0, 0
+
+    def __call__(self, record: Record) -> None:
+        if record.kind == "archive_progress" and record.files:
+            self._files, self._size = record.files, record.size
+        self._on_progress(self._files, self._size)
+
+
+def _usable_version() -> effective.Version:
+    if version_of(command.BORG) is None:
+        raise ServiceFailure("borg-missing", "borg is not installed in the template")
+    version = version_of(BORGMATIC)
+    if version is None:
+        raise ServiceFailure("borgmatic-missing", "borgmatic is not installed in the template")
+    if version < effective.OLDEST:
+        found = ".".join(map(str, version))
+        raise ServiceFailure("borgmatic-missing", f"borgmatic {found} is too old; 1.8 is needed")
+    return version
+
+
+def _read_result(outcome: Outcome, refused: int, proof: str) -> Backup:
+    """Answer what borg printed about the archive; raises ServiceFailure if it printed nothing."""
+    untrusted_archive = _find_archive(outcome.stdout)
+    with suppress(names.NameRefused, KeyError, TypeError, ValueError):
+        untrusted_stats = untrusted_archive["stats"]
+        return Backup(
+            names.parse(names.ARCHIVE, 100, untrusted_archive["name"]),
+            int(untrusted_stats["nfiles"]),
+            int(untrusted_stats["original_size"]),
+            int(untrusted_stats["deduplicated_size"]),
+            outcome.warnings + refused,
+            proof,
+        )
+    raise ServiceFailure("borg-failed", "borgmatic ended well but told of no archive")
+
+
+def _find_archive(stdout: bytes) -> dict[str, Any]:
+    """Answer the `archive` of borg's JSON; borgmatic's own words may stand before or after."""
+    text = stdout.decode("utf-8", "replace")
+    start = 0 if text.startswith("{") else text.find("\n{") + 1
+    try:
+        found, _end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return {}
+    archive = found.get("archive") if isinstance(found, dict) else None
+    return archive if isinstance(archive, dict) else {}
