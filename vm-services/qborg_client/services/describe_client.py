@@ -1,0 +1,54 @@
+"""qborg.DescribeClient: what this qube has, and what it sees of the server.
+
+Runs in every qube with the package, also before dom0 switched the role on: it is what dom0
+decides by. It tells versions and digests, never a value of the bundle.
+"""
+
+from collections.abc import Mapping
+
+from qborg_borg import command
+from qborg_borg.bundle import Bundle
+from qborg_client import backup, cron, effective, generation, identity, server, state
+from qborg_client.paths import Paths, own_paths
+from qborg_service.call import Call
+from qborg_service.entry import service
+from qborg_service.failure import ServiceFailure
+from qborg_wire.services import Role
+
+NONE = "none"
+
+
+def handle(call: Call) -> Mapping[str, str]:
+    """Look at everything once."""
+    paths, host, port = own_paths(), call.text("host"), int(call.text("port"))
+    bundle = _bundle(paths)
+    last = state.read_last(paths)
+    reachable = port < 65536 and server.reachable(host, port)
+    return {
+        "qube": identity.own_qube(),
+        "borg": _version(command.BORG),
+        "borgmatic": _version(backup.BORGMATIC),
+        "cron": cron.state(),
+        "server": "reachable" if reachable else "unreachable",
+        "host_key": (server.host_key(host, port) if reachable else None) or NONE,
+        "repository": NONE if bundle is None else str(bundle.repository),
+        "bundle": NONE if bundle is None else bundle.digest,
+        "last_success": str(last.success),
+        "last_outcome": last.outcome,
+    }
+
+
+def _bundle(paths: Paths) -> Bundle | None:
+    """Answer the installed bundle; a damaged one counts as none, so it is delivered again."""
+    try:
+        return generation.current(paths)
+    except ServiceFailure:
+        return None
+
+
+def _version(program: str) -> str:
+    version = backup.version_of(program)
+    return NONE if version is None else effective.format_version(version)
+
+
+main = service("DescribeClient", Role.CLIENT, handle)

@@ -1,0 +1,36 @@
+"""qborg.RunBackup: one backup now, with progress.
+
+Runs in clients.
+"""
+
+from collections.abc import Mapping
+
+from qborg_client import backup, generation, identity
+from qborg_client.paths import own_paths
+from qborg_service.call import Call
+from qborg_service.entry import service
+from qborg_wire.reply import Progress
+from qborg_wire.services import Role
+
+
+def handle(call: Call) -> Mapping[str, str]:
+    """Back up and answer what dom0 notes."""
+    paths = own_paths()
+    bundle = generation.required(paths)
+    identity.require_repository(bundle, call.named())
+
+    def tell(files: int, size: int) -> None:
+        call.progress(Progress("backup", files, size))
+
+    made = backup.run(paths, bundle, tell)
+    return {
+        "archive": made.archive,
+        "files": str(made.files),
+        "bytes": str(made.size),
+        "sent": str(made.sent),
+        "warnings": str(min(made.warnings, 999999)),
+        "proof": made.proof,
+    }
+
+
+main = service("RunBackup", Role.CLIENT, handle)
