@@ -5,10 +5,12 @@ Runs in the maintenance qube. Private keys stay in their files; this module answ
 
 import base64
 import hashlib
+import os
 from pathlib import Path
 
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
+from qborg_service.files import sync_directory
 from qborg_wire import names
 
 _KEYGEN = "/usr/bin/ssh-keygen"
@@ -21,6 +23,11 @@ def make(private: Path, comment: str) -> None:
     finished = process.run(argv, stdin=b"", env=_ENVIRONMENT, timeout=30, limit=4096)
     if finished.code != 0:
         raise ServiceFailure("keys-missing", "ssh-keygen could not make a key pair")
+    # A key that is published but not on disk after a power cut would lock its owner out.
+    for path in (private, private.with_name(f"{private.name}.pub")):
+        with open(path, "rb") as stream:
+            os.fsync(stream.fileno())
+    sync_directory(private.parent)
 
 
 def public_key(private: Path) -> str:

@@ -6,6 +6,7 @@ back, swapped under a guard, proved by a login of its own; else the old file is 
 
 import dataclasses
 import hashlib
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def _roll_back(server: Server, former: bytes, orphaned: bool) -> bool:
     """Put the old file back over the living session; answer whether it is surely there.
 
     `orphaned`: the service was killed, so a move of its may still be on the way, and nobody
-    else removes its lock.
+    else removes its lock and its configuration.
     """
     restored = False
     for _attempt in range(3):
@@ -164,6 +165,7 @@ def _roll_back(server: Server, former: bytes, orphaned: bool) -> bool:
             break
     if orphaned:
         server.run("rm", "-r", "-f", LOCK)
+        shutil.rmtree(server.config.parent)
     return restored
 
 

@@ -104,10 +104,17 @@ def parse_export(untrusted_export: bytes) -> tuple[str, str]:
 
 
 def _set_unborn_aside(state: State, settings: Settings, keys: ClientKeys) -> bool:
-    """Move a directory without one finished transaction out of the way; False if it has any."""
+    """Move what a cut birth left out of the way; False if a backup may ever have gone there."""
     path = keys.repository.path
+    if keys.export.exists():
+        return False
     with configured(settings, state.admin_key) as server, living_session(server):
         if server.run("ls", f"{path}/transactions").code == 0:
+            return False
+        written = server.run("ls", f"{path}/data", f"{path}/data/0").stdout.split()
+        # The birth itself writes segments 0 and 1; `dir:` heads of the listing are ours.
+        heads = {f"{path}/data:".encode("ascii"), f"{path}/data/0:".encode("ascii")}
+        if not set(written) <= heads | {b"0", b"1"}:
             return False
         aside = f"{path}.unfinished-{int(time.time())}"
         return server.run("mv", path, aside).code == 0
