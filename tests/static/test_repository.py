@@ -23,6 +23,7 @@ LOCAL = re.compile(
     r"(?<![\w.~/-])/(?:work|root|opt/pypi\S*)/\w|/tmp/[s]pec"
     r"|pypi\.org|pythonhosted\.org|deb\.debian\.org|npmjs\.(?:org|com)"
 )
+PLACEHOLDER = re.compile(r"ROLE|NAME|qborg_X")  # words that stand for any of several files
 SHELL_LINES = 40
 
 
@@ -79,6 +80,8 @@ def test_a_path_in_a_document_exists(name: str) -> None:
     pattern = r"`((?:dom0|vm-services|qubes-rpc|policy|tests|docs|salt)/[\w./-]*)`"
 
     for path in re.findall(pattern, tree.text(name)):
+        if PLACEHOLDER.search(path):
+            continue
         assert (tree.ROOT / path).exists(), path
 
 
