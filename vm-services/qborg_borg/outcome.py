@@ -49,10 +49,12 @@ class Outcome:
         errors = [r.message for r in self.records if r.level in ("ERROR", "CRITICAL") and r.msgid]
         messages = errors or [r.message for r in self.records]
         told = [match[0] for match in _EXCEPTION.finditer("\n".join(messages))]
-        return told[-1] if told else messages[-1].split("\n")[0] if messages else ""
+        first = [line for m in messages if (line := m.split("\n")[0]) and not _IDLE.match(line)]
+        return (told or first or [""])[-1]
 
 
-_EXCEPTION = re.compile(r"^OSError: .{1,200}$", re.MULTILINE)
+_EXCEPTION = re.compile(r"^[\w.]{0,60}(?:Error|Exception): .{1,200}$", re.MULTILINE)
+_IDLE = re.compile(r"\s|summary:|Need some help\?|Command '.* returned non-zero")
 # Errors raised by `borg serve` that borg knows no local class for come without their class's outer
 # name: StorageQuotaExceeded, not Repository.StorageQuotaExceeded.
 _MSGIDS = {

@@ -128,8 +128,11 @@ def explain_connection(outcome: Outcome, access: command.Access) -> Outcome:
         tried = run(probe, stdin=b"", env=plain_environment(), timeout=_PROBE, limit=_CHUNK)
     except ProcessError:
         return replace(outcome, cause="server-unreachable")
-    words = tried.stderr.decode("utf-8", "replace")
-    return replace(outcome, cause=cause_of_connection(tried.code, words))
+    words = tried.stderr.decode("utf-8", "replace").strip()
+    told = Record("log_message", level="ERROR", msgid="ssh", message=words.split("\n")[-1])
+    return replace(
+        outcome, cause=cause_of_connection(tried.code, words), records=(*outcome.records, told)
+    )
 
 
 def run_logged(

@@ -51,6 +51,7 @@ def run(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
     identity.require_own(bundle)
     with state.only_run(paths):
         started, last = int(time.time()), state.read_last(paths)
+        state.write_last(paths, state.Last(last.success, state.UNFINISHED))
         try:
             made = _create(paths, bundle, on_progress)
         except ServiceFailure as failure:

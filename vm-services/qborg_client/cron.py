@@ -49,8 +49,11 @@ def start(services: Path = Path("/run/qubes-service")) -> None:
     daemon = _installed()
     if daemon is None:
         raise ServiceFailure("cron-missing", "cron is not installed in the template")
-    services.mkdir(mode=0o755, parents=True, exist_ok=True)
-    (services / "crond").touch(mode=0o644)
+    services.mkdir(exist_ok=True)
+    services.chmod(0o755)
+    switch = services / "crond"
+    switch.touch()
+    switch.chmod(0o644)
     if state() != RUNNING:
         if Path("/run/systemd/system").is_dir():
             _start_unit(daemon)

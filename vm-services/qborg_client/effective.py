@@ -40,7 +40,6 @@ def compose(
     options: dict[str, object] = {
         "patterns": list(patterns),
         "exclude_caches": True,
-        "source_directories_must_exist": True,
         "lock_wait": 60,
         "checkpoint_interval": 600,
         # borgmatic's own --json hides borg's progress from 2.1 on, borg's does not.
@@ -64,6 +63,8 @@ def _by_version(version: Version) -> dict[str, object]:
     if version >= _ONLY_SKIPS:
         options["skip_actions"] = ["prune", "compact", "check"]
     if version >= _BOOTSTRAP_HOOK:
+        # Older ones look for a list of directories here and fail without one; sources.py looks too.
+        options["source_directories_must_exist"] = True
         options["bootstrap"] = {"store_config_files": False}
     elif version >= _ONLY_SKIPS:
         options["store_config_files"] = False

@@ -5,6 +5,7 @@ Runs in clients. The file is the user's; it is made with defaults once and never
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,18 @@ def parse(text: str) -> tuple[Line, ...]:
         kind, _space, rest = stripped.partition(" ")
         if kind not in _TYPES or not rest.strip():
             raise ServiceFailure("source-missing", f"patterns, line {number}: not a borg pattern")
+        _check_expression(number, rest.strip())
         lines.append(Line(kind, rest.strip()))
     return tuple(lines)
+
+
+def _check_expression(number: int, rest: str) -> None:
+    """Find a broken regular expression here; borg would answer it with a traceback."""
+    if rest.startswith("re:"):
+        try:
+            re.compile(rest.removeprefix("re:"))
+        except re.error as error:
+            raise ServiceFailure("source-missing", f"patterns, line {number}: {error}") from error
 
 
 def compose(lines: Sequence[Line], paths: Paths) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire.causes import CAUSES
 
-NEVER, OK = "never", "ok"
-_OUTCOMES = CAUSES | {NEVER, OK}
+NEVER, UNFINISHED, OK = "never", "unfinished", "ok"
+_OUTCOMES = CAUSES | {NEVER, UNFINISHED, OK}
 _SLACK = 1800  # seconds; cron asks hourly, and a day should not become 25 hours
 _PROOF_BYTES = 32
 
