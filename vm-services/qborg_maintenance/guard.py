@@ -65,11 +65,12 @@ def guarded(roll_back: RollBack, held: tuple[int, ...]) -> Iterator[Guard]:
     reader, writer = os.pipe()
     process_id = os.fork()
     if process_id == 0:
-        # From here on nothing may return into the service's code or write on its stdout.
+        verdict = Verdict.LOST
         try:
-            os._exit(_watch(reader, held, roll_back).value)
-        except BaseException:
-            os._exit(Verdict.LOST.value)
+            verdict = _watch(reader, held, roll_back)
+        finally:
+            # Whatever happened, nothing may return into the service's code from here.
+            os._exit(verdict.value)
     os.close(reader)
     guard = Guard(process_id, writer)
     try:

@@ -42,7 +42,7 @@ def public_key(private: Path) -> str:
 
 
 def fingerprint(key: str) -> str:
-    """Answer `SHA256:...` of a key given as `TYPE BASE64`; raises ValueError if it is not base64."""
+    """Answer `SHA256:...` of a key `TYPE BASE64`; raises ValueError if it is not base64."""
     blob = base64.b64decode(key.split(" ")[1], validate=True)
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii")
     return f"SHA256:{digest.rstrip('=')}"
