@@ -8,14 +8,13 @@ from qborg_wire.names import Repository
 
 @dataclass(frozen=True)
 class Kind:
-    """One qube: the kind that it stands for, its name, class, tags and the template it runs from."""
+    """One qube: what it stands for, its name, class, uuid and tags."""
 
     what: str
     name: str
     klass: str
     uuid: UUID
     tags: tuple[str, ...] = ()
-    disposable_of: str | None = None
 
 
 def _uuid(number: int) -> UUID:
@@ -31,10 +30,10 @@ KINDS = (
     Kind("client", "work", "AppVM", _uuid(3), _CLIENT),
     Kind("client being enrolled", "personal", "AppVM", _uuid(4), _CLIENT),
     Kind("plain qube", "untrusted", "AppVM", _uuid(5)),
-    Kind("disposable of a client", "disp1", "DispVM", _uuid(6), _CLIENT, "work"),
+    Kind("disposable of a client", "disp1", "DispVM", _uuid(6), _CLIENT),
     Kind("clone of a client", "work-copy", "AppVM", _uuid(7), _CLIENT),
     Kind("template", "debian-13", "TemplateVM", _uuid(8)),
-    Kind("worker", "disp2", "DispVM", _uuid(9), (), "default-dvm"),
+    Kind("worker", "disp2", "DispVM", _uuid(9)),
     Kind("disposable template", "default-dvm", "AppVM", _uuid(10)),
 )
 BY_WHAT = {kind.what: kind for kind in KINDS}

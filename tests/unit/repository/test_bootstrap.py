@@ -43,9 +43,8 @@ def contents(clone: Path) -> set[str]:
 def finish_venv(clone: Path) -> None:
     """Make the clone look as if its .venv had been finished before."""
     script = "import bootstrap; bootstrap.VENV.mkdir(); print(end=bootstrap.venv_stamp())"
-    stamp = subprocess.run(
-        [PYTHON, "-B", "-c", script], cwd=clone / "tests", check=True, capture_output=True, text=True
-    )
+    command = [PYTHON, "-B", "-c", script]
+    stamp = subprocess.run(command, cwd=clone / "tests", check=True, stdout=subprocess.PIPE, text=True)
     (clone / ".venv/ready").write_text(stamp.stdout)
 
 
