@@ -35,12 +35,12 @@ NOT_QUBES = {
 
 
 @pytest.mark.parametrize("text", QUBES.values(), ids=QUBES)
-def test_a_qubes_name_is_answered_as_it_is(text):
+def test_a_qubes_name_is_answered_as_it_is(text: str) -> None:
     assert names.parse_qube(text) == text
 
 
 @pytest.mark.parametrize("text", NOT_QUBES.values(), ids=NOT_QUBES)
-def test_what_qubesd_would_refuse_is_refused(text):
+def test_what_qubesd_would_refuse_is_refused(text: str) -> None:
     with pytest.raises(NameRefused) as refused:
         names.parse_qube(text)
 
@@ -52,7 +52,7 @@ def test_what_qubesd_would_refuse_is_refused(text):
     [("home-work", "home", "work"), ("m-a-b", "m", "a-b"), ("m-a.b", "m", "a.b")],
     ids=["plain", "dash-in-the-qube", "dot-in-the-qube"],
 )
-def test_the_first_dash_splits_a_repository(text, machine, qube):
+def test_the_first_dash_splits_a_repository(text: str, machine: str, qube: str) -> None:
     repository = names.parse_repository(text)
 
     assert repository == Repository(machine, qube)
@@ -65,7 +65,7 @@ def test_the_first_dash_splits_a_repository(text, machine, qube):
     ["work", "-work", "home-", "Home-work", "home-work/..", "home-work\n", "h" * 17 + "-work",
      "home-dom0", "home-" + "w" * 32, "home-..", "", None, b"home-work"],
 )
-def test_what_is_no_repository_is_refused(text):
+def test_what_is_no_repository_is_refused(text: str) -> None:
     with pytest.raises(NameRefused):
         names.parse_repository(text)
 
@@ -76,12 +76,12 @@ def test_what_is_no_repository_is_refused(text):
      "ssh-dss AAAA", KEY.replace("AAAAC3", "AAAAB3"), KEY[:-2] + "\u0410\u0410"],
     ids=["newline", "comment", "options", "short", "long", "type", "dss", "other-blob", "unicode"],
 )
-def test_a_public_key_is_type_and_blob_alone(text):
+def test_a_public_key_is_type_and_blob_alone(text: str) -> None:
     assert names.parse(names.PUBLIC_KEY, 800, KEY) == KEY
     with pytest.raises(NameRefused):
         names.parse(names.PUBLIC_KEY, 800, text)
 
 
-def test_the_length_is_looked_at_before_the_content():
+def test_the_length_is_looked_at_before_the_content() -> None:
     with pytest.raises(NameRefused, match="too long"):
         names.parse(names.DIGEST, 64, "0" * 10_000_000)

@@ -36,12 +36,12 @@ BENT = {
 }
 
 
-def test_a_formatted_reply_parses_to_the_same_values():
+def test_a_formatted_reply_parses_to_the_same_values() -> None:
     assert reply.parse_reply(ROW, NONCE, GOOD) == VALUES
 
 
 @pytest.mark.parametrize("untrusted_reply", BENT.values(), ids=BENT)
-def test_a_bent_reply_is_refused_without_being_repeated(untrusted_reply):
+def test_a_bent_reply_is_refused_without_being_repeated(untrusted_reply: bytes) -> None:
     with pytest.raises(ReplyRefused) as refused:
         reply.parse_reply(ROW, NONCE, untrusted_reply)
 
@@ -49,7 +49,7 @@ def test_a_bent_reply_is_refused_without_being_repeated(untrusted_reply):
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_parse_or_are_refused(untrusted_reply):
+def test_any_bytes_parse_or_are_refused(untrusted_reply: bytes) -> None:
     try:
         parsed = reply.parse_reply(ROW, NONCE, untrusted_reply)
     except ReplyRefused:
@@ -58,7 +58,7 @@ def test_any_bytes_parse_or_are_refused(untrusted_reply):
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
-def test_one_changed_byte_never_goes_unseen(position, byte):
+def test_one_changed_byte_never_goes_unseen(position: int, byte: int) -> None:
     changed = GOOD[:position] + bytes([byte]) + GOOD[position + 1 :]
     try:
         parsed = reply.parse_reply(ROW, NONCE, changed)
@@ -72,12 +72,12 @@ def test_one_changed_byte_never_goes_unseen(position, byte):
     [{}, {"bundle": "ab" * 32}, {**VALUES, "more": "1"}, {**VALUES, "changed": "yes\nx=1"}],
     ids=["none", "missing", "one-more", "line-end"],
 )
-def test_a_handler_cannot_answer_outside_its_row(values):
+def test_a_handler_cannot_answer_outside_its_row(values: dict[str, str]) -> None:
     with pytest.raises((ValueError, KeyError)):
         reply.format_reply(ROW, NONCE, values)
 
 
-def test_progress_parses_to_what_was_encoded():
+def test_progress_parses_to_what_was_encoded() -> None:
     progress = Progress("backup", 12, 3456)
 
     assert reply.parse_progress(progress.encode()) == progress
@@ -91,11 +91,11 @@ def test_progress_parses_to_what_was_encoded():
      b"progress=b " + b"1" * 300 + b" 1\n", b"progress=" + b"b" * 25 + b" 1 1\n"],
     ids=["escape", "one-number", "negative", "no-end", "leading-zero", "cr", "long", "stage"],
 )
-def test_a_bent_progress_line_is_refused(line):
+def test_a_bent_progress_line_is_refused(line: bytes) -> None:
     with pytest.raises(ReplyRefused):
         reply.parse_progress(line)
 
 
-def test_printable_never_leaves_a_terminal_byte():
+def test_printable_never_leaves_a_terminal_byte() -> None:
     assert reply.printable("a\x1b[2J\nb\u00e9") == "a_[2J_b_"
     assert reply.printable("") == "-"

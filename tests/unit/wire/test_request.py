@@ -34,11 +34,11 @@ BENT = {
 }
 
 
-def test_a_formatted_request_parses_to_the_same_values():
+def test_a_formatted_request_parses_to_the_same_values() -> None:
     assert request.parse_request(ROW, GOOD) == (NONCE, {"client": "work"})
 
 
-def test_a_list_of_paths_keeps_its_order_and_its_letters():
+def test_a_list_of_paths_keeps_its_order_and_its_letters() -> None:
     values = {"archive": "latest", "paths": ["b \u00e9", "/a"], "directory": "/home/user/back"}
     payload = request.format_request(RESTORE, NONCE, values)
 
@@ -46,13 +46,13 @@ def test_a_list_of_paths_keeps_its_order_and_its_letters():
 
 
 @pytest.mark.parametrize("untrusted_payload", BENT.values(), ids=BENT)
-def test_a_bent_request_is_refused(untrusted_payload):
+def test_a_bent_request_is_refused(untrusted_payload: bytes) -> None:
     with pytest.raises(RequestRefused):
         request.parse_request(ROW, untrusted_payload)
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_parse_or_are_refused(untrusted_payload):
+def test_any_bytes_parse_or_are_refused(untrusted_payload: bytes) -> None:
     try:
         request.parse_request(ROW, untrusted_payload)
     except RequestRefused:
@@ -64,6 +64,6 @@ def test_any_bytes_parse_or_are_refused(untrusted_payload):
     [{"client": "wo rk"}, {}, {"client": "work", "more": "1"}],
     ids=["value", "missing", "more"],
 )
-def test_a_request_that_would_be_refused_is_not_written(values):
+def test_a_request_that_would_be_refused_is_not_written(values: dict[str, str]) -> None:
     with pytest.raises(RequestRefused):
         request.format_request(ROW, NONCE, values)
