@@ -58,18 +58,6 @@ def test_no_qube_can_call_dom0() -> None:
     assert not [row for row in SERVICES.values() if Role.DOM0 in row.callees]
 
 
-def test_one_service_answers_before_the_role_and_it_is_dom0s() -> None:
-    early = [row for row in SERVICES.values() if row.before_role]
-
-    assert [(row.name, row.callers) for row in early] == [("DescribeClient", (Role.DOM0,))]
-
-
-def test_one_service_runs_as_root_and_it_is_dom0s() -> None:
-    powerful = [row for row in SERVICES.values() if row.root]
-
-    assert [(row.name, row.callers) for row in powerful] == [("StartSchedule", (Role.DOM0,))]
-
-
 @pytest.mark.parametrize(("row", "role"), SERVED, ids=IDS)
 def test_a_program_is_the_stub(row: Service, role: Role) -> None:
     program = f"qubes-rpc/{role.value}/{row.full_name}"

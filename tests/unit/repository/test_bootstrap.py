@@ -44,8 +44,8 @@ def finish_venv(clone: Path) -> None:
     """Make the clone look as if its .venv had been finished before."""
     script = "import bootstrap; bootstrap.VENV.mkdir(); print(end=bootstrap.venv_stamp())"
     command = [PYTHON, "-B", "-c", script]
-    stamp = subprocess.run(command, cwd=clone / "tests", check=True, stdout=subprocess.PIPE, text=True)
-    (clone / ".venv/ready").write_text(stamp.stdout)
+    stamp = subprocess.check_output(command, cwd=clone / "tests", text=True)
+    (clone / ".venv/ready").write_text(stamp)
 
 
 def test_without_a_terminal_it_shows_the_commands_and_changes_nothing(clone: Path) -> None:
