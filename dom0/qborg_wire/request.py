@@ -10,13 +10,14 @@ from qborg_wire import names
 from qborg_wire.services import Field, Service
 
 Value = str | tuple[str, ...]
+Values = Mapping[str, str | Sequence[str]]
 
 
 class RequestRefused(ValueError):
     """Bytes that are not a request of this service. The message never repeats them."""
 
 
-def format_request(service: Service, nonce: str, values: Mapping[str, str | Sequence[str]]) -> bytes:
+def format_request(service: Service, nonce: str, values: Values) -> bytes:
     """Answer the bytes of a request; raises ValueError if the service would refuse them."""
     payload = json.dumps({"nonce": nonce, **values}, separators=(",", ":")).encode("ascii")
     parse_request(service, payload)
