@@ -1,0 +1,133 @@
+"""Enrolment: runs the table of steps for one qube or many, so that every run converges.
+
+Runs in dom0. What is so already is skipped, a killed step is repeated; only the qubes that are
+asked for are touched, and they are put back to run or halt as they were found.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+
+from qvm_borg import preflight, record
+from qvm_borg.errors import PartialFailure, QvmBorgError
+from qvm_borg.qubes import running
+from qvm_borg.report import Report
+from qvm_borg.session import Session
+from qvm_borg.steps import STEPS, Done, Enrolment, Step, publish
+
+_T = TypeVar("_T")
+_NAMES = tuple(row.name for row in STEPS)
+_AFTER_PUBLISH = STEPS[_NAMES.index("publish") + 1:]
+
+
+class Crowd:
+    """Several qubes at once: what fails for one is told and does not stop the others."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report, self._total = report, total
+        self._failed: list[str] = []
+
+    def each(self, items: Sequence[_T], work: Callable[[_T], Enrolment]) -> list[Enrolment]:
+        """Answer what the work made of each item, those that failed left out."""
+        results = []
+        for item in items:
+            try:
+                results.append(work(item))
+            except QvmBorgError as error:
+                if self._total == 1:
+                    raise
+                self._report.error(error)
+                self._failed.append(str(item))
+        return results
+
+    def finish(self) -> None:
+        """Raise PartialFailure if any has failed."""
+        if self._failed:
+            raise PartialFailure(f"{len(self._failed)} of {self._total} qubes were not enrolled: "
+                                 + " ".join(self._failed))
+
+
+def enroll(session: Session, wanted: Sequence[str], dry_run: bool) -> None:
+    """Enrol qubes without escrow; raises the one qube's error, or PartialFailure."""
+    names = list(dict.fromkeys(wanted))
+    crowd = Crowd(session.report, len(names))
+    settings, maintenance = session.site()
+    records = ((qube, record.parse(qube.feature(record.FEATURE)))
+               for qube in session.system.qubes())
+    taken = names + [qube.name for qube, found in records if found and found.uuid == qube.uuid]
+
+    def planned(name: str) -> Enrolment:
+        enrolment = Enrolment(session, settings, maintenance, session.system.find(name))
+        preflight.qube(enrolment, taken)
+        return enrolment
+
+    enrolments = crowd.each(names, planned)
+    if dry_run:
+        for line in (line for each in enrolments for line in plan(each)):
+            session.report.say(line)
+    elif enrolments:
+        _run(session, crowd, enrolments)
+    crowd.finish()
+
+
+def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> None:
+    with ExitStack() as stack:
+        alone = [enrolments[0].qube] if len(enrolments) == 1 else []
+        for qube in (enrolments[0].maintenance, *alone):
+            stack.enter_context(running(qube, session.report.say))
+        occupied = preflight.server(enrolments)
+        good = crowd.each(enrolments, lambda each: _checked(each, occupied))
+        good = crowd.each(good, lambda each: _walk(each, STEPS[_NAMES.index("create")]))
+        if good:
+            done = publish(good)
+            good = crowd.each(good, lambda each: _tell(each, "publish", done))
+        for each in crowd.each(good, _completed):
+            session.report.say(f"{each}: enrolled as {each.repository}" if each.changed
+                               else f"{each}: was enrolled already; nothing was changed")
+
+
+def _checked(enrolment: Enrolment, occupied: Sequence[str]) -> Enrolment:
+    _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
+    preflight.client(enrolment, occupied)
+    return _tell(enrolment, "preflight", Done("nothing speaks against it", changed=False))
+
+
+def _completed(enrolment: Enrolment) -> Enrolment:
+    with running(enrolment.qube, enrolment.session.report.say):
+        return _walk(enrolment, *_AFTER_PUBLISH)
+
+
+def _walk(enrolment: Enrolment, *rows: Step) -> Enrolment:
+    for row in rows:
+        if row.left_out:
+            _show(enrolment, row.name, row.so)
+        else:
+            is_so = row.question(enrolment)
+            _tell(enrolment, row.name, Done(row.so, False) if is_so else row.action(enrolment))
+    return enrolment
+
+
+def _tell(enrolment: Enrolment, name: str, done: Done) -> Enrolment:
+    """Write the record before the next step begins, and say what was done."""
+    enrolment.note(name, done)
+    _show(enrolment, name, done.text)
+    return enrolment
+
+
+def _show(enrolment: Enrolment, name: str, text: str) -> None:
+    enrolment.session.report.step(_NAMES, name, f"{enrolment}: {text}")
+
+
+def plan(enrolment: Enrolment) -> list[str]:
+    """Answer what enrolling this qube would change, a line for each place."""
+    name, keeper, repository = enrolment.qube, enrolment.maintenance, enrolment.repository
+    started = ", started for it and stopped again" if name.state() == "Halted" else ""
+    return [
+        f"{name} would be enrolled as {repository}; this is a dry run, nothing is changed",
+        f"  dom0: features {record.FEATURE}, service.qborg-client, service.crond of {name}; "
+        f"for a moment, policy that lets {keeper} deliver to {name}",
+        f"  {name}: ~/.ssh/backups, one line in ~/.ssh/config, one block in the crontab, "
+        f"~/.config/qubes-borg{started}",
+        f"  {keeper}: a key pair and a passphrase, which it keeps",
+        f"  {enrolment.settings.server}: a line in .ssh/authorized_keys, {repository.path}",
+    ]

@@ -1,0 +1,55 @@
+"""The gate: policy that lets one qube make one exact call to another, for as long as it lasts.
+
+Runs in dom0. One broken line would make Qubes refuse every call on the machine, so the text has a
+constant format, and only a checked repository and two uuids stand in it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from qborg_wire.names import Repository, parse_repository
+from qborg_wire.services import SERVICES, Role
+from qvm_borg import files
+from qvm_borg.errors import GateError
+
+DIRECTORY = Path("/run/qubes/policy.d")
+NAME = "69-qborg-gate.policy"
+
+
+def text(service: str, repository: Repository, source: UUID, target: UUID) -> str:
+    """Answer the gate's one line; raises ValueError for anything outside its format."""
+    if Role.DOM0 in SERVICES[service].callers:
+        raise ValueError("dom0's own calls need no gate")
+    argument = parse_repository(str(repository))
+    return (
+        f"{SERVICES[service].full_name} +{argument} uuid:{UUID(str(source))} "
+        f"uuid:{UUID(str(target))} allow autostart=no notify=no\n"
+    )
+
+
+@contextmanager
+def opened(directory: Path, line: str) -> Iterator[None]:
+    """Keep the gate open for the block, and close it whatever happens; raises GateError."""
+    try:
+        try:
+            files.write(directory / NAME, line, 0o640)
+        except OSError as error:
+            raise GateError(f"cannot open the gate in {directory}: {error.strerror}") from error
+        yield
+    finally:
+        remove(directory)
+
+
+def remove(directory: Path) -> bool:
+    """Remove a gate, whole or half written; answers whether an open one was there.
+
+    Whoever holds the lock may call this: the owner of any other gate is not alive.
+    """
+    (directory / f".{NAME}.new").unlink(missing_ok=True)
+    try:
+        (directory / NAME).unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""What dom0 remembers of an enrolled qube: one feature with one line of JSON.
+
+Runs in dom0; pure. It is a cache: the server's block and the maintenance qube's registry are
+truer. A text that is bad or foreign is no record.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from qborg_wire import names
+
+FEATURE = "x-qborg"
+PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
+_LIMIT = 4096
+_LINE = re.compile(r"\{[\x20-\x7e]*\}")
+_TIME = re.compile(r"0|[1-9][0-9]{0,14}")
+_WORD = re.compile(r"[a-z][a-z-]{0,31}")
+_TEXT = re.compile(r"[\x20-\x7e]{0,100}")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A qube's identity and how far its enrolment is; equal records are the same JSON.
+
+    step: the last one that was finished. digests: bundle, key, proof as 64 hex digits. times:
+    backup, enrolled, proved in seconds since 1970. notes: archive, escrow, proved in words.
+    """
+
+    uuid: UUID
+    repository: names.Repository
+    step: str
+    fingerprint: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def render(record: Record) -> str:
+    """Answer the feature's value: one line of ASCII."""
+    plain = {**vars(record), "uuid": str(record.uuid), "repository": str(record.repository)}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def parse(untrusted_text: str | None) -> Record | None:
+    """Answer the record that a feature holds, None if it holds none that we wrote."""
+    try:
+        untrusted = json.loads(names.parse(_LINE, _LIMIT, untrusted_text))
+        if untrusted.keys() != Record.__dataclass_fields__.keys():
+            return None
+        return Record(
+            UUID(untrusted["uuid"]), names.parse_repository(untrusted["repository"]),
+            names.parse(_WORD, 32, untrusted["step"]),
+            names.parse(_TEXT, 100, untrusted["fingerprint"]),
+            _mapping(untrusted["digests"], names.DIGEST), _mapping(untrusted["times"], _TIME),
+            _mapping(untrusted["notes"], _TEXT))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _mapping(untrusted: dict[str, str], pattern: re.Pattern[str]) -> dict[str, str]:
+    return {names.parse(_WORD, 32, key): names.parse(pattern, 100, value)
+            for key, value in untrusted.items()}

@@ -1,0 +1,49 @@
+"""What every command works with: the machine, the person, and calls that both can follow.
+
+Runs in dom0. It knows the names of services, not what they do.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qborg_wire.names import Repository
+from qborg_wire.request import Values
+from qborg_wire.services import SERVICES, Role
+from qvm_borg import gate, record, remote, settings
+from qvm_borg.errors import NotEnrolled, SettingsError
+from qvm_borg.qubes import Qube, System
+from qvm_borg.report import Report
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of one command; `gates` is where the policy daemon looks for the gate."""
+
+    system: System
+    report: Report
+    gates: Path = gate.DIRECTORY
+
+    def call(self, qube: Qube, name: str, values: Values | None = None,
+             repository: Repository | None = None) -> dict[str, str]:
+        """Call a service; raises what remote.call raises."""
+        self.report.detail(f"{qube.name}: {SERVICES[name].full_name}+{repository or ''}")
+        return remote.call(qube, SERVICES[name], repository, values or {}, self.report.progress)
+
+    def site(self) -> tuple[settings.Settings, Qube]:
+        """Answer the settings and the maintenance qube; raises SettingsError without both."""
+        found, maintenance = settings.load(), self.system.role(Role.MAINTENANCE)
+        if found is None or maintenance is None:
+            raise SettingsError("the set-up is not done")
+        return found, maintenance
+
+    def enrolled(self, name: str) -> tuple[Qube, record.Record]:
+        """Answer an enrolled qube and its record; raises NotEnrolled."""
+        qube = self.system.find(name)
+        found = record.parse(qube.feature(record.FEATURE))
+        if found is None:
+            raise NotEnrolled(f"{name} is not enrolled", NotEnrolled.hint.replace("NAME", name))
+        if found.uuid != qube.uuid:
+            raise NotEnrolled(f"{name} is a copy of the enrolled {found.repository.qube}",
+                              f"give it an identity of its own: `qvm-features --unset {name} "
+                              f"{record.FEATURE}`, then enrol it")
+        return qube, found

@@ -1,0 +1,123 @@
+"""The set-up: a maintenance qube, a server whose host key a person has confirmed, a login.
+
+Runs in dom0. Every run goes on where the last one ended; what is set already is never changed,
+an option that says otherwise is an error.
+"""
+
+import secrets
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+from qborg_wire.reply import Failure
+from qborg_wire.services import SERVICES, Role
+from qvm_borg import errors, settings
+from qvm_borg.qubes import Qube, running
+from qvm_borg.session import Session
+from qvm_borg.settings import Settings
+
+_POLL = 5.0  # seconds between two looks whether the server accepts the admin key
+_STEPS = ("qube", "host key", "login", "borg")
+Ask = Callable[[str], bool] | None
+
+
+def setup(session: Session, options: Namespace, ask: Ask) -> None:
+    """Bring the set-up as far as it goes; `ask` puts a question to the person, if there is one.
+
+    Raises WaitingForServer when it is the person's turn at the server.
+    """
+    known = settings.load()
+    wanted = _wanted(options, known)
+    maintenance, changed = _qube(session, options)
+    session.report.step(_STEPS, "qube", f"{maintenance} is the maintenance qube")
+    with running(maintenance, session.report.say):
+        if wanted.host_key == "unknown":
+            seen = session.call(maintenance, "CheckSetup", wanted.request())["host_key"]
+            wanted = replace(wanted, host_key=_confirmed(seen, options.fingerprint, ask))
+            settings.store(wanted)
+        session.report.step(_STEPS, "host key", f"{wanted.host} has {wanted.host_key}")
+        patience = (7 * 86400 if ask else 0) if options.wait is None else options.wait
+        reply = _login(session, maintenance, wanted, patience)
+    session.report.step(_STEPS, "login", f"{wanted.server} accepts the admin key")
+    if "none" in (reply["borg"], reply["remote_borg"]):
+        raise errors.from_failure(maintenance.name, Failure("borg-missing", "-"))
+    wanted = replace(wanted, remote_borg=reply["remote_borg"])
+    session.report.step(_STEPS, "borg", f"{wanted.remote_borg} {reply['borg']}; repositories can be made")
+    if wanted != known:
+        settings.store(wanted)
+    session.report.say("set up; next: `qvm-borg-enroll NAME --no-escrow`"
+                       if changed or wanted != known else "was set up already; nothing was changed")
+
+
+def _same(what: str, given: dict[str, str | None], found: dict[str, str], hint: str) -> None:
+    for key, value in given.items():
+        if value is not None and value != found[key]:
+            raise errors.SettingsError(f"{what} has {key} {found[key]}, not {value}",
+                                       f"leave the option out to go on; {hint}")
+
+
+def _wanted(options: Namespace, known: Settings | None) -> Settings:
+    account, host, port = options.server or (None, None, None)
+    if known is None and options.server is None:
+        raise errors.SettingsError("which server? Nothing is set up yet")
+    if known is None:
+        return Settings(options.machine or "qubes", secrets.token_hex(16), account, host, port,
+                        "unknown", options.remote_borg or "probe")
+    if known.remote_borg == "probe":
+        known = replace(known, remote_borg=options.remote_borg or "probe")
+    _same("the set-up", {
+        "account": account, "host": host, "port": port, "machine": options.machine,
+        "host_key": options.fingerprint, "remote_borg": options.remote_borg,
+    }, asdict(known), f"to begin anew, move {settings.path()} away")
+    return known
+
+
+def _qube(session: Session, options: Namespace) -> tuple[Qube, bool]:
+    """Answer the maintenance qube and whether anything was changed for it."""
+    system, found = session.system, session.system.role(Role.MAINTENANCE)
+    if found is None:
+        template = _offering(system.template(options.template))
+        netvm = options.netvm and system.find(options.netvm).name
+        found = system.create(Role.MAINTENANCE, options.maintenance or "borg-maintenance",
+                              options.label or "gray", template.name, netvm)
+    _same("the maintenance qube", {
+        "name": options.maintenance, "template": options.template, "netvm": options.netvm,
+        "label": options.label,
+    }, {key: str(found.property(key)) for key in ("name", "template", "netvm", "label")},
+        "or use `qvm-prefs`")
+    if found.property("netvm") is None:
+        raise errors.QubeUnavailable(f"{found} has no netvm", f"`qvm-prefs {found} netvm NETVM`")
+    return _offering(found), system.give_role(Role.MAINTENANCE, found)
+
+
+def _offering(qube: Qube) -> Qube:
+    if qube.offers(SERVICES["CheckSetup"]):
+        return qube
+    raise errors.TemplateError(
+        f"{qube} does not offer the services of a maintenance qube", "install "
+        "qubes-borg-maintenance in the template and shut it down; or choose one by --template")
+
+
+def _confirmed(seen: str, given: str | None, ask: Ask) -> str:
+    if given not in (None, seen):
+        raise errors.HostKeyError(f"the server shows {seen}, not the fingerprint that was given")
+    if given or (ask and ask(f"The server's host key is {seen}\n"
+                             "Is it the one on your provider's page? [y/N] ")):
+        return seen
+    raise errors.HostKeyError("the server's host key is not confirmed", "compare it with your "
+                              f"provider's page; if it is the same, add --fingerprint {seen}")
+
+
+def _login(session: Session, maintenance: Qube, wanted: Settings, wait: int) -> dict[str, str]:
+    """Answer CheckSetup's reply once the server accepts the admin key."""
+    shown, deadline = False, time.monotonic() + wait
+    while (reply := session.call(maintenance, "CheckSetup", wanted.request()))["login"] != "ok":
+        if not shown:
+            session.report.say(f"Add this line to .ssh/authorized_keys of {wanted.server}:")
+            session.report.say(f"{reply['admin_key']} qubes-borg-admin {wanted.machine}")
+            shown = True
+        if time.monotonic() >= deadline:
+            raise errors.WaitingForServer(f"{wanted.server} does not accept the admin key yet")
+        time.sleep(_POLL)
+    return reply

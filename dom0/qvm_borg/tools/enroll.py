@@ -1,0 +1,36 @@
+"""Enrol qubes: keys, a repository, delivery, a schedule, the first backup and its proof.
+
+Runs in dom0, as your ordinary user. No key or passphrase passes through dom0: they go from the
+maintenance qube to the qube itself. Run it again at any time: what is done is left alone.
+
+examples:
+  qvm-borg-enroll work --dry-run --no-escrow     what would change, and where
+  qvm-borg-enroll work personal --no-escrow      without a copy of the secrets in a vault
+"""
+
+from argparse import Namespace
+
+from qvm_borg import tools
+from qvm_borg.enroll import enroll
+from qvm_borg.errors import EscrowMissing
+from qvm_borg.session import Session
+
+
+def get_parser() -> tools.Parser:
+    """Answer the command's parser; the manual page is checked against it."""
+    parser = tools.Parser("qvm-borg-enroll", __doc__)
+    parser.add_argument("qubes", metavar="QUBE", nargs="+", help="the qubes to enrol")
+    parser.add_argument("--no-escrow", action="store_true",
+                        help="keep the secrets in the maintenance qube and in no vault, for ever")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="print what would change; start and change nothing")
+    return parser
+
+
+def _work(session: Session, options: Namespace) -> None:
+    if not options.no_escrow:
+        raise EscrowMissing("there is no vault yet to keep the recovery records")
+    enroll(session, options.qubes, options.dry_run)
+
+
+main = tools.command(get_parser, _work)

@@ -1,0 +1,68 @@
+"""Set up encrypted off-site backups: the maintenance qube, the server, the admin key.
+
+Runs in dom0, as your ordinary user, once for each machine. It makes a qube that holds the admin
+key, shows the server's host key for you to compare, and shows the one line to add to
+.ssh/authorized_keys on the server. Run it again at any time: it goes on where it stopped.
+
+examples:
+  qvm-borg-setup --server zh1234@zh1234.rsync.net
+  qvm-borg-setup --server backup@nas.example:2222 --machine laptop --template debian-13
+  qvm-borg-setup --wait 600        go on, and wait ten minutes for the line at the server
+"""
+
+import re
+import sys
+from argparse import Namespace
+from functools import partial
+
+from qborg_wire import names
+from qvm_borg import tools
+from qvm_borg.session import Session
+from qvm_borg.settings import PATTERNS
+from qvm_borg.setup import setup
+from qvm_borg.tools import argument
+
+
+def get_parser() -> tools.Parser:
+    """Answer the command's parser; the manual page is checked against it."""
+    parser = tools.Parser("qvm-borg-setup", __doc__)
+    add, qube = parser.add_argument, argument(names.parse_qube)
+    add("--maintenance", metavar="NAME", type=qube,
+        help="what the maintenance qube is called (borg-maintenance)")
+    add("--template", metavar="NAME", type=qube,
+        help="its template, with our package (the default template)")
+    add("--netvm", metavar="NAME", type=qube, help="its netvm (the default netvm)")
+    add("--label", metavar="COLOUR", help="its label (gray)",
+        type=argument(partial(names.parse, re.compile("[a-z-]+"), 30)))
+    add("--server", metavar="ACCOUNT@HOST[:PORT]", type=argument(_server),
+        help="where the backups go; the first run needs it")
+    add("--machine", metavar="NAME", type=argument(partial(names.parse, *PATTERNS["machine"])),
+        help="this computer in the names of repositories: a-z, 0-9 (qubes)")
+    add("--fingerprint", metavar="SHA256:...", help="the server's host key, from your provider",
+        type=argument(partial(names.parse, names.FINGERPRINT, 50)))
+    add("--remote-borg", metavar="NAME", help="borg's name on the server (the best found)",
+        type=argument(partial(names.parse, *PATTERNS["remote_borg"])))
+    add("--wait", metavar="SECONDS", type=int,
+        help="how long to wait for your line at the server (at a terminal: until Ctrl-C)")
+    return parser
+
+
+def _server(text: str) -> tuple[str, ...]:
+    account, _at, place = text.rpartition("@")
+    host, _colon, port = place.partition(":")
+    parts = {"account": account, "host": host, "port": port or "22"}
+    return tuple(names.parse(*PATTERNS[key], part) for key, part in parts.items())
+
+
+def _ask(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _work(session: Session, options: Namespace) -> None:
+    setup(session, options, _ask if sys.stdin.isatty() and sys.stdout.isatty() else None)
+
+
+main = tools.command(get_parser, _work)
