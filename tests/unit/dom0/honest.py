@@ -1,0 +1,115 @@
+"""A set-up machine whose services all answer as agreed, and remember what was asked of them.
+
+A test changes one answer in `answers`, or one trait of a qube, and sees what dom0 makes of it.
+"""
+
+from pathlib import Path
+
+from qvm_borg import settings
+from qvm_borg.qubes import System
+from qvm_borg.report import Report
+from qvm_borg.session import Session
+from unit.dom0.machine import Actions, App, Vm, answer
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+HOST_KEY = "SHA256:" + "h" * 43
+FINGERPRINT = "SHA256:" + "k" * 43
+SETTINGS = settings.Settings(
+    "qubes", "00112233445566778899aabbccddeeff", "zh1", "backup.example", "22", HOST_KEY, "borg14")
+SERVICES_OF_TEMPLATE = ("CheckSetup", "InstallBundle")
+
+
+class Honest:
+    """The handler of a machine. `answers` overrides what a service says, `values` its fields."""
+
+    def __init__(self, policy: Path) -> None:
+        self.policy = policy
+        self.answers: dict[str, Actions] = {}
+        self.values: dict[str, dict[str, str]] = {}
+        self.bundle: dict[str, str] = {}
+        self.made: set[str] = set()
+        self.cron: set[str] = set()
+        self.backed_up: set[str] = set()
+        self.gates: list[str] = []
+        self.app = App(self.handle)
+        template = self.app.domains.all["debian-13"]
+        for name in SERVICES_OF_TEMPLATE:
+            template.features.own[f"supported-rpc.qborg.{name}"] = "1"
+
+    def qube(self, name: str, state: str = "Running") -> Vm:
+        """Make a qube on the template that has our services."""
+        vm = self.app.add(name, "AppVM", state)
+        vm.features.of_template = dict(self.app.domains.all["debian-13"].features.own)
+        return vm
+
+    def set_up(self) -> Vm:
+        """Make the maintenance qube in its role and dom0's settings; answers the qube."""
+        settings.store(SETTINGS)
+        vm = self.qube("borg-maintenance", "Halted")
+        vm.features.own["service.qborg-maintenance"] = "1"
+        self.app.domains.all["dom0"].features.own["x-qborg-maintenance"] = str(vm.uuid)
+        return vm
+
+    def session(self) -> Session:
+        """Answer a session on this machine."""
+        return Session(System(self.app), Report(), self.policy)
+
+    def handle(self, vm: Vm, service: str, argument: str) -> Actions:
+        """Answer what a service does when it is called."""
+        if (file := self.policy / "69-qborg-gate.policy").exists():
+            self.gates.append(file.read_text(encoding="ascii"))
+        if service in self.answers:
+            return self.answers[service]
+        values = getattr(self, f"_{service}")(vm, argument)
+        return answer(**{**values, **self.values.get(service, {})})
+
+    def _once(self, what: str) -> str:
+        new = what not in self.made
+        self.made.add(what)
+        return "yes" if new else "no"
+
+    def _CheckSetup(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"admin_key": KEY, "host_key": HOST_KEY, "login": "ok", "remote_borg": "borg14",
+                "borg": "1.4.0", "epoch": "1", "occupied": "none"}
+
+    def _MakeKeys(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"public_key": KEY, "fingerprint": FINGERPRINT,
+                "created": self._once(f"key {argument}")}
+
+    def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"epoch": "2", "keys": "1", "changed": self._once("publish"), "digest": "d" * 64}
+
+    def _InitRepository(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"repository_id": "1" * 64, "key_digest": "2" * 64,
+                "created": self._once(f"repository {argument}")}
+
+    def _SendBundle(self, _vm: Vm, argument: str) -> dict[str, str]:
+        self.bundle[argument] = "b" * 64
+        return {"bundle": "b" * 64, "changed": self._once(f"bundle {argument}")}
+
+    def _DescribeClient(self, vm: Vm, _argument: str) -> dict[str, str]:
+        repository = f"qubes-{vm.name}"
+        there = repository in self.bundle
+        return {
+            "qube": vm.name, "borg": "1.4.0", "borgmatic": "1.9.14",
+            "cron": "running" if vm.name in self.cron else "stopped", "server": "reachable",
+            "host_key": HOST_KEY, "repository": repository if there else "none",
+            "bundle": self.bundle[repository] if there else "none",
+            "last_success": "1700000000" if vm.name in self.backed_up else "0",
+            "last_outcome": "ok" if vm.name in self.backed_up else "never",
+        }
+
+    def _StartSchedule(self, vm: Vm, _argument: str) -> dict[str, str]:
+        self.cron.add(vm.name)
+        return {"cron": "running"}
+
+    def _RunBackup(self, vm: Vm, _argument: str) -> dict[str, str]:
+        self.backed_up.add(vm.name)
+        return {"archive": "work-2026-01-31T10:17:00", "files": "12", "bytes": "34567",
+                "sent": "2345", "warnings": "0", "proof": "f" * 64}
+
+    def _ProveRecord(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"archives": "1", "proof": "f" * 64}
+
+    def _RestoreFiles(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"archive": "work-2026-01-31T10:17:00", "files": "2", "bytes": "3"}
