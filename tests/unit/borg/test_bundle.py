@@ -119,7 +119,7 @@ EDITS = {
     "proxy-command": ("bakserver", lambda text: text + "    ProxyCommand id\n"),
     "proxy-first": ("bakserver", lambda text: "ProxyCommand id\n" + text),
     "match-exec": ("bakserver", lambda text: text + 'Match exec "id"\n'),
-    "local-command": ("bakserver", lambda text: text.replace("LocalCommand no", "LocalCommand yes")),
+    "local-command": ("bakserver", lambda text: text.replace("Command no", "Command yes")),
     "agent": ("bakserver", lambda text: text.replace("ForwardAgent no", "ForwardAgent yes")),
     "strict-off": ("bakserver", lambda text: text.replace("Checking yes", "Checking no")),
     "every-host": ("bakserver", lambda text: text.replace("Host bakserver", "Host *")),

@@ -1,0 +1,126 @@
+"""What the server answers, taken as untrusted: versions, host keys, exports, listings, words."""
+
+from pathlib import Path
+
+import pytest
+
+from qborg_maintenance import host_keys, probe, repository, server
+from qborg_service.failure import ServiceFailure
+from qborg_service.process import Finished
+from unit.maintenance.example import key
+
+RSA = "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 520
+ECDSA = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABB" + "A" * 87 + "="
+
+
+@pytest.mark.parametrize(
+    ("output", "version"),
+    [
+        (b"borg 1.4.0\n", "1.4.0"), (b"borg14 1.4.5\n", "1.4.5"), (b"borg 1.2.8", "1.2.8"),
+        (b"borg 1.10.0\n", "1.10.0"), (b"borg 1.4.0b2\n", "1.4.0b2"),
+    ],
+)  # fmt: skip
+def test_a_borg_that_will_do_is_known(output: bytes, version: str) -> None:
+    assert probe.parse_version(output) == version
+
+
+NO_BORG = {
+    "empty": b"",
+    "borg-2": b"borg 2.0.0b19\n",
+    "borg-1.1": b"borg 1.1.17\n",
+    "borg-0": b"borg 0.29.0\n",
+    "no-number": b"borg unknown\n",
+    "one-number": b"borg 1\n",
+    "two-lines": b"borg 1.4.0\nborg 1.4.0\n",
+    "banner": b"Welcome!\nborg 1.4.0\n",
+    "escape": b"borg 1.4.0\x1b[2J\n",
+    "long": b"borg 1.4." + b"1" * 5000,
+    "not-ascii": "borg 1.4.\u0660\n".encode(),
+}
+
+
+@pytest.mark.parametrize("untrusted_output", NO_BORG.values(), ids=NO_BORG)
+def test_a_borg_that_will_not_do_is_none(untrusted_output: bytes) -> None:
+    assert probe.parse_version(untrusted_output) is None
+
+
+def test_host_keys_come_best_type_first() -> None:
+    shown = f"# h:22 SSH-2.0\nh {RSA}\n[h]:23 {ECDSA}\nh {key(1)}\n".encode()
+
+    assert host_keys.parse_scan(shown) == (key(1), ECDSA, RSA)
+
+
+SCANS = {
+    "empty": b"",
+    "error": b"connect to h port 22: Connection refused\n",
+    "html": b"<html>\n",
+    "dss": b"h ssh-dss AAAAB3NzaC1kc3MAAACB\n",
+    "certificate": f"@cert-authority h {key(1)}\n".encode(),
+    "comment-after": f"h {key(1)} x\n".encode(),
+    "cut": f"h {key(1)[:-3]}\n".encode(),
+    "carriage-return": f"h {key(1)}\r\n".encode(),
+    "nul": f"h {key(1)}\0\n".encode(),
+    "no-host": f"{key(1)}\n".encode(),
+    "not-ascii": f"h {key(1)}".encode().replace(b"AAAA", b"A\xffAA", 1),
+}
+
+
+@pytest.mark.parametrize("untrusted_output", SCANS.values(), ids=SCANS)
+def test_what_is_no_host_key_is_left_out(untrusted_output: bytes) -> None:
+    assert host_keys.parse_scan(untrusted_output) == ()
+
+
+def test_an_exported_key_has_one_digest_however_it_is_wrapped() -> None:
+    head = b"BORG_KEY " + b"ab" * 32 + b"\n"
+
+    first = repository.parse_export(head + b"AAAA\nBBBB\n")
+    assert first == repository.parse_export(head + b"AAAABBBB")
+    assert first != repository.parse_export(head + b"AAAA\nBBBC\n")
+    assert first[0] == "ab" * 32
+
+
+EXPORTS = {
+    "empty": b"",
+    "no-head": b"AAAA\nBBBB\n",
+    "other-head": b"BORG_KEX " + b"ab" * 32 + b"\nAAAA\n",
+    "head-only": b"BORG_KEY " + b"ab" * 32 + b"\n",
+    "body-of-spaces": b"BORG_KEY " + b"ab" * 32 + b"\n \n",
+    "id-short": b"BORG_KEY abab\nAAAA\n",
+    "id-not-hex": b"BORG_KEY " + b"zz" * 32 + b"\nAAAA\n",
+    "not-text": b"\xff" * 100,
+}
+
+
+@pytest.mark.parametrize("untrusted_export", EXPORTS.values(), ids=EXPORTS)
+def test_what_is_no_export_is_refused(untrusted_export: bytes) -> None:
+    with pytest.raises(ServiceFailure) as caught:
+        repository.parse_export(untrusted_export)
+
+    assert caught.value.cause == "borg-failed"
+
+
+WORDS = [
+    "a b", "a;id", "$(id)", "`id`", "a|b", "a>b", "a&", "'a'", '"a"', "*", "~", "a\n", "", "\\",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_that_a_shell_might_interpret_is_never_sent(tmp_path: Path, word: str) -> None:
+    account = server.Server(tmp_path / "no-config", tmp_path / "no-session")
+
+    with pytest.raises(ValueError, match="shell"):
+        account.run("ls", word)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "cause"),
+    [
+        (b"dd: closing output file: No space left on device", "server-full"),
+        (b"dd: writing: Disk quota exceeded", "server-full"),
+        (b"dd: Permission denied", "publish-refused"),
+        (b"", "publish-refused"),
+        (b"\xff\xfe", "publish-refused"),
+    ],
+)
+def test_no_space_is_told_apart(stderr: bytes, cause: str) -> None:
+    assert server.refusal(Finished(1, b"", stderr), "x").cause == cause

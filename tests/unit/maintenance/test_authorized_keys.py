@@ -1,0 +1,262 @@
+"""authorized_keys: foreign bytes stay, ours are exact, and what is unclear is refused."""
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qborg_maintenance import authorized_keys
+from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer, Restricted
+from qborg_maintenance.keypair import fingerprint, listed_fingerprints
+from qborg_wire.names import NameRefused, Repository
+from unit.maintenance.example import (
+    ADMIN, ADMIN_LINE, BEGIN, END, MACHINE, MACHINE_ID, OTHER_ID, client_line, key,
+)  # fmt: skip
+
+LINES = authorized_keys.as_restricted({"dom-work": key(2), "dom-mail": key(3)})
+BLOCK = BEGIN + client_line("dom-mail", 3) + client_line("dom-work", 2) + END
+OTHER_BEGIN, OTHER_END = (
+    mark.replace(b" dom ", b" desk ").replace(MACHINE_ID.encode(), OTHER_ID.encode())
+    for mark in (BEGIN, END)
+)
+OTHER_BLOCK = OTHER_BEGIN + client_line("desk-work", 8) + OTHER_END
+
+
+def parse(data: bytes) -> Document:
+    """Parse as this computer."""
+    return authorized_keys.parse(data, MACHINE, MACHINE_ID)
+
+
+def render(document: Document, epoch: int = 7) -> bytes:
+    """Render our two keys."""
+    return authorized_keys.render(document, MACHINE, MACHINE_ID, epoch, "borg14", LINES)
+
+
+FOREIGN = {
+    "empty": b"",
+    "admin": ADMIN_LINE,
+    "no-final-newline": ADMIN_LINE.rstrip(),
+    "crlf": ADMIN_LINE.replace(b"\n", b"\r\n") + b"# windows\r\n",
+    "blank-lines": b"\n\n" + ADMIN_LINE + b"\n \n\t\n",
+    "comments": b"# BEGIN of my keys\n" + ADMIN_LINE + b"# qubes-borg is nice\n",
+    "not-utf-8": b"# caf\xe9 \xff\n" + ADMIN_LINE,
+    "garbage-line": b"ssh-rsa nonsense\n" + ADMIN_LINE,
+    "options": b'from="10.0.0.0/8",environment="A=b" ' + ADMIN_LINE,
+    "other-computer": ADMIN_LINE + OTHER_BLOCK,
+    "lone-cr": b"# a\rb\n" + ADMIN_LINE,
+    "vertical-tab": b"# a\x0bb\x0cc\x85\n" + ADMIN_LINE,
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+def test_a_file_without_our_block_gets_it_at_the_end(foreign: bytes) -> None:
+    data = render(parse(foreign))
+
+    glue = b"" if not foreign or foreign.endswith(b"\n") else b"\n"
+    assert data == foreign + glue + BLOCK
+
+
+@pytest.mark.parametrize("after", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("before", FOREIGN.values(), ids=FOREIGN)
+def test_foreign_bytes_around_our_block_stay(before: bytes, after: bytes) -> None:
+    begins = before if not before or before.endswith(b"\n") else before + b"\n"
+    document = parse(begins + BLOCK + after)
+
+    assert (document.before, document.epoch, document.after) == (begins, 7, after)
+    assert render(document) == begins + BLOCK + after
+
+
+@given(st.binary(max_size=300).map(lambda data: data.replace(b"\0", b"")))
+def test_any_foreign_bytes_survive_or_are_refused(foreign: bytes) -> None:
+    try:
+        data = render(parse(foreign))
+    except KeysRefused:
+        return
+
+    assert data.startswith(foreign)
+    assert render(parse(data)) == data
+
+
+def test_a_new_epoch_changes_the_header_only() -> None:
+    data = render(parse(ADMIN_LINE + BLOCK), epoch=8)
+
+    assert data == ADMIN_LINE + BLOCK.replace(b"epoch=7", b"epoch=8")
+
+
+def test_a_block_without_final_newline_is_ours() -> None:
+    assert render(parse(ADMIN_LINE + BLOCK[:-1])) == ADMIN_LINE + BLOCK
+
+
+REFUSED = {
+    "nul": ADMIN_LINE + b"\0\n",
+    "too-long": b"#" * (authorized_keys.FILE_LIMIT + 1),
+    "no-end": ADMIN_LINE + BEGIN + client_line("dom-work", 2),
+    "no-begin": ADMIN_LINE + END,
+    "end-first": END + BEGIN,
+    "begin-twice": BEGIN + BLOCK,
+    "block-twice": BLOCK + BLOCK,
+    "no-epoch": BLOCK.replace(b" epoch=7", b""),
+    "epoch-in-end": BLOCK.replace(END, END.replace(b"\n", b" epoch=7\n")),
+    "epoch-long": BLOCK.replace(b"epoch=7", b"epoch=1" + b"0" * 10),
+    "epoch-zero-first": BLOCK.replace(b"epoch=7", b"epoch=07"),
+    "epoch-negative": BLOCK.replace(b"epoch=7", b"epoch=-7"),
+    "crlf-marks": BLOCK.replace(b"\n", b"\r\n"),
+    "marker-indented": BLOCK.replace(b"# END", b"  # END"),
+    "marker-small": BLOCK.replace(b"# BEGIN", b"# begin"),
+    "marker-spaced": BLOCK.replace(b"# END qubes", b"#  END  qubes"),
+    "marker-bom": b"\xef\xbb\xbf" + BLOCK,
+    "marker-more": BLOCK.replace(END, END.replace(b"\n", b" x\n")),
+    "foreign-inside": BEGIN + ADMIN_LINE + END,
+    "comment-inside": BEGIN + b"# mine\n" + END,
+    "unrestricted-inside": BEGIN + client_line("dom-work", 2).replace(b",restrict", b"") + END,
+    "other-path-inside": BEGIN + client_line("dom-work", 2).replace(b"repos/", b"") + END,
+    "names-differ-inside": BEGIN + client_line("dom-work", 2).replace(b" dom-", b" dem-") + END,
+    "other-block-inside": BEGIN + OTHER_BLOCK + END,
+    "interleaved": OTHER_BEGIN + BEGIN + OTHER_END + END,
+}
+
+
+@pytest.mark.parametrize("untrusted_data", REFUSED.values(), ids=REFUSED)
+def test_an_unclear_file_is_refused_without_being_repeated(untrusted_data: bytes) -> None:
+    with pytest.raises(KeysRefused) as caught:
+        parse(untrusted_data)
+
+    assert "AAAA" not in str(caught.value)
+
+
+def test_another_computer_of_our_name_is_noticed() -> None:
+    with pytest.raises(OtherComputer):
+        parse(ADMIN_LINE + BLOCK.replace(MACHINE_ID.encode(), OTHER_ID.encode()))
+
+
+# What a name, key or program might smuggle into a line (each alone, the rest is good).
+INJECTED_KEYS = {
+    "newline": key(2) + "\n" + key(4),
+    "final-newline": key(2) + "\n",
+    "carriage-return": key(2) + "\r",
+    "nul": key(2) + "\0",
+    "tab": key(2).replace(" ", "\t"),
+    "second-key": key(2) + " " + key(4),
+    "comment": key(2) + " me@here",
+    "options-first": 'command="id" ' + key(2),
+    "environment": 'environment="LD_PRELOAD=x" ' + key(2),
+    "authority": "cert-authority " + key(2),
+    "certificate": "ssh-ed25519-cert-v01@openssh.com " + key(2).split(" ")[1],
+    "security-key": "sk-ssh-ed25519@openssh.com " + key(2).split(" ")[1],
+    "type-and-blob-differ": "ssh-rsa " + key(2).split(" ")[1],
+    "dss": key(2).replace("ssh-ed25519", "ssh-dss"),
+    "cut": key(2)[:-1],
+    "too-long": key(2) + "A" * 4,
+    "over-long": "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 5000,
+    "look-alike": key(2).replace("A", "\u0410", 1),
+    "fullwidth": key(2).replace("ssh", "\uff53sh"),
+    "quote": key(2)[:-1] + '"',
+    "backslash": key(2)[:-1] + "\\",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("public_key", INJECTED_KEYS.values(), ids=INJECTED_KEYS)
+def test_a_key_that_is_more_than_a_key_is_not_rendered(public_key: str) -> None:
+    with pytest.raises(NameRefused):
+        authorized_keys.restricted_line("borg14", Restricted(Repository("dom", "work"), public_key))
+
+
+INJECTED_NAMES = {
+    "newline": "work\nx", "final-newline": "work\n", "carriage-return": "work\r", "nul": "wo\0rk",
+    "tab": "wo\trk", "space": "wo rk", "quote": 'work"', "backslash": "work\\", "dash": "-work",
+    "dots": "..", "slash": "a/b", "up": "../work", "look-alike": "w\u043erk", "empty": "",
+    "over-long": "w" * 32, "comma": "work,pty", "dollar": "$HOME", "percent": "%u", "dom0": "dom0",
+    "semicolon": "work;id", "star": "*",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("qube", INJECTED_NAMES.values(), ids=INJECTED_NAMES)
+def test_a_name_that_is_more_than_a_name_is_not_rendered(qube: str) -> None:
+    with pytest.raises(NameRefused):
+        authorized_keys.restricted_line("borg14", Restricted(Repository("dom", qube), key(2)))
+
+
+@pytest.mark.parametrize("program", ["", "/bin/sh", "borg;id", "borg 14", 'b"', "-c", "b\n", "B"])
+def test_a_program_that_is_more_than_a_name_is_not_rendered(program: str) -> None:
+    with pytest.raises(NameRefused):
+        authorized_keys.restricted_line(program, LINES[0])
+
+
+@pytest.mark.parametrize("epoch", [0, -1, 10**9])
+def test_an_epoch_out_of_range_is_not_rendered(epoch: int) -> None:
+    with pytest.raises(KeysRefused):
+        render(Document(b"", None, b""), epoch)
+
+
+def test_what_is_rendered_may_not_be_too_long() -> None:
+    with pytest.raises(KeysRefused):
+        render(Document(b"#" * authorized_keys.FILE_LIMIT, None, b""))
+
+
+ADMIN_LINES = {
+    "plain": ADMIN_LINE,
+    "without-comment": ADMIN.encode(),
+    "indented": b" \t" + ADMIN_LINE,
+    "crlf": ADMIN_LINE.replace(b"\n", b"\r\n"),
+    "after-garbage": b"nonsense\n" + ADMIN_LINE,
+}
+
+
+@pytest.mark.parametrize("foreign", ADMIN_LINES.values(), ids=ADMIN_LINES)
+def test_the_admin_line_is_found(foreign: bytes) -> None:
+    authorized_keys.check_keys(parse(foreign), ADMIN, LINES)
+
+
+NO_ADMIN_LINE = {
+    "empty": b"",
+    "comment": b"# " + ADMIN_LINE,
+    "options": b'command="x" ' + ADMIN_LINE,
+    "restricted": b"restrict " + ADMIN_LINE,
+    "other-key": key(5).encode(),
+    "glued": b"x" + ADMIN_LINE,
+    "cut": ADMIN_LINE[:60],
+}
+
+
+@pytest.mark.parametrize("foreign", NO_ADMIN_LINE.values(), ids=NO_ADMIN_LINE)
+def test_without_an_own_admin_line_nothing_is_published(foreign: bytes) -> None:
+    with pytest.raises(KeysRefused):
+        authorized_keys.check_keys(parse(foreign), ADMIN, LINES)
+
+
+TWICE = {
+    "key-under-two-names": {"dom-work": key(2), "dom-mail": key(2)},
+    "admin-as-client": {"dom-work": ADMIN},
+    "names-differ-by-case": {"dom-work": key(2), "dom-Work": key(3)},
+}
+
+
+@pytest.mark.parametrize("keys", TWICE.values(), ids=TWICE)
+def test_two_lines_for_one_are_refused(keys: dict[str, str]) -> None:
+    with pytest.raises(KeysRefused):
+        authorized_keys.check_keys(parse(ADMIN_LINE), ADMIN, authorized_keys.as_restricted(keys))
+
+
+def test_a_client_key_outside_our_block_is_refused() -> None:
+    document = parse(ADMIN_LINE + key(2).encode() + b" unrestricted\n")
+
+    with pytest.raises(KeysRefused):
+        authorized_keys.check_keys(document, ADMIN, LINES)
+
+
+def test_ssh_itself_reads_every_line_as_meant() -> None:
+    data = render(parse(ADMIN_LINE.rstrip()))
+
+    wanted = [fingerprint(ADMIN), fingerprint(key(3)), fingerprint(key(2))]
+    assert list(listed_fingerprints(data)) == wanted
+
+
+def test_ssh_keygen_is_the_one_that_counts() -> None:
+    # The validator must notice what it is there for: a line glued to another is one key less.
+    glued = ADMIN_LINE.rstrip() + client_line("dom-work", 2)
+    argv = ["ssh-keygen", "-l", "-f", "-"]
+    done = subprocess.run(argv, input=glued, capture_output=True, check=True)
+
+    assert len(done.stdout.splitlines()) == 1
