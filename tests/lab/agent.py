@@ -6,6 +6,7 @@ the machine's own, so nothing may be imported late. It knows nothing of other ma
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -196,7 +197,9 @@ def _exec(request: wire.Message, account: accounts.Account, stdio: list[int]) ->
         for target, source in enumerate(stdio):
             os.dup2(source, target)
         if os.isatty(0):
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            # Somebody else's terminal cannot be taken; the program just has none then.
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         environment = account.login_environment() if request["login"] else {}
         environment |= request["env"]
         accounts.become(account)

@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+from .report import REQUEST_PROGRAM
 from .world import Server
 
 HERE = Path(__file__).resolve().parent
@@ -80,6 +81,7 @@ def _vm(root: Path) -> None:
     _put(root, "usr/lib/qubes-bind-dirs.d/30_cron.conf", "binds+=( '/var/spool/cron' )\n")
     _put(root, "usr/share/qubes/marker-vm", f"{RELEASE}\n")
     _programs(root, _VM_PROGRAMS)
+    _put(root, "usr/bin/qvm-features-request", REQUEST_PROGRAM, 0o755)
     (root / "usr/lib/qubes").mkdir(parents=True)
     (root / "usr/lib/qubes/qrexec-client-vm").symlink_to("/usr/bin/qrexec-client-vm")
 

@@ -15,6 +15,7 @@ from . import wire
 from .errors import MachineError
 from .net import Network
 from .process import Agent, Process, Spawner
+from .report import REPORT, parse_report
 from .volumes import Volumes
 
 __all__ = ["Boot", "MachineError", "Machines", "Process"]
@@ -51,6 +52,7 @@ class _Running:
     cable: str | None = None
     stopping: bool = False
     paused: bool = False
+    report: bytes | None = None
     gone: threading.Event = field(default_factory=threading.Event)
 
 
@@ -67,7 +69,7 @@ class Machines:
         self._exit_callbacks: list[Callable[[str], None]] = []
         self._boot_callbacks: list[Callable[[str], None]] = []
         self._stop_callbacks: list[Callable[[str], None]] = []
-        self._template_callbacks: list[Callable[[str], None]] = []
+        self._template_callbacks: list[Callable[[str, list[str], list[str]], None]] = []
         self.hosts = ""
 
     def create(self, name: str, klass: str, template: str | None) -> None:
@@ -101,8 +103,10 @@ class Machines:
         """Call CALLBACK(name) after a machine stopped, however that came about."""
         self._stop_callbacks.append(callback)
 
-    def on_template_change(self, callback: Callable[[str], None]) -> None:
-        """Call CALLBACK(name) after a TemplateVM's root got a new layer."""
+    def on_template_change(
+        self, callback: Callable[[str, list[str], list[str]], None]
+    ) -> None:
+        """Call CALLBACK(name, rpc names, services) when a TemplateVM was shut down in order."""
         self._template_callbacks.append(callback)
 
     def boot(self, name: str, boot: Boot, *, uplink: bool = False) -> None:
@@ -183,8 +187,10 @@ class Machines:
             if running.cable is not None:
                 self._network.detach(running.cable)
             self._follow_netvms()
-        for callback in self._stop_callbacks + (self._template_callbacks if layered else []):
+        for callback in self._stop_callbacks:
             callback(name)
+        for tell in self._template_callbacks if layered and running.report is not None else []:
+            tell(name, *parse_report(running.report or b""))
         running.gone.set()
         if not running.stopping:
             for callback in self._exit_callbacks:
@@ -197,6 +203,8 @@ class Machines:
         if running.paused:
             self.unpause(name)
         try:
+            if self._volumes.is_template(name):
+                running.report = running.agent.run(["/bin/sh", "-c", REPORT], b"", "root")
             running.agent.ask({"do": "shutdown"})
         except MachineError:
             running.agent.kill()
@@ -247,6 +255,10 @@ class Machines:
         """Tell whether NAME is up (paused counts)."""
         running = self._running.get(name)
         return running is not None and not running.stopping
+
+    def paused(self, name: str) -> bool:
+        """Tell whether a running NAME is paused."""
+        return self._get(name).paused
 
     def running(self) -> list[str]:
         """Return the names of the machines that are up, in the order they were started."""

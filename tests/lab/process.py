@@ -43,6 +43,10 @@ class Process:
             self._reply.close()
             return self._code
 
+    def finished(self) -> bool:
+        """Tell whether the exit code is known without waiting."""
+        return self._code is not None
+
     def fileno(self) -> int:
         """Return a descriptor that becomes readable when `wait` would not block."""
         return self._reply.fileno()
@@ -104,7 +108,8 @@ class Agent:
             output = source.read(MAX_OUTPUT)
         code = process.wait()
         if code != 0:
-            raise MachineError(f"{argv[0]} ended with {code}: {output[-500:].decode('utf-8', 'replace')}")
+            said = output[-500:].decode("utf-8", "replace").strip()
+            raise MachineError(f"{argv[0]} ended with {code}: {said}")
         return output
 
     def _request(self, request: wire.Message, descriptors: Sequence[int]) -> socket.socket:

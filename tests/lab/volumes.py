@@ -77,6 +77,10 @@ class Volumes:
         """Tell whether NAME has storage."""
         return name in self._meta
 
+    def is_template(self, name: str) -> bool:
+        """Tell whether NAME is a TemplateVM."""
+        return self._find(name).klass == "TemplateVM"
+
     def create(self, name: str, klass: str, template: str | None) -> None:
         """Make empty volumes; a StandaloneVM starts from its template's layers."""
         if name in self._meta:

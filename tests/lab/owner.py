@@ -1,0 +1,178 @@
+"""Starts a lab's outermost process and keeps it alive; finds and removes labs on this machine.
+
+Runs in pytest or labctl on the host. It knows directories, locks and the lifeline; nothing of
+what happens in a lab.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from . import launch, ns, template, world
+from .channel import SOCKET, Channel
+from .errors import LabError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STOP_SECONDS = 60
+STALE_SECONDS = 30
+_LAUNCH = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from lab import launch;"
+    " sys.exit(launch.main(sys.argv[2]))"
+)
+
+
+class Owner:
+    """The process that keeps a lab alive, from the side that started it."""
+
+    def __init__(
+        self, state: str | Path | None, world_name: str, qubesadmin: str | Path | None
+    ) -> None:
+        self.ephemeral = state is None
+        world_path = world.find(world_name)
+        world.load(world_path)
+        tree = template.ensure()
+        self.state = self._directory(state)
+        launch.state_directories(self.state)
+        ip_program = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin")
+        if ip_program is None:
+            raise LabError("iproute2 is not installed", "as root: apt-get install iproute2", 3)
+        self._life = self._start(world_path, tree, ip_program, qubesadmin)
+        link_current(self.state)
+
+    def _directory(self, state: str | Path | None) -> Path:
+        """Return the state directory, locked for as long as the lab lives."""
+        if state is None:
+            remove_stale()
+            path = labs_directory() / secrets.token_hex(4)
+        else:
+            path = Path(state).resolve()
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LabError(f"{path} belongs to a lab that is not up yet or is ending",
+                           "wait a moment, or use another --state") from error  # fmt: skip
+        return path
+
+    def _start(
+        self, world_path: Path, tree: Path, ip_program: str, qubesadmin: str | Path | None
+    ) -> int:
+        """Start the outermost process and wait until the lab is up; return the lifeline."""
+        life_read, life_write = os.pipe()
+        ready_read, ready_write = os.pipe()
+        lifeline = life_read if self.ephemeral else -1
+        config = launch.Config(
+            state=str(self.state), world=str(world_path), tree=str(tree),
+            repository=str(REPOSITORY), ip_program=ip_program,
+            qubesadmin=str(Path(qubesadmin).resolve()) if qubesadmin else None,
+            ephemeral=self.ephemeral, lifeline=lifeline, ready=ready_write,
+        )  # fmt: skip
+        passed = [ready_write, self._lock, *([life_read] if self.ephemeral else [])]
+        with open(self.state / "log/supervisor.log", "ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _LAUNCH, str(REPOSITORY / "tests"), config.dump()],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=passed,
+                start_new_session=True, cwd="/",
+            )  # fmt: skip
+        for descriptor in (life_read, ready_write, self._lock):
+            os.close(descriptor)
+        # One read: every process of the lab inherits the other end, so its end comes late.
+        said = os.read(ready_read, 65536)
+        os.close(ready_read)
+        message = json.loads(said) if said else {"error": "the lab died while it came up"}
+        if "error" in message:
+            os.close(life_write)
+            self._process.wait(STOP_SECONDS)
+            raise LabError(message["error"], message.get("hint", ""))
+        return life_write
+
+    def end(self) -> None:
+        """Cut the lifeline and wait until nothing is left."""
+        os.close(self._life)
+        self._process.wait(STOP_SECONDS)
+
+
+def labs_directory() -> Path:
+    """Return where labs without a state directory live."""
+    path = template.cache_dir() / "labs"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def is_running(state: Path) -> bool:
+    """Tell whether a lab answers in STATE."""
+    with contextlib.suppress(LabError):
+        Channel(state / SOCKET).close()
+        return True
+    return False
+
+
+def is_locked(state: Path) -> bool:
+    """Tell whether a process of a lab still holds STATE."""
+    try:
+        lock = os.open(state / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def wait_until_down(state: Path) -> None:
+    """Return when no process of the lab in STATE is left; LabError when that takes too long."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while is_locked(state):
+        if time.monotonic() > deadline:
+            raise LabError(f"the lab in {state} does not end", f"read {state}/log/supervisor.log")
+        time.sleep(0.01)
+
+
+def current() -> Path | None:
+    """Return the state directory of the lab that was started last, if it still exists."""
+    link = template.cache_dir() / "current"
+    return link.resolve() if link.is_dir() else None
+
+
+def link_current(state: Path) -> None:
+    """Note that the lab in STATE was started last."""
+    temporary = template.cache_dir() / f"current.{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(state)
+    temporary.rename(template.cache_dir() / "current")
+
+
+def remove_stale() -> None:
+    """Delete what labs without a state directory left when they were killed."""
+    before = time.time() - STALE_SECONDS
+    for path in labs_directory().iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < before and not is_locked(path):
+                remove_state(path)
+
+
+def remove_state(state: Path) -> None:
+    """Delete a state directory, whose files belong to ids of the user namespace."""
+    child = os.fork()
+    if child == 0:
+        try:
+            ns.enter_user_namespace()
+            shutil.rmtree(state, ignore_errors=True)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    if state.exists():
+        raise LabError(f"{state} could not be removed", "as root: remove it by hand")

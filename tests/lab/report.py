@@ -1,0 +1,41 @@
+"""What a template reports about itself after an installation, as qubes.PostInstall does.
+
+The script runs in the template, the rest in the supervisor.
+"""
+
+from __future__ import annotations
+
+# One line for each thing offered. Scripts in post-install.d call qvm-features-request, which in
+# a lab's VM writes its arguments to the file named here.
+REPORT = r"""
+find /etc/qubes-rpc -maxdepth 1 -type f -printf 'supported-rpc.%f=1\n'
+[ -e /etc/systemd/system/multi-user.target.wants/cron.service ] && echo supported-service.crond=1
+requests=/run/qubes-features-requests
+: > $requests
+for script in /etc/qubes/post-install.d/*.sh; do
+  [ ! -x "$script" ] || "$script" >&2
+done
+cat $requests
+"""
+
+REQUEST_PROGRAM = """#!/bin/sh
+# Stand-in for qvm-features-request: keeps what was asked for until the report is read.
+for word in "$@"; do
+  case $word in
+    --commit) ;;
+    [a-z]*=*) printf '%s\\n' "$word" >> /run/qubes-features-requests || exit 1 ;;
+    *) echo "qvm-features-request: unknown argument: $word" >&2; exit 2 ;;
+  esac
+done
+"""
+
+
+def parse_report(output: bytes) -> tuple[list[str], list[str]]:
+    """Return the names of the services (rpc, then systemd) that are offered."""
+    names: dict[str, list[str]] = {"supported-rpc.": [], "supported-service.": []}
+    for line in output.decode("utf-8", "replace").splitlines():
+        key, _, value = line.partition("=")
+        for prefix, found in names.items():
+            if key.startswith(prefix) and value == "1":
+                found.append(key.removeprefix(prefix))
+    return names["supported-rpc."], names["supported-service."]
