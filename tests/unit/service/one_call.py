@@ -8,10 +8,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from qborg_wire.services import SERVICES
+from qborg_wire.reply import Failure, parse_reply
+from qborg_wire.services import SERVICES, Service
 
 ROOT = Path(__file__).parents[3]
 NONCE = "0123456789abcdef" * 2
@@ -65,9 +69,36 @@ def encoded(**changes: object) -> bytes:
     return json.dumps({**REQUEST, **changes}).encode()
 
 
-def start(argv: list[str]) -> subprocess.Popen[bytes]:
-    """Start one call by dom0 that the test itself feeds."""
-    return subprocess.Popen(
+@dataclass(frozen=True)
+class Started:
+    """A call by dom0 that the test itself feeds."""
+
+    process: subprocess.Popen[bytes]
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+
+
+@contextmanager
+def started(argv: list[str]) -> Iterator[Started]:
+    """Start a call; wait for its end when the block is left."""
+    child = subprocess.Popen(
         argv, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    assert child.stdin is not None and child.stdout is not None
+    with child:
+        yield Started(child, child.stdin, child.stdout)
+
+
+def failure(payload: bytes, nonce: str = NONCE) -> Failure:
+    """Answer the failure that a reply must be."""
+    answer = parse_reply(ROW, nonce, payload)
+    assert isinstance(answer, Failure)
+    return answer
+
+
+def success(payload: bytes, row: Service = ROW, nonce: str = NONCE) -> dict[str, str]:
+    """Answer the values of a reply that must be a success."""
+    answer = parse_reply(row, nonce, payload)
+    assert isinstance(answer, dict)
+    return answer

@@ -6,18 +6,16 @@ from pathlib import Path
 import pytest
 
 from qborg_service.qrexec import record_nonce
-from qborg_wire.reply import NO_NONCE, Failure, parse_reply
+from qborg_wire.reply import NO_NONCE
 from qborg_wire.services import SERVICES
-from unit.service.one_call import NONCE, ROW, encoded, run, script
+from unit.service.one_call import NONCE, ROW, encoded, failure, run, script, success
 
 
 def test_a_good_call_gets_its_reply(tmp_path: Path) -> None:
     done = run(script(tmp_path, "return GOOD"), encoded())
 
-    values = parse_reply(ROW, NONCE, done.stdout)
     assert done.returncode == 0
-    assert isinstance(values, dict)
-    assert values["qube"] == "work"
+    assert success(done.stdout)["qube"] == "work"
 
 
 @pytest.mark.parametrize("argument", [None, ""], ids=["unset", "empty"])
@@ -40,10 +38,8 @@ WRONG_CALLERS = ["", "work", "Dom0", "dom0 ", "dom0\n", "domain-0", "@adminvm"]
 def test_a_wrong_caller_is_refused_before_anything_is_read(tmp_path: Path, caller: str) -> None:
     done = run(script(tmp_path, "return GOOD"), encoded(), caller=caller)
 
-    failure = parse_reply(ROW, NO_NONCE, done.stdout)
     assert done.returncode == 1
-    assert isinstance(failure, Failure)
-    assert failure.cause == "wrong-caller"
+    assert failure(done.stdout, NO_NONCE).cause == "wrong-caller"
 
 
 BAD_REQUESTS = {
@@ -71,10 +67,8 @@ BAD_REQUESTS = {
 def test_a_bad_request_is_refused(tmp_path: Path, request_bytes: bytes) -> None:
     done = run(script(tmp_path, "return GOOD"), request_bytes)
 
-    failure = parse_reply(ROW, NO_NONCE, done.stdout)
     assert done.returncode == 1
-    assert isinstance(failure, Failure)
-    assert failure.cause == "bad-request"
+    assert failure(done.stdout, NO_NONCE).cause == "bad-request"
 
 
 def test_the_limit_is_exact(tmp_path: Path) -> None:
@@ -89,7 +83,7 @@ def test_the_limit_is_exact(tmp_path: Path) -> None:
 def test_an_argument_where_none_belongs_is_refused(tmp_path: Path, argument: str | None) -> None:
     done = run(script(tmp_path, "return GOOD"), encoded(), argument=argument)
 
-    assert parse_reply(ROW, NONCE, done.stdout).cause == "bad-request"
+    assert failure(done.stdout).cause == "bad-request"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +94,7 @@ def test_an_argument_that_is_no_repository_is_refused(tmp_path: Path, argument: 
 
     done = run(argv, encoded(), argument=argument)
 
-    assert parse_reply(ROW, NONCE, done.stdout).cause == "bad-request"
+    assert failure(done.stdout).cause == "bad-request"
 
 
 def test_an_argument_that_is_a_repository_arrives(tmp_path: Path) -> None:
@@ -115,7 +109,7 @@ def test_a_qube_without_the_role_says_so(tmp_path: Path) -> None:
     # This machine is no qube: nothing switched a role on.
     done = run(script(tmp_path, "return GOOD", before_role=False), encoded())
 
-    assert parse_reply(ROW, NONCE, done.stdout).cause == "not-this-role"
+    assert failure(done.stdout).cause == "not-this-role"
 
 
 def test_print_and_a_child_cannot_reach_the_reply(tmp_path: Path) -> None:
@@ -123,7 +117,7 @@ def test_print_and_a_child_cannot_reach_the_reply(tmp_path: Path) -> None:
 
     done = run(script(tmp_path, body), encoded())
 
-    assert isinstance(parse_reply(ROW, NONCE, done.stdout), dict)
+    assert success(done.stdout)["qube"] == "work"
     assert done.stderr.count(b"stray") == 2
 
 
@@ -138,9 +132,9 @@ def test_a_refusal_of_the_handler_keeps_its_cause_and_is_printable(tmp_path: Pat
 
     done = run(script(tmp_path, body), encoded())
 
-    failure = parse_reply(ROW, NONCE, done.stdout)
-    assert (done.returncode, failure.cause) == (1, "locked")
-    assert failure.detail.startswith("taken__[2J")
+    told = failure(done.stdout)
+    assert (done.returncode, told.cause) == (1, "locked")
+    assert told.detail.startswith("taken__[2J")
 
 
 FAULTS = {
@@ -159,8 +153,8 @@ FAULTS = {
 def test_a_fault_of_ours_tells_nothing_of_its_text(tmp_path: Path, body: str) -> None:
     done = run(script(tmp_path, body), encoded())
 
-    failure = parse_reply(ROW, NONCE, done.stdout)
-    assert (done.returncode, failure.cause) == (2, "internal")
+    told = failure(done.stdout)
+    assert (done.returncode, told.cause) == (2, "internal")
     assert b"hunter" not in done.stdout + done.stderr
     assert b"Traceback" not in done.stderr
 
@@ -173,8 +167,8 @@ def test_a_record_arrives_untouched_and_its_digest_is_the_nonce(tmp_path: Path) 
 
     done = run(argv, record, caller="maintenance", argument="dom-work")
 
-    row = SERVICES["InstallBundle"]
-    assert parse_reply(row, record_nonce(record), done.stdout)["changed"] == "no"
+    values = success(done.stdout, SERVICES["InstallBundle"], record_nonce(record))
+    assert values["changed"] == "no"
 
 
 @pytest.mark.parametrize("caller", ["dom0", "", "@anyvm", "-x", "none"])

@@ -6,27 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from qborg_wire.reply import parse_progress, parse_reply
-from unit.service.one_call import NONCE, ROW, encoded, run, script, start
+from qborg_wire.reply import parse_progress
+from unit.service.one_call import encoded, failure, run, script, started, success
 
 
 def test_a_flood_without_end_is_cut_off(tmp_path: Path) -> None:
-    child = start(script(tmp_path, "return GOOD"))
-    with child, pytest.raises(BrokenPipeError):
-        while True:
-            os.write(child.stdin.fileno(), b"x" * 65536)
-
-    assert child.returncode == 1
+    with started(script(tmp_path, "return GOOD")) as call:
+        with pytest.raises(BrokenPipeError):
+            while True:
+                os.write(call.stdin.fileno(), b"x" * 65536)
+        assert b"outcome=bad-request" in call.stdout.read()
 
 
 def test_a_caller_that_never_ends_its_request_runs_out_of_time(tmp_path: Path) -> None:
-    child = start(script(tmp_path, "return GOOD", seconds=1))
-    with child:
-        child.stdin.write(encoded())
-        child.stdin.flush()
-        answer = child.stdout.read()
+    with started(script(tmp_path, "return GOOD", seconds=1)) as call:
+        call.stdin.write(encoded())
+        call.stdin.flush()
 
-    assert b"outcome=time-out\n" in answer
+        assert b"outcome=time-out\n" in call.stdout.read()
 
 
 def test_a_handler_that_catches_exceptions_is_ended_in_time(tmp_path: Path) -> None:
@@ -39,7 +36,7 @@ def test_a_handler_that_catches_exceptions_is_ended_in_time(tmp_path: Path) -> N
     """
     done = run(script(tmp_path, body, seconds=1), encoded())
 
-    assert parse_reply(ROW, NONCE, done.stdout).cause == "time-out"
+    assert failure(done.stdout).cause == "time-out"
 
 
 def test_a_child_left_behind_does_not_hold_the_call_open(tmp_path: Path) -> None:
@@ -64,7 +61,7 @@ def test_progress_comes_before_the_reply_and_not_too_often(tmp_path: Path) -> No
     told = [line for line in lines if line.startswith(b"progress=")]
     assert 1 <= len(told) < 100
     assert all(parse_progress(line) for line in told)
-    assert isinstance(parse_reply(ROW, NONCE, b"".join(lines[len(told):])), dict)
+    assert success(b"".join(lines[len(told):]))["qube"] == "work"
 
 
 def test_progress_puts_off_the_end_of_an_idle_row(tmp_path: Path) -> None:
@@ -80,7 +77,7 @@ def test_progress_puts_off_the_end_of_an_idle_row(tmp_path: Path) -> None:
 def test_an_idle_row_without_progress_is_ended(tmp_path: Path) -> None:
     done = run(script(tmp_path, "time.sleep(60)", idle=True, seconds=1), encoded())
 
-    assert parse_reply(ROW, NONCE, done.stdout).cause == "time-out"
+    assert failure(done.stdout).cause == "time-out"
 
 
 def test_work_ends_when_the_caller_is_gone(tmp_path: Path) -> None:
@@ -89,10 +86,10 @@ def test_work_ends_when_the_caller_is_gone(tmp_path: Path) -> None:
         time.sleep(0.05)
         call.progress(Progress("files", 1, 0))
     """
-    child = start(script(tmp_path, body, idle=True))
-    child.stdin.write(encoded())
-    child.stdin.close()
-    child.stdout.readline()
-    child.stdout.close()
+    with started(script(tmp_path, body, idle=True)) as call:
+        call.stdin.write(encoded())
+        call.stdin.close()
+        call.stdout.readline()
+        call.stdout.close()
 
-    assert child.wait(30) == 1
+        assert call.process.wait(30) == 1
