@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qborg_maintenance import authorized_keys, keypair, registry
@@ -18,6 +18,7 @@ from qborg_maintenance.remote_lock import LOCK, remote_lock
 from qborg_maintenance.server import Server, configured, living_session, refusal
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
+from qborg_service import process
 from qborg_service.failure import ServiceFailure
 
 KEYS = ".ssh/authorized_keys"
@@ -153,20 +154,30 @@ def _roll_back(server: Server, former: bytes, orphaned: bool) -> bool:
     `orphaned`: the service was killed, so a move of its may still be on the way, and nobody
     else removes its lock and its configuration.
     """
+    run = _way_back(server)
     restored = False
     for _attempt in range(3):
-        server.run("rm", "-f", _NEW)
-        server.run("cp", "-p", _BACKUP, _BACK)
-        server.run("mv", _BACK, KEYS)
+        run("rm", "-f", _NEW)
+        run("cp", "-p", _BACKUP, _BACK)
+        run("mv", _BACK, KEYS)
         if orphaned:
             time.sleep(1)
         restored = server.run_apart("cat", KEYS).stdout == former
         if restored:
             break
     if orphaned:
-        server.run("rm", "-r", "-f", LOCK)
+        run("rm", "-r", "-f", LOCK)
         shutil.rmtree(server.config.parent)
     return restored
+
+
+def _way_back(server: Server) -> Callable[..., process.Finished]:
+    """Answer how to run commands now: over the session of before, or a new one if it broke."""
+    try:
+        server.run("ls", "-d", KEYS)
+    except ServiceFailure:
+        return server.run_apart
+    return server.run
 
 
 def _published(epoch: int, keys: dict[str, str], changed: bool, data: bytes) -> Published:

@@ -55,7 +55,9 @@ class Server:
 
     def run(self, *words: str, stdin: bytes | None = None) -> process.Finished:
         """Run one command over the living session; raises ServiceFailure if ssh itself fails."""
-        return self._checked(["-S", str(self.socket)], words, stdin)
+        # Without the session ssh would quietly log in anew, which is no way back after a swap.
+        only = ["-S", str(self.socket), "-o", "ProxyCommand=/bin/false"]
+        return self._checked(only, words, stdin)
 
     def run_apart(self, *words: str) -> process.Finished:
         """Run one command over a connection of its own: a login that proves the server's keys."""
