@@ -7,13 +7,16 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from lab.faults import Faults
+from lab.qrexec import Qrexec
 from lab.qubesd import Qubesd
+from lab.selftest.calls import Calls
 from lab.selftest.fakes import FakeMachines
 from lab.selftest.system import System
 from lab.world import parse
@@ -63,6 +66,30 @@ def fixture_system(tmp_path: Path) -> Iterator[System]:
         qubesd.serve(listener)
         yield System(qubesd, machines, faults, path)
         listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(name="calls")
+def fixture_calls(system: System, tmp_path: Path) -> Iterator[Calls]:
+    """Bring up a qrexec; sys-firewall, work and vault run, default-dvm does not."""
+    etc, run = tmp_path / "etc", tmp_path / "run"
+    etc.mkdir()
+    run.mkdir()
+    log = tmp_path / "qrexec.log"
+    qrexec = Qrexec(system.machines, system.qubesd, (etc, run), log, system.faults)
+    made = Calls(system, system.machines, tmp_path / "clients", etc / "50-test.policy", log)
+    with ExitStack() as stack:
+        for name in ("dom0", "sys-firewall", "work", "vault", "default-dvm"):
+            path = tmp_path / f"{name}.sock"
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(path))
+            listener.listen(64)
+            qrexec.listen(name, listener)
+            stack.callback(qrexec.close, name)
+            made.install(name, path)
+        for name in ("work", "vault"):
+            system.qubesd.start(name)
+        yield made
+        system.qubesd.power.stop_all(hard=True)
 
 
 def _forget_library() -> None:
