@@ -35,10 +35,11 @@ def _run(tail: list[str], access: command.Access) -> tuple[object, ...]:
     outcome = run_borg(tail, access, timeout=_SECONDS, limit=_LIMIT)
     if outcome.cause is not None:
         raise ServiceFailure(outcome.cause, outcome.detail)
-    return _names(outcome)
+    return read_names(outcome)
 
 
-def _names(outcome: Outcome) -> tuple[object, ...]:
+def read_names(outcome: Outcome) -> tuple[object, ...]:
+    """Answer the names in a listing, unparsed; raises ServiceFailure if it is no listing."""
     try:
         untrusted_archives = json.loads(outcome.stdout)["archives"]
         return tuple(untrusted_archive["name"] for untrusted_archive in untrusted_archives)

@@ -102,7 +102,7 @@ def _create(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
     if outcome.cause is not None:
         outcome = explain_connection(outcome, access(bundle))
         raise ServiceFailure(outcome.cause or "borg-failed", outcome.detail)
-    return _read_result(outcome, len(chosen.refused), hashlib.sha256(proof).hexdigest())
+    return read_result(outcome, len(chosen.refused), hashlib.sha256(proof).hexdigest())
 
 
 class _Follower:
@@ -129,7 +129,7 @@ def _usable_version() -> effective.Version:
     return version
 
 
-def _read_result(outcome: Outcome, refused: int, proof: str) -> Backup:
+def read_result(outcome: Outcome, refused: int, proof: str) -> Backup:
     """Answer what borg printed about the archive; raises ServiceFailure if it printed nothing."""
     untrusted_archive = _find_archive(outcome.stdout)
     with suppress(names.NameRefused, KeyError, TypeError, ValueError):

@@ -76,15 +76,15 @@ def _runs(daemon: Daemon, proc: Path) -> bool:
         try:
             if entry.name.isdecimal() and entry.stat().st_uid == 0:
                 status = (entry / "stat").read_text(encoding="ascii", errors="replace")
-                if _is_alive(status, daemon.comm):
+                if is_alive(status, daemon.comm):
                     return True
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return False
 
 
-def _is_alive(status: str, comm: str) -> bool:
-    """Tell from the text of /proc/PID/stat; a zombie does no work any more."""
+def is_alive(status: str, comm: str) -> bool:
+    """Tell whether the text of /proc/PID/stat is that name's; a zombie does no work any more."""
     name, _parenthesis, rest = status.partition("(")[2].rpartition(")")
     return name == comm and rest.split()[:1] not in (["Z"], ["X"], [])
 

@@ -17,7 +17,7 @@ from qborg_borg.bundle import FILE_LIMIT, Bundle, BundleRefused, match_files
 from qborg_client.paths import Paths
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
-from qborg_service.files import FileRefused, read_limited, sync_directory, write_private
+from qborg_service.files import read_limited, sync_directory, write_private
 from qborg_wire.names import NameRefused, parse_repository
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -41,7 +41,7 @@ def current(paths: Paths) -> Bundle | None:
             name: read_limited(paths.bundle / name, FILE_LIMIT).decode("ascii") for name in names
         }
         return match_files(untrusted_files, repository)
-    except (NameRefused, BundleRefused, FileRefused, FileNotFoundError, ValueError) as error:
+    except (NameRefused, BundleRefused, OSError, ValueError) as error:
         raise ServiceFailure("bundle-refused", f"{paths.bundle} is damaged") from error
 
 

@@ -5,6 +5,7 @@ or empty, and what ssh and borg trust is left out.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def run(
     name = archives.newest(opened, bundle.qube) if archive == LATEST else archive
     never = [path.lstrip("/") for path in sources.never(paths)]
     tail = command.extract(opened, name, inside, never)
-    with _directory(target):
+    with fresh(target):
         outcome = run_borg(
             tail, opened, timeout=None, on_record=_Follower(on_progress), cwd=str(target)
         )
@@ -70,27 +71,40 @@ def checked_directory(paths: Paths, directory: str) -> Path:
     target = Path(directory)
     if not target.is_absolute() or ".." in target.parts:
         raise ServiceFailure("directory-refused", "not an absolute path, or one that climbs")
-    real = Path(os.path.realpath(target))
-    if paths.ssh.resolve() in (real, *real.parents):
-        raise ServiceFailure("directory-refused", "ssh trusts what lies there; choose another")
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise ServiceFailure("directory-refused", f"not a directory: {target}")
-    if target.exists() and target.stat().st_uid != os.getuid():
-        raise ServiceFailure("directory-refused", f"it belongs to another user: {target}")
-    if target.exists() and any(target.iterdir()):
-        raise ServiceFailure("directory-refused", f"not empty; choose a new one: {target}")
+    try:
+        reason = _objection(paths, target)
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason is not None:
+        raise ServiceFailure("directory-refused", f"{reason}: {target}")
     return target
 
 
-@contextmanager
-def _directory(target: Path) -> Iterator[None]:
-    """Make the directories that are missing; if the work fails, take away what stayed empty."""
-    missing = [path for path in (target, *target.parents) if not path.exists()]
+def _objection(paths: Paths, target: Path) -> str | None:
+    """Answer why nothing may be extracted there, None if it may."""
+    real = Path(os.path.realpath(target))
+    if paths.ssh.resolve() in (real, *real.parents):
+        return "ssh trusts what lies there; choose another"
     try:
+        status = os.lstat(target)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        return "not a directory"
+    if status.st_uid != os.getuid():
+        return "it belongs to another user"
+    return "not empty; choose a new one" if any(target.iterdir()) else None
+
+
+@contextmanager
+def fresh(target: Path) -> Iterator[None]:
+    """Make the directories that are missing; if the work fails, take away what stayed empty."""
+    try:
+        missing = [path for path in (target, *target.parents) if not path.exists()]
         for path in reversed(missing):
             path.mkdir(mode=0o700)
     except OSError as error:
-        raise ServiceFailure("directory-refused", f"{target}: {error.strerror}") from error
+        raise ServiceFailure("directory-refused", f"{error.strerror}: {target}") from error
     try:
         yield
     except BaseException:

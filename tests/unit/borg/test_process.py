@@ -1,0 +1,116 @@
+"""Following a program: real processes, bounded, and none of them left behind."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qborg_borg import process
+from qborg_borg.command import Access
+from qborg_borg.outcome import Outcome, Record
+from qborg_service.secret import Secret
+
+
+def run(
+    program: str, seconds: float | None = 20, limit: int = 1000,
+    records: list[Record] | None = None,
+) -> Outcome:  # fmt: skip
+    """Run a Python program with nothing but a PATH."""
+    argv = [sys.executable, "-I", "-c", program]
+    heard = records.append if records is not None else None
+    return process.run_logged(
+        argv, {"PATH": "/usr/bin:/bin"}, timeout=seconds, limit=limit, on_record=heard
+    )
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_records_arrive_while_the_program_works() -> None:
+    times: list[float] = []
+    program = "import sys, time; print('{}', file=sys.stderr, flush=True); time.sleep(1)"
+    argv = [sys.executable, "-I", "-c", program]
+
+    process.run_logged(argv, {}, timeout=20, on_record=lambda _record: times.append(time.time()))
+
+    assert time.time() - times[0] > 0.8
+
+
+def test_stdout_is_cut_at_its_limit() -> None:
+    outcome = run("print('x' * 100000)", limit=10)
+
+    assert (outcome.stdout, outcome.stdout_cut) == (b"x" * 10, True)
+
+
+def test_a_line_without_end_is_cut() -> None:
+    records: list[Record] = []
+
+    run("import sys; sys.stderr.write('x' * 3_000_000)", records=records)
+
+    assert [len(record.message) for record in records] == [4000]
+
+
+def test_a_flood_of_warnings_is_counted_and_not_kept() -> None:
+    line = '{"type":"log_message","levelname":"WARNING","message":"m"}\n'
+
+    outcome = run(f"import sys; sys.stderr.write({line!r} * 1000)")
+
+    assert (outcome.warnings, len(outcome.records)) == (1000, process.RECORDS_KEPT)
+
+
+def test_a_program_that_takes_too_long_is_gone_afterwards() -> None:
+    outcome = run("import os, time; print(os.getpid(), flush=True); time.sleep(600)", seconds=2)
+
+    assert outcome.cause == "time-out"
+    assert not alive(int(outcome.stdout))
+
+
+def test_whatever_ends_the_caller_ends_the_program() -> None:
+    pids: list[int] = []
+
+    def leave(record: Record) -> None:
+        pids.append(int(record.message))
+        raise KeyboardInterrupt
+
+    program = "import os, time; os.write(2, b'%d\\n' % os.getpid()); time.sleep(600)"
+    with pytest.raises(KeyboardInterrupt):
+        process.run_logged([sys.executable, "-I", "-c", program], {}, timeout=60, on_record=leave)
+
+    assert not alive(pids[0])
+
+
+def test_a_missing_program_is_a_cause() -> None:
+    assert process.run_logged(["/nonexistent/borg"], {}, timeout=5).cause == "borg-missing"
+
+
+def test_the_caller_says_which_codes_are_a_success() -> None:
+    argv = [sys.executable, "-I", "-c", "raise SystemExit(1)"]
+
+    assert process.run_logged(argv, {}, timeout=20).cause is None
+    assert process.run_logged(argv, {}, timeout=20, done=lambda code: code == 0).cause is not None
+
+
+def test_stdin_is_empty_and_no_descriptor_leaks() -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)
+    try:
+        outcome = run("import os; print(os.read(0, 9), sorted(os.listdir('/proc/self/fd')))")
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+    assert outcome.stdout == b"b'' ['0', '1', '2', '3']\n"
+
+
+def test_only_a_failed_connection_is_asked_about_again() -> None:
+    outcome = Outcome(52, "wrong-passphrase", (), b"")
+    access = Access("ssh://bakserver/./repos/m-work", "borg", "ssh", Secret(b"x"))
+
+    assert process.explain_connection(outcome, access) is outcome

@@ -1,0 +1,62 @@
+"""The client's commands: what counts as writing, what borg inherits, what a person reads."""
+
+from pathlib import Path
+
+import pytest
+
+from qborg_borg.bundle import match_bundle
+from qborg_client.paths import Paths
+from qborg_client.tools import borgbak, hints, run
+from qborg_service.failure import ServiceFailure
+from qborg_wire.causes import CAUSES
+from unit.borg.bundles import PASSPHRASE, record
+
+WRITES = {
+    "create": (["create", "::x", "/home"], True),
+    "options-first": (["--progress", "--lock-wait", "5", "create", "::x"], True),
+    "delete": (["delete", "::x"], True),
+    "prune": (["-v", "prune", "--keep-daily", "7"], True),
+    "list": (["list"], False),
+    "extract-a-file-named-create": (["extract", "::x", "create"], False),
+    "nothing": ([], False),
+    "version": (["--version"], False),
+}
+
+
+@pytest.mark.parametrize(("arguments", "writing"), WRITES.values(), ids=WRITES)
+def test_writing_is_known_by_the_command_word(arguments: list[str], writing: bool) -> None:
+    assert borgbak.writes(arguments) is writing
+
+
+def test_borg_gets_the_repository_and_no_other_passphrase() -> None:
+    bundle = match_bundle(record(), "work")
+    inherited = {"TERM": "xterm", "BORG_PASSPHRASE": "old", "BORG_PASSPHRASE_FD": "9",
+                 "BORG_REPO": "elsewhere"}  # fmt: skip
+
+    environment = borgbak.environment(inherited, Paths(Path("/home/user")), bundle)
+
+    assert environment == {
+        "TERM": "xterm", "BORG_REPO": "ssh://bakserver/./repos/dom-work", "BORG_RSH": "ssh",
+        "BORG_REMOTE_PATH": "borg14",
+        "BORG_PASSCOMMAND": "cat /home/user/.ssh/backups/borgpass",
+    }
+    assert PASSPHRASE not in str(environment)
+
+
+@pytest.mark.parametrize("cause", sorted(CAUSES))
+def test_every_cause_is_one_error_and_one_hint(
+    cause: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hints.tell(ServiceFailure(cause, "what\nhappened \x1b[31m")) == 1
+
+    lines = capsys.readouterr().err.split("\n")
+    assert [line.partition(":")[0] for line in lines] == ["error", "hint", ""]
+    assert "\x1b" not in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [["--sched"], ["now"], ["--scheduled=1"]])
+def test_a_wrong_argument_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run.main(arguments)
+
+    assert ended.value.code == 2
