@@ -7,9 +7,17 @@ import pytest
 from unit.dom0.honest import Honest
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a home of its own, for settings and lock."""
+    path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(path))
+    return path
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Honest:
-    """Answer a machine that is not set up; its settings and lock lie in a home of its own."""
+    """Answer a machine that is not set up."""
     policy = tmp_path / "policy.d"
     policy.mkdir()
     return Honest(policy)

@@ -6,6 +6,7 @@ A test changes one answer in `answers`, or one trait of a qube, and sees what do
 from pathlib import Path
 
 from qvm_borg import settings
+from qvm_borg.enroll import enroll
 from qvm_borg.qubes import System
 from qvm_borg.report import Report
 from qvm_borg.session import Session
@@ -113,3 +114,17 @@ class Honest:
 
     def _RestoreFiles(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"archive": "work-2026-01-31T10:17:00", "files": "2", "bytes": "3"}
+
+
+def run(machine: Honest, *names: str, dry_run: bool = False) -> list[str]:
+    """Enrol `work`, or the named qubes; answers what was done, in order."""
+    machine.app.trace.clear()
+    enroll(machine.session(), names or ["work"], dry_run)
+    return list(machine.app.trace)
+
+
+def changes(machine: Honest) -> list[str]:
+    """Answer what was done less what puts a qube back and what only asks."""
+    asking = ("CheckSetup", "DescribeClient")
+    return [line for line in machine.app.trace if line.startswith(("set ", "call "))
+            and not any(name in line for name in asking)]

@@ -1,0 +1,49 @@
+"""The table of errors: unique codes out of qrexec's way, a line and a hint for every cause."""
+
+import pytest
+
+from qborg_wire.causes import CAUSES
+from qborg_wire.reply import Failure
+from qvm_borg import errors
+
+TABLE = errors.table()
+
+
+def test_exit_codes_are_unique_and_nobody_elses() -> None:
+    codes = [kind.exit_code for kind in TABLE]
+
+    assert len(set(codes)) == len(codes)
+    assert all(0 < code < 64 and code != 2 for code in codes)
+
+
+@pytest.mark.parametrize("kind", TABLE, ids=lambda kind: kind.__name__)
+def test_every_class_says_what_it_means_and_what_to_do(kind: type[errors.QvmBorgError]) -> None:
+    assert kind.__doc__ and "\n" not in kind.__doc__
+    assert kind.hint and kind("something").hint == kind.hint
+    assert kind("something", "do this").hint == "do this"
+
+
+def test_no_error_is_outside_the_table() -> None:
+    found = {kind for kind in vars(errors).values()
+             if isinstance(kind, type) and issubclass(kind, errors.QvmBorgError)}
+
+    assert found == set(TABLE)
+
+
+@pytest.mark.parametrize("cause", sorted(CAUSES))
+def test_every_cause_is_an_error_with_a_line_and_a_hint(cause: str) -> None:
+    error = errors.from_failure("work", Failure(cause, "the detail"))
+
+    assert type(error) is not errors.QvmBorgError
+    assert error.message.startswith("work: ") and error.message.endswith(" (the detail)")
+    assert error.hint and "NAME" not in error.hint and "\n" not in error.message + error.hint
+
+
+def test_a_detail_that_says_nothing_is_left_out() -> None:
+    assert errors.from_failure("work", Failure("locked", "-")).message == (
+        "work: the repository is locked")
+
+
+def test_a_cause_unknown_to_the_table_cannot_pass_silently() -> None:
+    with pytest.raises(KeyError):
+        errors.from_failure("work", Failure("sorry", "-"))
