@@ -20,10 +20,8 @@ _PACKAGE = ("install qubes-borg-client in its template (a standalone: in itself)
 _UNSET = f"`qvm-features --unset NAME {record.FEATURE}` makes it a new one; then try again"
 
 
-def _refuse(
-    wrong: object, subject: object, message: str, hint: str,
-    kind: type[errors.QvmBorgError] = errors.EnrolmentRefused,
-) -> None:
+def _refuse(wrong: object, subject: object, message: str, hint: str,
+            kind: type[errors.QvmBorgError] = errors.EnrolmentRefused) -> None:
     if wrong:
         raise kind(f"{subject}: {message}", hint.replace("NAME", str(subject)))
 

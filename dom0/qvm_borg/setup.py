@@ -43,17 +43,17 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     if "none" in (reply["borg"], reply["remote_borg"]):
         raise errors.from_failure(maintenance.name, Failure("borg-missing", "-"))
     wanted = replace(wanted, remote_borg=reply["remote_borg"])
-    session.report.step(_STEPS, "borg", f"{wanted.remote_borg} {reply['borg']}; repositories can be made")
+    session.report.step(_STEPS, "borg", f"{wanted.remote_borg} {reply['borg']} is on the server")
     if wanted != known:
         settings.store(wanted)
-    session.report.say("set up; next: `qvm-borg-enroll NAME --no-escrow`"
-                       if changed or wanted != known else "was set up already; nothing was changed")
+    session.report.say("set up; next: `qvm-borg-enroll NAME --no-escrow`" if changed
+                       or wanted != known else "was set up already; nothing was changed")
 
 
-def _same(what: str, given: dict[str, str | None], found: dict[str, str], hint: str) -> None:
-    for key, value in given.items():
-        if value is not None and value != found[key]:
-            raise errors.SettingsError(f"{what} has {key} {found[key]}, not {value}",
+def _same(what: str, found: dict[str, str], given: dict[str, str | None], hint: str) -> None:
+    for key, value in found.items():
+        if given.get(key) not in (None, value):
+            raise errors.SettingsError(f"{what} has {key} {value}, not {given[key]}",
                                        f"leave the option out to go on; {hint}")
 
 
@@ -66,10 +66,8 @@ def _wanted(options: Namespace, known: Settings | None) -> Settings:
                         "unknown", options.remote_borg or "probe")
     if known.remote_borg == "probe":
         known = replace(known, remote_borg=options.remote_borg or "probe")
-    _same("the set-up", {
-        "account": account, "host": host, "port": port, "machine": options.machine,
-        "host_key": options.fingerprint, "remote_borg": options.remote_borg,
-    }, asdict(known), f"to begin anew, move {settings.path()} away")
+    _same("the set-up", asdict(known), {**vars(options), "account": account, "host": host,
+          "port": port, "host_key": options.fingerprint}, f"or move {settings.path()} away")
     return known
 
 
@@ -81,11 +79,9 @@ def _qube(session: Session, options: Namespace) -> tuple[Qube, bool]:
         netvm = options.netvm and system.find(options.netvm).name
         found = system.create(Role.MAINTENANCE, options.maintenance or "borg-maintenance",
                               options.label or "gray", template.name, netvm)
-    _same("the maintenance qube", {
-        "name": options.maintenance, "template": options.template, "netvm": options.netvm,
-        "label": options.label,
-    }, {key: str(found.property(key)) for key in ("name", "template", "netvm", "label")},
-        "or use `qvm-prefs`")
+    is_set = {key: str(found.property(key)) for key in ("name", "template", "netvm", "label")}
+    _same("the maintenance qube", is_set, {**vars(options), "name": options.maintenance},
+          "or use `qvm-prefs`")
     if found.property("netvm") is None:
         raise errors.QubeUnavailable(f"{found} has no netvm", f"`qvm-prefs {found} netvm NETVM`")
     return _offering(found), system.give_role(Role.MAINTENANCE, found)
