@@ -6,6 +6,7 @@ and without YES=1 it prints what it would run, changes nothing and exits 3.
 """
 
 import argparse
+import getpass
 import hashlib
 import importlib.util
 import os
@@ -125,11 +126,41 @@ def venv_step() -> Step | None:
     )
 
 
+def ids_step() -> Step | None:
+    """Answer how a user gets the ids that the lab's user namespace needs; root needs none."""
+    from lab import ns
+
+    try:
+        for path in ("/etc/subuid", "/etc/subgid"):
+            ns.subordinate_start(path)
+        return None
+    except ns.NamespaceError:
+        user = getpass.getuser()
+    ids = ("--add-subuids", "231072-296607", "--add-subgids", "231072-296607")
+    title = f"a range of ids for {user}, so that the lab needs no root"
+    commands = (("touch", "/etc/subuid", "/etc/subgid"), ("usermod", *ids, user))
+    return Step(title, commands, root=True)
+
+
+def template_step() -> Step | None:
+    """Answer how the lab's Debian tree is built, None if it is there."""
+    from lab import template
+
+    tree = template.tree_path()
+    if tree.is_dir():
+        return None
+    build = "from lab import template; template.ensure()"
+    title = f"the lab's Debian 13 template, built once in {tree.parent} (about 500 MB)"
+    return Step(title, (("env", "PYTHONPATH=tests", "/usr/bin/python3", "-c", build),))
+
+
 def missing(goal: Goal) -> list[Step]:
     """Answer the steps that this machine needs for a goal, in their order."""
     steps = [package_step(goal.packages)]
     if goal.venv:
         steps.append(venv_step())
+    if goal.lab:
+        steps += [ids_step(), template_step()]
     return [step for step in steps if step is not None]
 
 
