@@ -25,10 +25,10 @@ WAITING = 15  # docs/exit-codes.md: the server does not accept the admin key yet
 NEXT = """\
 Where to go next
   tests/labctl run --state ~/lab -- qvm-borg-setup --help
-                    a lab that stays; then `tests/labctl shell` is its dom0, `tests/labctl shell work`
-                    the qube, and `tests/labctl down` ends it
+                    a lab that stays; then `tests/labctl shell` is its dom0,
+                    `tests/labctl shell work` the qube; `tests/labctl down` ends it
   README.md         what each domain is trusted with, and where is what
-  CONTRIBUTING.md   the first hour; `make check` is the fast part of the tests, `make test` all of them
+  CONTRIBUTING.md   the first hour; `make check` is the fast part, `make test` everything
 """
 
 
