@@ -28,6 +28,8 @@ from qborg_wire import names
 _SECONDS = 120.0
 _EXPORT_LIMIT = 16384
 _HEADER = "BORG_KEY "
+# What `borg init` says where something lies already; some of it has no name of its own in borg.
+_IN_THE_WAY = frozenset({"repository-exists", "borg-failed"})
 # What borg says of a repository whose birth was cut short, by power or a full disk.
 _UNBORN = frozenset({"repository-missing", "keys-missing", "borg-failed"})
 
@@ -48,15 +50,15 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
     """
     with _access(settings, keys) as access:
         made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
-        if made.cause == "repository-exists":
+        if made.cause in _IN_THE_WAY:
             found = run_borg(command.info(access), access, timeout=_SECONDS)
-            if found.cause in _UNBORN and _set_unborn_aside(state, settings, keys):
-                made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
-            elif found.cause == "wrong-passphrase":
-                raise ServiceFailure("repository-exists", f"{keys.repository} is not ours to open")
-            else:
-                _check(found)
+            if found.cause is None:
                 return _export(keys, access, created=False)
+            if found.cause == "wrong-passphrase":
+                raise ServiceFailure("repository-exists", f"{keys.repository} is not ours to open")
+            if found.cause not in _UNBORN or not _set_unborn_aside(state, settings, keys):
+                _check(made if made.cause != "repository-exists" else found)
+            made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
         _check(made)
         return _export(keys, access, created=True)
 
