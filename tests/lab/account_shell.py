@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     name = words[0]
     if name in COMMANDS:
         program = f"/usr/bin/{name}"
-    elif "/" not in name and not name.startswith(".") and name in os.listdir(OFFERED_BORG):
+    elif "/" not in name and os.path.islink(f"{OFFERED_BORG}/{name}"):
         program = f"{OFFERED_BORG}/{name}"
     else:
         return _refuse(f"{name}: not offered")

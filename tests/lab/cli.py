@@ -20,7 +20,7 @@ from .channel import SOCKET
 from .client import Lab
 from .errors import LabError
 from .ns import NamespaceError
-from .owner import current, remove_stale, remove_state
+from .owner import remove_stale, remove_state
 from .running import Execution
 from .template import TemplateError
 
@@ -119,7 +119,7 @@ def _down(options: argparse.Namespace) -> int:
     try:
         lab = Lab.attach(options.state)
     except LabError:
-        given = Path(options.state).resolve() if options.state else current()
+        given = Path(options.state).resolve() if options.state else None
         if not options.remove or given is None or not (given / "lock").is_file():
             raise
         remove_state(given)

@@ -20,6 +20,7 @@ from .channel import SOCKET
 from .errors import LabError, MachineError
 from .faults import Rule
 from .process import Process
+from .store import Qube
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -50,7 +51,11 @@ def _accept(listener: socket.socket, handlers: Mapping[str, _Handler], lab: Supe
 
 def _handlers(lab: Supervisor) -> dict[str, _Handler]:
     """Return what each request does; every name in a request is a word of this table."""
-    machines, server = lab.machines, lab.server
+    machines, server, power = lab.machines, lab.server, lab.qubesd.power
+
+    def qube(request: wire.Message) -> Qube:
+        return lab.qubesd.store.get(str(request["qube"]))
+
     return {
         "status": lambda r: status(lab),
         "faults-set": lambda r: lab.faults.add(Rule.from_json(r["rule"])),
@@ -60,9 +65,9 @@ def _handlers(lab: Supervisor) -> dict[str, _Handler]:
         "restore": lambda r: lab.restore(_label(r)),
         "start": lambda r: lab.qubesd.start(r["qube"]),
         "shutdown": lambda r: lab.qubesd.shutdown(r["qube"]),
-        "kill": lambda r: lab.qubesd.kill(r["qube"]),
-        "pause": lambda r: lab.qubesd.pause(r["qube"]),
-        "unpause": lambda r: lab.qubesd.unpause(r["qube"]),
+        "kill": lambda r: power.kill(qube(r)),
+        "pause": lambda r: power.pause(qube(r)),
+        "unpause": lambda r: power.unpause(qube(r)),
         "net-cut": lambda r: machines.cut(r["qube"]),
         "net-restore": lambda r: machines.cut(r["qube"], restore=True),
         "server-stop-sshd": lambda r: server.stop_sshd(),
@@ -120,7 +125,8 @@ def _answer(request: wire.Message, handlers: Mapping[str, _Handler]) -> wire.Mes
     try:
         return {"ok": handler(request)}
     except (MachineError, ApiError, LabError, ValueError, KeyError) as error:
-        return {"error": f"{name}: {error}", "hint": getattr(error, "hint", "")}
+        hint = getattr(error, "hint", "") or "tests/labctl status tells what there is"
+        return {"error": f"{name}: {error}", "hint": hint}
 
 
 def _execute(

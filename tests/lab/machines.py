@@ -7,54 +7,21 @@ nothing of features, policy or the Admin API.
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
 
 from . import wire
+from .boot import Boot, Running
 from .errors import MachineError
 from .net import Network
-from .process import Agent, Process, Spawner
+from .process import Process, Spawner
 from .report import REPORT, parse_report
 from .volumes import Volumes
 
 __all__ = ["Boot", "MachineError", "Machines", "Process"]
 
 STOP_SECONDS = 20.0
-_NO_NETWORK = ("00:00:00:00:00:00", "")
-
-
-@dataclass(frozen=True)
-class Boot:
-    """What a machine is started with, fixed until it stops.
-
-    SERVICES: name -> on, as /run/qubes-service is made from. PERSISTENCE: 'full', 'rw-only' or
-    'none'. QUBESDB: path -> value, written to the machine's qubesdb directory before it boots.
-    TEMPLATE and CLONE_OF (a DispVM's template AppVM) name the machines its volumes come from.
-    """
-
-    netvm: str | None = None
-    services: Mapping[str, bool] = field(default_factory=dict)
-    persistence: str = "rw-only"
-    mac: str = _NO_NETWORK[0]
-    ip: str = _NO_NETWORK[1]
-    qubesdb: Mapping[str, str] = field(default_factory=dict)
-    template: str | None = None
-    clone_of: str | None = None
-
-
-@dataclass
-class _Running:
-    """A machine that is up: its agent, how it was started, its cable if any."""
-
-    agent: Agent
-    boot: Boot
-    cable: str | None = None
-    stopping: bool = False
-    paused: bool = False
-    report: bytes | None = None
-    gone: threading.Event = field(default_factory=threading.Event)
-
 
 class Machines:
     """All machines of one lab. Methods raise MachineError; one call at a time per machine."""
@@ -65,7 +32,7 @@ class Machines:
         self._network = network
         self._spawner = spawner
         self._lock = threading.RLock()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
         self._exit_callbacks: list[Callable[[str], None]] = []
         self._boot_callbacks: list[Callable[[str], None]] = []
         self._stop_callbacks: list[Callable[[str], None]] = []
@@ -123,7 +90,7 @@ class Machines:
             storage = self._volumes.prepare(name, boot.template, boot.clone_of)
             log = self._state / "log" / f"{name}.log"
             agent = self._spawner.start(name, log)
-            running = _Running(agent, boot)
+            running = Running(agent, boot)
             self._running[name] = running
         threading.Thread(target=self._watch, args=(name, running), daemon=True).start()
         try:
@@ -178,7 +145,7 @@ class Machines:
             netvm = running.boot.netvm
         return True
 
-    def _watch(self, name: str, running: _Running) -> None:
+    def _watch(self, name: str, running: Running) -> None:
         """Wait for PID 1 of NAME to end, keep its volumes, tell who asked to know."""
         running.agent.wait()
         with self._lock:
@@ -228,7 +195,7 @@ class Machines:
         for name, running in found:
             self._wait_gone(name, running)
 
-    def _wait_gone(self, name: str, running: _Running) -> None:
+    def _wait_gone(self, name: str, running: Running) -> None:
         """Wait until the watcher has put NAME away."""
         if not running.gone.wait(STOP_SECONDS):
             running.agent.kill()
@@ -311,7 +278,7 @@ class Machines:
         """Keep COUNT revisions of VOLUME from the next stop on; none are kept with 0."""
         self._volumes.set_revisions_to_keep(name, volume, count)
 
-    def _get(self, name: str) -> _Running:
+    def _get(self, name: str) -> Running:
         """Return the record of a running machine; MachineError when it is not up."""
         running = self._running.get(name)
         if running is None:

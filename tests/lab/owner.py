@@ -13,21 +13,17 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from . import launch, ns, template, world
+from . import inside, launch, template, world
 from .channel import SOCKET, Channel
 from .errors import LabError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 60
 STALE_SECONDS = 30
-_LAUNCH = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from lab import launch;"
-    " sys.exit(launch.main(sys.argv[2]))"
-)
+LOCK_SECONDS = 10
 
 
 class Owner:
@@ -57,11 +53,13 @@ class Owner:
             path = Path(state).resolve()
         path.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LabError(f"{path} belongs to a lab that is not up yet or is ending",
-                           "wait a moment, or use another --state") from error  # fmt: skip
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _try_lock(self._lock):
+            if time.monotonic() > deadline:
+                os.close(self._lock)
+                raise LabError(f"{path} belongs to a lab that is not up yet or is ending",
+                               "wait a moment, or use another --state")  # fmt: skip
+            time.sleep(0.01)
         return path
 
     def _start(
@@ -80,12 +78,14 @@ class Owner:
         passed = [ready_write, self._lock, *([life_read] if self.ephemeral else [])]
         with open(self.state / "log/supervisor.log", "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _LAUNCH, str(REPOSITORY / "tests"), config.dump()],
+                inside.command("launch", "main", config.dump()),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=passed,
                 start_new_session=True, cwd="/",
             )  # fmt: skip
         for descriptor in (life_read, ready_write, self._lock):
             os.close(descriptor)
+        if not self.ephemeral:
+            self._process.wait(STOP_SECONDS)
         # One read: every process of the lab inherits the other end, so its end comes late.
         said = os.read(ready_read, 65536)
         os.close(ready_read)
@@ -124,12 +124,18 @@ def is_locked(state: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
+        return not _try_lock(lock)
     finally:
         os.close(lock)
+
+
+def _try_lock(lock: int) -> bool:
+    """Take the lock on an open file, or tell that somebody else has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def wait_until_down(state: Path) -> None:
@@ -142,17 +148,25 @@ def wait_until_down(state: Path) -> None:
 
 
 def current() -> Path | None:
-    """Return the state directory of the lab that was started last, if it still exists."""
-    link = template.cache_dir() / "current"
-    return link.resolve() if link.is_dir() else None
+    """Return the state directory of the running lab that was started last, if any runs."""
+    links = sorted(_links().iterdir(), key=lambda link: link.lstat().st_mtime_ns)
+    return next((link.resolve() for link in reversed(links) if is_running(link.resolve())), None)
 
 
 def link_current(state: Path) -> None:
-    """Note that the lab in STATE was started last."""
-    temporary = template.cache_dir() / f"current.{os.getpid()}"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(state)
-    temporary.rename(template.cache_dir() / "current")
+    """Note that the lab in STATE was started last; forget those that are gone."""
+    for link in _links().iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if link.resolve() == state or not is_locked(link.resolve()):
+                link.unlink()
+    (_links() / secrets.token_hex(4)).symlink_to(state)
+
+
+def _links() -> Path:
+    """Return the directory with one link to the state of each lab."""
+    path = template.cache_dir() / "running"
+    path.mkdir(exist_ok=True)
+    return path
 
 
 def remove_stale() -> None:
@@ -166,13 +180,6 @@ def remove_stale() -> None:
 
 def remove_state(state: Path) -> None:
     """Delete a state directory, whose files belong to ids of the user namespace."""
-    child = os.fork()
-    if child == 0:
-        try:
-            ns.enter_user_namespace()
-            shutil.rmtree(state, ignore_errors=True)
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+    inside.call("remove", str(state))
     if state.exists():
         raise LabError(f"{state} could not be removed", "as root: remove it by hand")

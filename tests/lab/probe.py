@@ -10,7 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass
 
-from . import ns, template
+from . import inside, ns, template
 
 KERNEL = (5, 11)
 _SEARCH = "/usr/sbin:/sbin:/usr/bin:/bin"
@@ -59,26 +59,15 @@ def _programs() -> list[tuple[str, str]]:
 
 def _try_namespaces() -> list[Missing]:
     """Make the namespaces and an overlay in a child; say which of them was refused."""
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read_end)
-        try:
-            _try_each(write_end)
-        finally:
-            os._exit(0)
-    os.close(write_end)
-    with open(read_end, "rb") as source:
-        said = source.read().decode("utf-8", "replace")
-    os.waitpid(child, 0)
+    said = inside.output("try")
     if said == "ok":
         return []
     what, _, mend = (said or "a user namespace is refused").partition("\n")
     return [Missing(what, mend or "run labctl as root, in a machine or container that may mount")]
 
 
-def _try_each(report: int) -> None:
-    """In the child: try what a lab does and write `ok` or what failed to REPORT."""
+def try_each() -> str:
+    """Try, in this process, what a lab does; return `ok` or what failed and its hint."""
     step = "a user namespace"
     try:
         ns.enter_user_namespace()
@@ -93,8 +82,8 @@ def _try_each(report: int) -> None:
         step = _TRIES[2]
         ns.unshare(ns.CLONE_NEWNET)
         ns.interface_up("lo")
-        os.write(report, b"ok")
     except ns.NamespaceError as error:
-        os.write(report, f"{error}\n{error.hint}".encode())
+        return f"{error}\n{error.hint}"
     except OSError as error:
-        os.write(report, f"{step} is refused ({error.strerror})".encode())
+        return f"{step} is refused ({error.strerror})"
+    return "ok"

@@ -218,7 +218,7 @@ class Supervisor:
             try:
                 for name in held:
                     self.machines.pause(name)
-                self.volumes.snapshot(label)
+                self.volumes.snapshot(label, running)
                 data: dict[str, Any] = {
                     "running": [name for name in running if name not in NOT_QUBES],
                     "offered": self.server.offered, "sshd": self.server.sshd_wanted,

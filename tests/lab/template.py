@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import ns
+from . import inside
 
 SUITE = "trixie"
 PACKAGES = (
@@ -84,10 +84,7 @@ def _build(tree: Path) -> None:
         raise TemplateError("mmdebstrap is not installed", "as root: apt-get install mmdebstrap")
     started = time.monotonic()
     print(f"lab: building the Debian 13 tree (once) in {tree}", file=sys.stderr, flush=True)
-    child = os.fork()
-    if child == 0:
-        os._exit(_build_inside(program, tree))
-    _, status = os.waitpid(child, 0)
+    status = inside.call("build", str(tree), program)
     log = Path(f"{tree}.log")
     if status != 0:
         raise TemplateError("the Debian 13 tree could not be built",
@@ -96,26 +93,11 @@ def _build(tree: Path) -> None:
     print(f"lab: the tree is ready after {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
-def _build_inside(program: str, tree: Path) -> int:
-    """Enter the user namespace, run mmdebstrap beside TREE and rename; return an exit status."""
-    try:
-        ns.enter_user_namespace()
-        ns.unshare(ns.CLONE_NEWNS | ns.CLONE_NEWPID)
-        ns.make_mounts_private()
-        inner = os.fork()
-        if inner == 0:
-            ns.die_with_parent()
-            ns.mount("proc", "/proc", "proc", ns.MS_NOSUID | ns.MS_NODEV | ns.MS_NOEXEC)
-            os._exit(_run_mmdebstrap(program, tree))
-        _, status = os.waitpid(inner, 0)
-        return os.waitstatus_to_exitcode(status)
-    except (OSError, ns.NamespaceError, subprocess.SubprocessError) as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
+def run_mmdebstrap(tree: Path, program: str) -> int:
+    """Make TREE under a temporary name, echo the steps, rename it in; return a status.
 
-
-def _run_mmdebstrap(program: str, tree: Path) -> int:
-    """Make the tree under a temporary name, echo the steps, rename it in; return a status."""
+    Runs as root of the user namespace, see inside.py.
+    """
     partial = Path(f"{tree}.part")
     shutil.rmtree(partial, ignore_errors=True)
     script = Path(f"{tree}.customize")

@@ -189,8 +189,11 @@ class Volumes:
         self._find(name)
         return self._directory(name) / "private"
 
-    def snapshot(self, label: str) -> None:
-        """Copy every volume under LABEL, replacing an older snapshot of that name."""
+    def snapshot(self, label: str, in_use: list[str]) -> None:
+        """Copy every volume under LABEL, replacing an older snapshot of that name.
+
+        IN_USE: the machines that will write to their volumes again without another boot.
+        """
         target = self._state / "snapshots" / label
         partial = self._state / "snapshots" / f".{label}"
         self._trash.throw(partial)
@@ -201,6 +204,9 @@ class Volumes:
                 self._copy_tree(self._directory(name) / part, partial / name / part)
         self._trash.throw(target)
         partial.rename(target)
+        for name in in_use:
+            self._meta[name].content = self._next()
+            self._save(name)
 
     def restore(self, label: str) -> None:
         """Put every volume back as it was at snapshot LABEL; unchanged ones are left alone."""

@@ -136,9 +136,11 @@ def _cross_check(world: World, where: str) -> None:
     for double in templates & set(qubes):
         raise LabError(f"{where}: {double} is a template and a qube", "rename one of them", 2)
     disposable = {qube.name for qube in world.qubes if qube.template_for_dispvms}
-    for entry in (*world.templates, *world.qubes):
-        if entry.label not in LABELS:
-            raise LabError(f"{where}: {entry.name}: no label {entry.label!r}",
+    labels = {entry.name: entry.label for entry in world.templates}
+    labels |= {entry.name: entry.label for entry in world.qubes}
+    for name, label in labels.items():
+        if label not in LABELS:
+            raise LabError(f"{where}: {name}: no label {label!r}",
                            f"use one of: {', '.join(LABELS)}", 2)  # fmt: skip
     for qube in world.qubes:
         known = disposable if qube.klass == "DispVM" else templates

@@ -1,0 +1,136 @@
+"""What of a qube is kept when it stops, and what its template has to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import Lab
+
+BIND = "/rw/config/qubes-bind-dirs.d/50_user.conf"
+
+
+@pytest.fixture(scope="module", name="lab")
+def fixture_lab() -> Iterator[Lab]:
+    """Bring up the world without the product."""
+    with Lab.up("bare") as lab:
+        yield lab
+
+
+def _sh(lab: Lab, qube: str, script: str, user: str = "root") -> str:
+    done = lab.exec(qube, ["/bin/sh", "-ec", script], user=user, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().strip()
+
+
+def _restart(lab: Lab, qube: str) -> None:
+    lab.do("shutdown", qube)
+    lab.do("start", qube)
+
+
+@pytest.mark.parametrize("stop", ["shutdown", "kill"])
+def test_an_appvm_keeps_its_private_volume_only(lab: Lab, stop: str) -> None:
+    kept = ("/home/user/k", "/usr/local/k", "/rw/config/k", "/var/spool/cron/k")
+    lost = ("/etc/k", "/root/k", "/tmp/k", "/var/k", "/run/k")
+    _sh(lab, "work", "touch " + " ".join((*kept, *lost)))
+
+    lab.do(stop, "work")
+    lab.do("start", "work")
+
+    found = _sh(lab, "work", "ls " + " ".join((*kept, *lost)) + " 2>/dev/null || true")
+    assert set(found.split()) == set(kept)
+
+
+def test_a_bind_dir_of_the_user_is_copied_once_and_kept(lab: Lab) -> None:
+    _sh(lab, "work", f"mkdir -p {BIND.rpartition('/')[0]}; echo \"binds+=( '/etc/x' )\" > {BIND}")
+    _restart(lab, "work")
+    assert _sh(lab, "work", "ls /etc/x || echo none") == "none"
+
+    _sh(lab, "work", "mkdir -p /rw/bind-dirs/etc; echo mine > /rw/bind-dirs/etc/x")
+    _restart(lab, "work")
+
+    assert _sh(lab, "work", "cat /etc/x") == "mine"
+    _sh(lab, "work", f"rm {BIND}")
+
+
+def test_rc_local_runs_at_boot(lab: Lab) -> None:
+    _sh(lab, "work", "echo 'touch /run/by-rc-local' >> /rw/config/rc.local")
+
+    _restart(lab, "work")
+
+    waiting = "for i in $(seq 200); do [ -e /run/by-rc-local ] && exit; sleep 0.02; done; exit 1"
+    _sh(lab, "work", waiting)
+
+
+def test_cron_runs_only_with_its_service_and_keeps_the_crontab(lab: Lab) -> None:
+    _sh(lab, "work", "! pgrep -x cron", "user")
+    _sh(lab, "work", "echo '1 2 3 4 5 true' | crontab -", "user")
+    command = "import qubesadmin; q=qubesadmin.Qubes().domains['work']; q.features['service.crond']=True"
+    assert lab.run(["python3", "-c", command], timeout=60).returncode == 0
+    assert _sh(lab, "work", "ls /run/qubes-service") == ""
+
+    _restart(lab, "work")
+
+    assert _sh(lab, "work", "pgrep -x cron; crontab -l", "user").endswith("1 2 3 4 5 true")
+
+
+def test_a_template_change_reaches_a_qube_at_its_next_start(lab: Lab) -> None:
+    lab.do("start", "debian-13")
+    _sh(lab, "debian-13", "echo new > /etc/from-template; touch /home/user/own; rm /etc/skel/.profile")
+    lab.do("shutdown", "debian-13")
+    assert _sh(lab, "work", "cat /etc/from-template || true") == ""
+
+    _restart(lab, "work")
+
+    assert _sh(lab, "work", "cat /etc/from-template") == "new"
+    assert _sh(lab, "work", "ls /home/user/own /etc/skel/.profile 2>/dev/null || true") == ""
+    lab.do("start", "debian-13")
+    assert _sh(lab, "debian-13", "cat /etc/from-template; ls /home/user") == "new\nown"
+    lab.do("shutdown", "debian-13")
+
+
+def test_a_template_reports_what_was_installed(lab: Lab) -> None:
+    script = "/etc/qubes/post-install.d/90-mine.sh"
+    lab.do("start", "debian-13")
+    _sh(lab, "debian-13", f"""
+        mkdir -p /etc/qubes-rpc /etc/qubes/post-install.d
+        touch /etc/qubes-rpc/my.Service
+        printf '#!/bin/sh\\nqvm-features-request supported-service.mine=1\\n' > {script}
+        chmod +x {script}""")  # fmt: skip
+    lab.do("shutdown", "debian-13")
+
+    command = "import qubesadmin; print(*qubesadmin.Qubes().domains['debian-13'].features)"
+    names = lab.run(["python3", "-c", command], timeout=60).stdout.decode().split()
+
+    wanted = {"supported-rpc.my.Service", "supported-service.mine", "supported-service.crond"}
+    assert wanted <= set(names)
+
+
+def test_a_user_cannot_touch_what_the_host_gives(lab: Lab) -> None:
+    done = lab.exec("work", ["touch", "/run/lab/x"], user="root", timeout=60)
+
+    assert done.returncode != 0
+    assert lab.exec("work", ["test", "-S", "/run/lab/qrexec.sock"]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "user", "code"),
+    [
+        pytest.param(["/nonexistent"], "user", 127, id="missing"),
+        pytest.param(["/etc/passwd"], "user", 126, id="not executable"),
+        pytest.param(["true"], "nobody-here", 125, id="unknown user"),
+        pytest.param(["sh", "-c", "exit 7"], "user", 7, id="own code"),
+        pytest.param(["sh", "-c", "kill -TERM $$"], "user", 143, id="signal"),
+    ],
+)
+def test_exit_codes(lab: Lab, argv: list[str], user: str, code: int) -> None:
+    assert lab.exec("work", argv, user=user, timeout=60).returncode == code
+
+
+def test_input_and_output_are_passed_whole(lab: Lab) -> None:
+    data = bytes(range(256)) * 4096
+
+    done = lab.exec("work", ["cat"], input=data, timeout=60)
+
+    assert done.stdout == data

@@ -1,0 +1,60 @@
+"""World files: what is read from them, and that every mistake is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab import world
+from lab.errors import LabError
+
+QUBE = {"class": "AppVM", "label": "blue", "template": "debian-13"}
+
+
+def _data(**qubes: dict[str, Any]) -> dict[str, Any]:
+    return {"templates": {"debian-13": {}}, "qubes": qubes}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in world.WORLDS.glob("*.toml")))
+def test_a_shipped_world_is_read(name: str) -> None:
+    assert world.load(world.find(name)).qubes
+
+
+def test_a_qube_gets_what_its_table_says() -> None:
+    data = _data(net=QUBE | {"provides_network": True}, a=QUBE | {"netvm": "net", "tags": ["t"]})
+
+    qube = world.parse(data, "w").qubes[1]
+
+    assert (qube.name, qube.klass, qube.netvm, qube.tags) == ("a", "AppVM", "net", ("t",))
+    assert not qube.running
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({"servers": {}}, id="unknown table"),
+        pytest.param({"server": {"hots": "a"}}, id="unknown key"),
+        pytest.param({"server": {"quota_mb": "9"}}, id="wrong type"),
+        pytest.param({"server": {"user": "x:y"}}, id="bad account"),
+        pytest.param(_data(a=QUBE | {"template": "x"}), id="unknown template"),
+        pytest.param(_data(a=QUBE | {"netvm": "x"}), id="unknown netvm"),
+        pytest.param(_data(a=QUBE, b=QUBE | {"netvm": "a"}), id="netvm without network"),
+        pytest.param(_data(a=QUBE | {"class": "AdminVM"}), id="bad class"),
+        pytest.param(_data(a=QUBE | {"label": "pink"}), id="bad label"),
+        pytest.param(_data(a={"class": "AppVM"}), id="key missing"),
+        pytest.param(_data(dom0=QUBE), id="reserved name"),
+        pytest.param(_data(**{"a b": QUBE}), id="bad name"),
+        pytest.param(_data(**{"a" * 32: QUBE}), id="long name"),
+        pytest.param(_data(**{"debian-13": QUBE}), id="name twice"),
+        pytest.param(_data(a=QUBE | {"klass": "AppVM"}), id="inner name of class"),
+        pytest.param(_data(d=QUBE | {"class": "DispVM"}), id="disposable of a template"),
+    ],
+)
+def test_a_mistake_is_refused_with_a_hint(data: dict[str, Any]) -> None:
+    with pytest.raises(LabError) as caught:
+        world.parse(data, "w.toml")
+
+    assert caught.value.status == 2
+    assert str(caught.value).startswith("w.toml")
+    assert caught.value.hint
