@@ -102,6 +102,9 @@ def clone_to(call: Call) -> str:
     source = call.store.find("uuid:" + uuid)
     if call.target.is_running():
         raise ApiError("StoragePoolException", f"Volume {call.target.name}:{volume} is in use")
+    if source.is_running():
+        # The last commit of a running qube is not kept apart here; its files now are another thing.
+        raise ApiError("StoragePoolException", "the lab clones volumes of halted qubes only")
     if source_volume != volume:
         raise ApiError("StoragePoolException", "the lab clones a volume to its like only")
     if is_saved(source, volume):

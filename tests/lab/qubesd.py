@@ -109,6 +109,10 @@ class Qubesd:
         except MachineError as error:
             self.log.write(f"{named}: {error}")
             return exception(ApiError("QubesException", str(error)))
+        except OSError as error:
+            # A fault of the lab's own; qubesd does not answer on one of its own, either.
+            self.log.write(f"unhandled: {named}: {error}")
+            return b""
         except ApiError as error:
             self.log.write(f"{named}: {error.kind}: {error}")
             return exception(error)
@@ -168,7 +172,7 @@ class Qubesd:
             features = self.store.get(name).features
             for old in [key for key in features if key.startswith("supported-")]:
                 del features[old]
-            features |= offered | {"qrexec": "1", "os": "Linux", "vmexec": "1"}
+            features |= offered | {"qrexec": "1", "os": "Linux"}
             self.store.save()
 
     def clone(self, source: str, name: str) -> None:

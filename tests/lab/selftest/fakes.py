@@ -53,7 +53,7 @@ class FakeMachines:
 
     def create(self, name: str, klass: str, template: str | None) -> None:
         """Make a machine's directory."""
-        (self.root / name).mkdir(parents=True)
+        (self.root / name).mkdir(parents=True, exist_ok=True)
         self.steps.append(("create", name))
 
     def remove(self, name: str) -> None:

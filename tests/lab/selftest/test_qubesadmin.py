@@ -255,6 +255,27 @@ def test_clone_of_a_volume(app: Any, system: System) -> None:
     assert system.machines.steps == [("copy_volume", "work:private vault")]
 
 
+def test_copy_of_a_qube(app: Any, qubesadmin: ModuleType, system: System) -> None:
+    """It has the tags, features, settings and files of the other, and a uuid of its own."""
+    work = app.domains["work"]
+    work.autostart = True
+    with pytest.raises(qubesadmin.exc.QubesException):
+        app.clone_vm(work, "copy")
+    app.domains.clear_cache()
+    assert "copy" not in app.domains
+    system.machines.steps.clear()
+
+    copy = app.clone_vm("work", "copy", ignore_errors=True)
+
+    assert (set(copy.tags), dict(copy.features.items())) == (
+        set(work.tags),
+        dict(work.features.items()),
+    )
+    assert (copy.autostart, copy.netvm, copy.template) == (True, work.netvm, work.template)
+    assert str(copy.uuid) != str(work.uuid)
+    assert ("copy_volume", "work:private copy") in system.machines.steps
+
+
 def test_disposable_has_uuid_and_class(app: Any) -> None:
     """It can be asked about as soon as it is made."""
     name = app.qubesd_call("default-dvm", "admin.vm.CreateDisposable").decode()

@@ -7,13 +7,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from qubesadmin import config, exc
 from qubesadmin.base import PropertyHolder, parse_response
 from qubesadmin.label import Label, Labels
 from qubesadmin.vm import QubesVM
+
+# Given when a qube is made, or its own for ever.
+NOT_CLONED = ("name", "qid", "template", "label", "uuid", "installed_by_rpm")
 
 
 class VMCollection:
@@ -139,6 +142,44 @@ class QubesBase(PropertyHolder):
         self.qubesd_call("dom0", "admin.vm.Create." + cls, argument, payload)
         self.domains.clear_cache()
         return self.domains[name]
+
+    def clone_vm(
+        self,
+        src_vm: str | QubesVM,
+        new_name: str,
+        new_cls: str | None = None,
+        *,
+        pool: None = None,
+        pools: Mapping[str, str] | None = None,
+        ignore_errors: bool = False,
+        ignore_volumes: Sequence[str] | None = None,
+        ignore_devices: bool = False,
+    ) -> QubesVM:
+        """Make a copy of a qube and return it; pools cannot be chosen here.
+
+        Menus cannot be copied, for want of their program: without `ignore_errors` that is the
+        end, and the copy is removed again.
+        """
+        source = self.domains[src_vm]
+        if new_cls not in (None, source.klass):
+            raise NotImplementedError("a copy of another class")
+        template = getattr(source, "template", None)
+        copy = self.add_new_vm(source.klass, new_name, source.label, template, pool, pools)
+        for name in source.property_list():
+            if name not in NOT_CLONED and not source.property_is_default(name):
+                setattr(copy, name, getattr(source, name))
+        copy.tags.update(tag for tag in source.tags if not tag.startswith("created-by-"))
+        for feature, value in source.features.items():
+            copy.features[feature] = value
+        if source.get_notes():
+            copy.set_notes(source.get_notes())
+        if not ignore_errors:
+            del self.domains[new_name]
+            raise exc.QubesException("Failed to clone appmenus")
+        for name, volume in copy.volumes.items():
+            if volume.save_on_stop and name not in (ignore_volumes or ()):
+                volume.clone(source.volumes[name])
+        return copy
 
 
 class QubesLocal(QubesBase):
