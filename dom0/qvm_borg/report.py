@@ -31,7 +31,7 @@ class Report:
     def __init__(self, verbose: bool = False) -> None:
         self._verbose = verbose
         self._terminal = sys.stdout.isatty()
-        self._shown, self._width = 0.0, 0
+        self._shown, self._width = time.monotonic(), 0
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -47,7 +47,8 @@ class Report:
 
     def step(self, steps: Sequence[str], name: str, text: str) -> None:
         """Print what became of one of the steps."""
-        self.say(f"[{steps.index(name) + 1}/{len(steps)}] {name:<10} {text}")
+        total = str(len(steps))
+        self.say(f"[{steps.index(name) + 1:>{len(total)}}/{total}] {name:<10} {text}")
 
     def progress(self, progress: Progress) -> None:
         """Tell how far long work is, rewriting the line on a terminal."""

@@ -143,7 +143,7 @@ def backup(session: Session, qube: Qube, repository: Repository) -> Done:
     """Run one backup in a running, enrolled qube."""
     reply = session.call(qube, "RunBackup", None, repository)
     whole, sent = size(int(reply["bytes"])), size(int(reply["sent"]))
-    unread = "" if reply["warnings"] == "0" else f"; {reply['warnings']} warnings"
+    unread = "" if reply["warnings"] == "0" else f"; warnings: {reply['warnings']}"
     text = f"archive {reply['archive']}: {reply['files']} files, {whole}, {sent} sent{unread}"
     return Done(text, learnt={
         "notes": {"archive": reply["archive"]}, "digests": {"proof": reply["proof"]},

@@ -238,13 +238,18 @@ def test_what_is_printed_cannot_move_the_cursor(capsys: pytest.CaptureFixture[st
     assert printed.err == "error: _]0;x_\nhint: _\n"
 
 
-def test_progress_without_a_terminal_is_plain_and_rare(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_without_a_terminal_is_plain_and_rare(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     report = Report()
 
     for count in range(100):
         report.progress(Progress("create", count, 1024 * count))
 
-    assert capsys.readouterr().out == "      create: 0 files, 0 B\n"
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr("qvm_borg.report._QUIET", 0.0)
+    report.progress(Progress("create", 7, 2048))
+    assert capsys.readouterr().out == "      create: 7 files, 2.0 KiB\n"
 
 
 @pytest.mark.parametrize(("count", "text"), [
