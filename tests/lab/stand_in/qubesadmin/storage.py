@@ -97,6 +97,7 @@ class Volume:
 
     @revisions_to_keep.setter
     def revisions_to_keep(self, value: int) -> None:
+        """Keep this many from the next stop on."""
         self._qubesd_call("Set.revisions_to_keep", str(value).encode("ascii"))
 
     def is_outdated(self) -> bool:
