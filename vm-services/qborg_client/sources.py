@@ -24,6 +24,8 @@ _TEXT = """\
 # qubes-borg and borg's own files are always left out.
 R {home}
 {roots}
+# Only root can read it; without this line every backup would end with a warning.
+! pp:/rw/bind-dirs/var/spool/cron/crontabs
 ! pp:{home}/.cache
 ! sh:{home}/.var/app/*/cache
 ! sh:{home}/.config/**/Cache
