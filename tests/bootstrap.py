@@ -6,10 +6,10 @@ and without YES=1 it prints what it would run, changes nothing and exits 3.
 """
 
 import argparse
-import getpass
 import hashlib
 import importlib.util
 import os
+import pwd
 import shlex
 import shutil
 import subprocess
@@ -135,7 +135,7 @@ def ids_step() -> Step | None:
             ns.subordinate_start(path)
         return None
     except ns.NamespaceError:
-        user = getpass.getuser()
+        user = pwd.getpwuid(os.getuid()).pw_name
     ids = ("--add-subuids", "231072-296607", "--add-subgids", "231072-296607")
     title = f"a range of ids for {user}, so that the lab needs no root"
     commands = (("touch", "/etc/subuid", "/etc/subgid"), ("usermod", *ids, user))
@@ -150,7 +150,7 @@ def template_step() -> Step | None:
     if tree.is_dir():
         return None
     build = "from lab import template; template.ensure()"
-    title = f"the lab's Debian 13 template, built once in {tree.parent} (about 500 MB)"
+    title = f"the lab's Debian 13 template, built once in {tree.parent} (about 300 MB)"
     return Step(title, (("env", "PYTHONPATH=tests", "/usr/bin/python3", "-c", build),))
 
 

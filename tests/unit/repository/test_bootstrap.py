@@ -103,6 +103,14 @@ def test_other_requirements_make_the_venv_stale(clone: Path) -> None:
     assert run(clone, "check").returncode == 3
 
 
+def test_a_lab_whose_template_is_not_built_asks_before_it_builds(tmp_path: Path) -> None:
+    done = run(ROOT, "demo", XDG_CACHE_HOME=str(tmp_path))
+
+    assert done.returncode == 3
+    assert f"built once in {tmp_path}/qubes-borg-lab/templates" in done.stdout
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_a_wrong_goal_is_a_usage_error(clone: Path) -> None:
     assert run(clone, "everything").returncode == 2
 
