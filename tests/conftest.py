@@ -4,7 +4,7 @@ Imports nothing of the product or the lab, so that each group can be collected b
 """
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 PERSONAL = ("BORG_", "BORGMATIC_", "GIT_", "QREXEC_", "QUBES_", "SSH_", "XDG_CONFIG", "XDG_STATE")
 ENGINES = {"LAB_QREXEC": "genuine qrexec parser", "LAB_QUBESADMIN": "genuine qubesadmin"}
 
-seconds: Counter[str] = Counter()
+seconds: defaultdict[str, float] = defaultdict(float)
 tests: Counter[str] = Counter()
 
 
