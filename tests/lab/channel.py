@@ -28,8 +28,8 @@ def connect(path: Path) -> socket.socket:
             os.close(directory)
     except OSError as error:
         sock.close()
-        raise LabError(f"no lab answers at {path} ({error.strerror})",
-                       "bring one up: tests/labctl run --state DIR -- COMMAND") from error  # fmt: skip
+        hint = "bring one up: tests/labctl run --state DIR -- COMMAND"
+        raise LabError(f"no lab answers at {path} ({error.strerror})", hint) from error
     return sock
 
 
@@ -56,7 +56,7 @@ def request(
         wire.send(sock, message, descriptors)
         return wire.receive(sock)[0]
     except (wire.Closed, OSError) as error:
-        raise LabError("the lab is gone", "read log/supervisor.log in its state directory") from error
+        raise LabError("the lab is gone", "read its log/supervisor.log") from error
 
 
 def ok(reply: wire.Message) -> Any:

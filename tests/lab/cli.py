@@ -152,6 +152,7 @@ def run_here(lab: Lab, qube: str, command: list[str], user: str) -> int:
     execution = Execution(lab.state / SOCKET, qube, command, user, None, None, (0, 1, 2))
 
     def forward(number: int, frame: FrameType | None) -> None:
+        """Pass a signal on to the program."""
         execution.send_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -54,6 +54,7 @@ def _handlers(lab: Supervisor) -> dict[str, _Handler]:
     machines, server, power = lab.machines, lab.server, lab.qubesd.power
 
     def qube(request: wire.Message) -> Qube:
+        """Return the qube that a request names; ApiError when there is none."""
         return lab.qubesd.store.get(str(request["qube"]))
 
     return {

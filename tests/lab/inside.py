@@ -30,10 +30,8 @@ def command(module: str, function: str, *words: str) -> list[str]:
 
 def call(job: str, *words: str) -> int:
     """Do a job of `main` and return its exit status; what it says goes to our stderr."""
-    done = subprocess.run(
-        command("inside", "main", job, *words), stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(),
-        check=False, timeout=SECONDS,
-    )  # fmt: skip
+    argv = command("inside", "main", job, *words)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=2, check=False, timeout=SECONDS)
     return done.returncode
 
 

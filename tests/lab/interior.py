@@ -110,6 +110,8 @@ def _persistence(request: wire.Message, custom: bool) -> None:
     """Fill a virgin /rw and mount what persists; CUSTOM: only the paths dom0 named."""
     _fill_rw()
     named = list(request["persist"])
+    if not all(value.startswith("/") for value in named):
+        raise BootError("custom-persist: the lab knows plain paths only")
     if not custom or "/home" in named:
         ns.bind("/rw/home", "/home", _NO_DEVICES)
     if not custom or "/usr/local" in named:
@@ -158,8 +160,9 @@ def _bind_directory(path: str) -> None:
     outside = _rw_path(inside)
     if os.path.isdir(outside) or os.path.isfile(outside):
         if not os.path.exists(inside):
-            os.makedirs(inside if os.path.isdir(outside) else os.path.dirname(inside), exist_ok=True)
-            if os.path.isfile(outside):
+            is_file = os.path.isfile(outside)
+            os.makedirs(os.path.dirname(inside) if is_file else inside, exist_ok=True)
+            if is_file:
                 _write(inside, "")
     elif os.path.isdir(inside) or os.path.isfile(inside):
         os.makedirs(os.path.dirname(outside), exist_ok=True)

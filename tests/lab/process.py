@@ -5,8 +5,8 @@ Runs in the supervisor. Knows the agents' requests, nothing of storage or networ
 
 from __future__ import annotations
 
+import contextlib
 import os
-import select
 import signal
 import socket
 import threading
@@ -18,6 +18,8 @@ from .errors import MachineError
 
 MACHINE_DIED = 255
 MAX_OUTPUT = 16 * 1024 * 1024
+# What a pipe holds, so that it can be written before anything is read.
+MAX_INPUT = 32 * 1024
 
 
 class Process:
@@ -91,6 +93,8 @@ class Agent:
 
     def run(self, argv: Sequence[str], data: bytes, user: str) -> bytes:
         """Run ARGV with DATA as input and return its output; MachineError when it fails."""
+        if len(data) > MAX_INPUT:
+            raise MachineError(f"{len(data)} bytes of input (limit {MAX_INPUT})")
         in_read, in_write = os.pipe()
         out_read, out_write = os.pipe()
         request: wire.Message = {
@@ -101,9 +105,8 @@ class Agent:
         finally:
             os.close(in_read)
             os.close(out_write)
-        with open(in_write, "wb") as sink:
-            # More than a pipe holds would deadlock; nobody here sends that much.
-            sink.write(data[: select.PIPE_BUF * 8])
+        with contextlib.suppress(BrokenPipeError), open(in_write, "wb", buffering=0) as sink:
+            sink.write(data)
         with open(out_read, "rb") as source:
             output = source.read(MAX_OUTPUT)
         code = process.wait()

@@ -104,6 +104,7 @@ class Supervisor:
         failures: list[MachineError] = []
 
         def start_server() -> None:
+            """Start the server and keep what went wrong for the caller."""
             try:
                 self.server.start()
             except MachineError as error:

@@ -22,8 +22,6 @@ PACKAGES = (
     "borgbackup", "borgmatic", "ca-certificates", "cron", "git", "iproute2", "less", "make",
     "openssh-client", "openssh-server", "procps", "python3", "python3-jinja2", "python3-pexpect",
 )  # fmt: skip
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
-BUILD_SECONDS = 1800
 
 # Run by mmdebstrap in the finished tree; part of the cache's key, so a change builds anew.
 _CUSTOMIZE = r"""
@@ -102,12 +100,13 @@ def run_mmdebstrap(tree: Path, program: str) -> int:
     shutil.rmtree(partial, ignore_errors=True)
     script = Path(f"{tree}.customize")
     script.write_text(_CUSTOMIZE, encoding="ascii")
-    mirror = os.environ.get("LAB_DEBIAN_MIRROR", DEFAULT_MIRROR)
+    # Without one, mmdebstrap takes Debian's own.
+    mirror = [url for url in (os.environ.get("LAB_DEBIAN_MIRROR"),) if url]
     command = [
         program, "--mode=root", "--variant=minbase", "--format=directory", "--skip=output/dev",
         f"--include={','.join(PACKAGES)}", f"--customize-hook=sh {script} \"$1\"",
         '--dpkgopt=path-exclude=/usr/share/doc/*', '--dpkgopt=path-exclude=/usr/share/man/*',
-        '--dpkgopt=path-exclude=/usr/share/locale/*', SUITE, str(partial), mirror,
+        '--dpkgopt=path-exclude=/usr/share/locale/*', SUITE, str(partial), *mirror,
     ]  # fmt: skip
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
     proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}

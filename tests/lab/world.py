@@ -92,7 +92,8 @@ def load(path: Path) -> World:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LabError(f"{path.name}: {error}", "see tests/lab/README.md, World files", 2) from error
+        hint = "see tests/lab/README.md, World files"
+        raise LabError(f"{path.name}: {error}", hint, 2) from error
     return parse(data, path.name)
 
 

@@ -18,8 +18,14 @@ LABCTL = str(Path(__file__).resolve().parents[2] / "labctl")
 
 
 def _labctl(*words: str, data: bytes = b"", cwd: str = "/") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, LABCTL, *words]
-    return subprocess.run(command, input=data, capture_output=True, check=False, timeout=120, cwd=cwd)
+    return subprocess.run(
+        [sys.executable, LABCTL, *words],
+        input=data,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        cwd=cwd,
+    )
 
 
 @pytest.fixture(scope="module", name="state")

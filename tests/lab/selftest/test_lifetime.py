@@ -20,7 +20,9 @@ PATIENCE = 60.0
 
 
 @pytest.fixture(autouse=True)
-def fixture_own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def fixture_own_cache(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Keep `the lab started last` this test's own."""
     own_cache(tmp_path_factory.mktemp("cache"), monkeypatch)
 
@@ -82,7 +84,8 @@ def test_killing_a_part_of_the_lab_ends_all_of_it(part: str) -> None:
 
 
 def _sleepers() -> bool:
-    return subprocess.run(["pgrep", "-f", "^sleep 4242.5"], check=False, capture_output=True).returncode == 0
+    command = ["pgrep", "-f", "^sleep 4242.5"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def test_killing_an_agent_is_a_crash_of_that_qube_only() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +67,8 @@ def test_rc_local_runs_at_boot(lab: Lab) -> None:
 def test_cron_runs_only_with_its_service_and_keeps_the_crontab(lab: Lab) -> None:
     _sh(lab, "work", "! pgrep -x cron", "user")
     _sh(lab, "work", "echo '1 2 3 4 5 true' | crontab -", "user")
-    command = "import qubesadmin; q=qubesadmin.Qubes().domains['work']; q.features['service.crond']=True"
+    qube = "__import__('qubesadmin').Qubes().domains['work']"
+    command = f"{qube}.features['service.crond'] = True"
     assert lab.run(["python3", "-c", command], timeout=60).returncode == 0
     assert _sh(lab, "work", "ls /run/qubes-service") == ""
 
@@ -77,7 +79,8 @@ def test_cron_runs_only_with_its_service_and_keeps_the_crontab(lab: Lab) -> None
 
 def test_a_template_change_reaches_a_qube_at_its_next_start(lab: Lab) -> None:
     lab.do("start", "debian-13")
-    _sh(lab, "debian-13", "echo new > /etc/from-template; touch /home/user/own; rm /etc/skel/.profile")
+    change = "echo new > /etc/from-template; touch /home/user/own; rm /etc/skel/.profile"
+    _sh(lab, "debian-13", change)
     lab.do("shutdown", "debian-13")
     assert _sh(lab, "work", "cat /etc/from-template || true") == ""
 
@@ -88,6 +91,31 @@ def test_a_template_change_reaches_a_qube_at_its_next_start(lab: Lab) -> None:
     lab.do("start", "debian-13")
     assert _sh(lab, "debian-13", "cat /etc/from-template; ls /home/user") == "new\nown"
     lab.do("shutdown", "debian-13")
+
+
+def test_a_standalone_keeps_its_root_and_a_disposable_nothing(tmp_path: Path) -> None:
+    world = tmp_path / "world.toml"
+    world.write_text(
+        '[templates.debian-13]\n'
+        '[qubes.solo]\nclass="StandaloneVM"\nlabel="blue"\ntemplate="debian-13"\n'
+        '[qubes.dvm]\nclass="AppVM"\nlabel="red"\ntemplate="debian-13"\n'
+        'template_for_dispvms=true\n'
+        '[qubes.disp]\nclass="DispVM"\nlabel="red"\ntemplate="dvm"\n'
+    )
+    with Lab.up(world) as lab:
+        for name in ("solo", "dvm"):
+            lab.do("start", name)
+            _sh(lab, name, "touch /etc/mine /home/user/mine")
+            lab.do("shutdown", name)
+        for name in ("solo", "disp"):
+            lab.do("start", name)
+
+        look = "ls /etc/mine /home/user/mine /home/user/used 2>/dev/null || true"
+        assert _sh(lab, "solo", look).split() == ["/etc/mine", "/home/user/mine"]
+        assert _sh(lab, "disp", look).split() == ["/home/user/mine"]
+        _sh(lab, "disp", "touch /home/user/used")
+        lab.do("start", "dvm")
+        assert _sh(lab, "dvm", look).split() == ["/home/user/mine"]
 
 
 def test_a_template_reports_what_was_installed(lab: Lab) -> None:

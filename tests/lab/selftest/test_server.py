@@ -56,7 +56,8 @@ def test_a_forced_command_holds_a_client_to_its_repository(lab: Lab) -> None:
     lab.server.exec(["cp", keys, "/root/keys"], check=True)
     lab.server.exec(["sed", "-i", line, keys], check=True)
     try:
-        made = _work(lab, f"{BORG} init -e repokey {REPOSITORY} && {BORG} create {REPOSITORY}::1 .ssh")
+        both = f"{BORG} init -e repokey {REPOSITORY} && {BORG} create {REPOSITORY}::1 .ssh"
+        made = _work(lab, both)
         other = _work(lab, f"{BORG} init -e repokey ssh://zh1234@backup.example/./repos/b")
     finally:
         lab.server.exec(["cp", "/root/keys", keys], check=True)
