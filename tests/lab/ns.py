@@ -40,6 +40,10 @@ ROOT_RANGE_START = 1_000_000
 
 _PR_SET_PDEATHSIG = 1
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_SYS_OPEN_TREE, _SYS_MOVE_MOUNT = 428, 429  # the same on every architecture
+_AT_FDCWD = -100
+_CLONE_WHOLE_TREE = 0x1 | 0x8000  # OPEN_TREE_CLONE | AT_RECURSIVE
+_FROM_DESCRIPTOR = 0x4  # MOVE_MOUNT_F_EMPTY_PATH
 _KEPT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 _SIOCADDRT = 0x890B
 _SIOCSIFFLAGS = 0x8914
@@ -111,10 +115,39 @@ def overlay(lower: list[str], upper: str, work: str, target: str, volatile: bool
 def pivot_root(new_root: str) -> None:
     """Make NEW_ROOT (a mount point) the root directory and detach the old root."""
     os.chdir(new_root)
+    _pivot_to_here()
+
+
+def _pivot_to_here() -> None:
     number = _SYS_PIVOT_ROOT[os.uname().machine]
     _check(_libc.syscall(number, b".", b"."), "pivot_root")
     umount(".", MNT_DETACH)
     os.chdir("/")
+
+
+def leave_chroot() -> None:
+    """Make the directory that root was chrooted to the root of a mount namespace of its own.
+
+    The kernel gives no user namespace to a process whose root is not its mount namespace's
+    (create_user_ns). Everything the process sees stays as it is. OSError when refused.
+    """
+    unshare(CLONE_NEWNS)
+    own = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    os.chroot("/proc")  # any directory: above it there is then no root to stop at
+    os.fchdir(own)
+    while not os.path.samefile(".", ".."):
+        os.chdir("..")
+    os.chroot(".")
+    make_mounts_private()
+    os.fchdir(own)
+    tree = _libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, b".", _CLONE_WHOLE_TREE)
+    _check(tree, "open_tree")
+    moved = _libc.syscall(_SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, b".", _FROM_DESCRIPTOR)
+    _check(moved, "move_mount")
+    os.fchdir(tree)
+    _pivot_to_here()
+    os.close(own)
+    os.close(tree)
 
 
 def set_hostname(name: str) -> None:
@@ -169,7 +202,7 @@ def enter_user_namespace() -> None:
         os._exit(_map_when_told(go_read, target, owner, starts))
     os.close(go_read)
     try:
-        unshare(CLONE_NEWUSER)
+        _unshare_user()
         os.write(go_write, b"g")
     except OSError as error:
         raise NamespaceError(
@@ -186,6 +219,18 @@ def enter_user_namespace() -> None:
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     os.setgroups([])
+
+
+def _unshare_user() -> None:
+    try:
+        unshare(CLONE_NEWUSER)
+    except PermissionError:
+        if os.geteuid() != 0:
+            raise
+        where = os.getcwd()
+        leave_chroot()
+        os.chdir(where)
+        unshare(CLONE_NEWUSER)
 
 
 def _map_when_told(
