@@ -26,7 +26,8 @@ class Record:
     """A qube's identity and how far its enrolment is; equal records are the same JSON.
 
     step: the last one that was finished. digests: bundle, key, proof as 64 hex digits. times:
-    backup, enrolled, proved in seconds since 1970. notes: archive, escrow, proved in words.
+    backup, enrolled, proved (0: an older bundle only) in seconds since 1970. notes: archive,
+    escrow, proved in words.
     """
 
     uuid: UUID

@@ -60,8 +60,9 @@ class Enrolment:
         """Write into the record what a step has changed; the record never goes back a step."""
         order = [row.name for row in STEPS]
         known = order.index(self.record.step) if self.record.step in order else 0
-        learnt = {key: {**getattr(self.record, key), **value} if isinstance(value, dict) else value
-                  for key, value in done.learnt.items()}
+        learnt: dict[str, Any] = {
+            key: {**getattr(self.record, key), **value} if isinstance(value, dict) else value
+            for key, value in done.learnt.items()}
         step = order[max(known, order.index(step))]
         self.record = replace(self.record, step=step, **learnt)
         written = self.qube.set_feature(record.FEATURE, record.render(self.record))
@@ -108,6 +109,8 @@ def _delivered(enrolment: Enrolment) -> bool:
 
 
 def _deliver(enrolment: Enrolment) -> Done:
+    if _proved(enrolment):  # of another bundle: forgotten first, so that a kill cannot keep it
+        enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
     role = enrolment.qube.set_feature(_ROLE, "1")
     line = gate.text(
         "InstallBundle", enrolment.repository, enrolment.maintenance.uuid, enrolment.qube.uuid)
@@ -154,6 +157,10 @@ def _backed_up(enrolment: Enrolment) -> bool:
     return "backup" in enrolment.record.times and enrolment.client["last_success"] != "0"
 
 
+def _proved(enrolment: Enrolment) -> bool:
+    return enrolment.record.times.get("proved", "0") != "0"
+
+
 def _prove(enrolment: Enrolment) -> Done:
     archive, now = enrolment.record.notes.get("archive", "latest"), str(int(time.time()))
     reply = enrolment.session.call(
@@ -175,6 +182,6 @@ STEPS = (
     Step("schedule", "cron runs in it", _scheduled, _schedule),
     Step("backup", "it has been backed up", _backed_up,
          lambda each: backup(each.session, each.qube, each.repository)),
-    Step("prove", "its proof is recorded", lambda each: "proved" in each.record.times, _prove),
+    Step("prove", "its proof is recorded", _proved, _prove),
     Step("forget", "skipped, by --no-escrow", left_out=True),
 )
