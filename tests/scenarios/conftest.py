@@ -45,3 +45,9 @@ def ready(world: Lab) -> Lab:
 def enrolled(world: Lab) -> Lab:
     """work is enrolled and runs."""
     return _at(world, "enrolled")
+
+
+@pytest.fixture(scope="module")
+def steady(world: Lab) -> Lab:
+    """work is enrolled and runs, restored once: for a module's rows that change nothing."""
+    return _at(world, "enrolled")
