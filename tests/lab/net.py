@@ -7,6 +7,7 @@ The router forwards between a qube and the outside world only. Knows pids, not q
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import subprocess
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from .errors import MachineError
 
 OUTSIDE = "outside0"
 _TABLE = 100
+_CUT = 400
 _SECONDS = 30
 _SYSCTL = Path("/proc/sys/net/ipv4")
 
@@ -72,12 +74,14 @@ class Network:
 
     def detach(self, name: str) -> None:
         """Drop a cable whose machine is gone."""
-        self._ports.pop(name)
-        try:
+        port = self._ports.pop(name)
+        lines = [f"link del {name}"]
+        if not port.up:
+            lines += [f"rule del pref {_CUT} iif {name}", f"route del blackhole {port.address}"]
+        for line in lines:
             # The kernel removes the device with the machine's namespace, but later.
-            self._batch([f"link del {name}"])
-        except MachineError:
-            return
+            with contextlib.suppress(MachineError):
+                self._batch([line])
 
     def carry(self, name: str, carries: bool) -> None:
         """Say whether the netvms behind cable NAME run."""
@@ -90,13 +94,19 @@ class Network:
         self._apply(name)
 
     def _apply(self, name: str) -> None:
-        """Bring the lab's end of cable NAME up or down as its state says."""
+        """Let cable NAME carry, or swallow everything both ways, as its state says."""
         port = self._ports[name]
         up = port.carries and not port.cut
         if up == port.up:
             return
-        way = f"{port.address}/32 dev {name}" if up else f"blackhole {port.address}/32"
-        self._batch([f"link set {name} {'up' if up else 'down'}", f"route replace {way}"])
+        # Not by taking the link down: the kernel takes up to a second to see it come back.
+        if up:
+            lines = [f"rule del pref {_CUT} iif {name}",
+                     f"route replace {port.address}/32 dev {name}"]  # fmt: skip
+        else:
+            lines = [f"rule add pref {_CUT} iif {name} blackhole",
+                     f"route replace blackhole {port.address}/32"]  # fmt: skip
+        self._batch(lines)
         port.up = up
 
     def _batch(self, lines: list[str]) -> None:
