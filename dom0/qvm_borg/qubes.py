@@ -17,8 +17,8 @@ from qborg_wire.services import Role, Service
 from qvm_borg.errors import AdminError, QubeUnavailable, SettingsError
 
 try:
-    from qubesadmin import Qubes
-    from qubesadmin.exc import QubesException
+    from qubesadmin import Qubes  # type: ignore[import-not-found]
+    from qubesadmin.exc import QubesException  # type: ignore[import-not-found]
 except ImportError:  # elsewhere than in dom0 a command can still print its help
 
     class QubesException(Exception):  # type: ignore[no-redef]

@@ -50,15 +50,15 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
                        or wanted != known else "was set up already; nothing was changed")
 
 
-def _same(what: str, found: dict[str, str], given: dict[str, str | None], hint: str) -> None:
+def _same(what: str, found: dict[str, str], given: dict[str, str], hint: str) -> None:
     for key, value in found.items():
-        if given.get(key) not in (None, value):
+        if (given.get(key) or value) != value:
             raise errors.SettingsError(f"{what} has {key} {value}, not {given[key]}",
                                        f"leave the option out to go on; {hint}")
 
 
 def _wanted(options: Namespace, known: Settings | None) -> Settings:
-    account, host, port = options.server or (None, None, None)
+    account, host, port = options.server or ("", "", "")
     if known is None and options.server is None:
         raise errors.SettingsError("which server? Nothing is set up yet")
     if known is None:
@@ -66,8 +66,9 @@ def _wanted(options: Namespace, known: Settings | None) -> Settings:
                         "unknown", options.remote_borg or "probe")
     if known.remote_borg == "probe":
         known = replace(known, remote_borg=options.remote_borg or "probe")
-    _same("the set-up", asdict(known), {**vars(options), "account": account, "host": host,
-          "port": port, "host_key": options.fingerprint}, f"or move {settings.path()} away")
+    given = {**vars(options), "account": account, "host": host, "port": port,
+             "host_key": options.fingerprint}
+    _same("the set-up", asdict(known), given, f"to begin anew, move {settings.path()} away")
     return known
 
 

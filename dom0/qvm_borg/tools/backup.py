@@ -24,9 +24,10 @@ def get_parser() -> tools.Parser:
 
 def _work(session: Session, options: Namespace) -> None:
     qube, found = session.enrolled(options.qube)
+    enrolment = Enrolment(session, *session.site(), qube)
     with running(qube, session.report.say):
         done = backup(session, qube, found.repository)
-    Enrolment(session, *session.site(), qube).note("backup", done)
+    enrolment.note("backup", done)
     session.report.say(f"{qube}: {done.text}")
 
 

@@ -22,8 +22,7 @@ def get_parser() -> tools.Parser:
     parser.add_argument("qubes", metavar="QUBE", nargs="+", help="the qubes to enrol")
     parser.add_argument("--no-escrow", action="store_true",
                         help="keep the secrets in the maintenance qube and in no vault, for ever")
-    parser.add_argument("--dry-run", action="store_true",
-                        help="print what would change; start and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would change, no more")
     return parser
 
 

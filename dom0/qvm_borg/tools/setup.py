@@ -27,10 +27,8 @@ def get_parser() -> tools.Parser:
     """Answer the command's parser; the manual page is checked against it."""
     parser = tools.Parser("qvm-borg-setup", __doc__)
     add, qube = parser.add_argument, argument(names.parse_qube)
-    add("--maintenance", metavar="NAME", type=qube,
-        help="what the maintenance qube is called (borg-maintenance)")
-    add("--template", metavar="NAME", type=qube,
-        help="its template, with our package (the default template)")
+    add("--maintenance", metavar="NAME", type=qube, help="the qube to make (borg-maintenance)")
+    add("--template", metavar="NAME", type=qube, help="its template (the default template)")
     add("--netvm", metavar="NAME", type=qube, help="its netvm (the default netvm)")
     add("--label", metavar="COLOUR", help="its label (gray)",
         type=argument(partial(names.parse, re.compile("[a-z-]+"), 30)))
@@ -42,8 +40,7 @@ def get_parser() -> tools.Parser:
         type=argument(partial(names.parse, names.FINGERPRINT, 50)))
     add("--remote-borg", metavar="NAME", help="borg's name on the server (the best found)",
         type=argument(partial(names.parse, *PATTERNS["remote_borg"])))
-    add("--wait", metavar="SECONDS", type=int,
-        help="how long to wait for your line at the server (at a terminal: until Ctrl-C)")
+    add("--wait", metavar="SECONDS", type=int, help="how long to wait for the line at the server")
     return parser
 
 

@@ -117,7 +117,7 @@ def lies() -> Iterator[object]:
     yield pytest.param([["flood", "\n"]], id="endless lines")
 
 
-@pytest.mark.parametrize("actions", lies())
+@pytest.mark.parametrize("actions", list(lies()))
 def test_a_lie_is_a_wire_error_that_repeats_nothing(
     actions: Actions, capfd: pytest.CaptureFixture[str]
 ) -> None:
