@@ -78,7 +78,7 @@ def _handlers(lab: Supervisor) -> dict[str, _Handler]:
         "server-unfill": lambda r: server.unfill(),
         "server-offer": lambda r: server.offer(tuple(r["names"])),
         "server-host-key": lambda r: server.host_key(lab.volumes.private("server")),
-        "down": lambda r: lab.end(),
+        "down": lambda r: lab.stop(),
     }
 
 
@@ -112,7 +112,10 @@ def _converse(connection: socket.socket, handlers: Mapping[str, _Handler], lab: 
                     _execute(connection, request, descriptors, lab)
                 else:
                     wire.close_all(descriptors)
-                    wire.send(connection, _answer(request, handlers))
+                    answer = _answer(request, handlers)
+                    wire.send(connection, answer)
+                    if request.get("do") == "down" and "ok" in answer:
+                        lab.ended.set()
             except (wire.Closed, OSError):
                 return
 

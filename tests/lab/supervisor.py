@@ -201,14 +201,12 @@ class Supervisor:
         os.waitpid(self._spawner_pid, 0)
         self.ended.set()
 
-    def end(self) -> None:
-        """Stop everything in order; then `serve` returns and the namespaces go."""
+    def stop(self) -> None:
+        """Stop everything in order; whoever asked ends the lab once it has its answer."""
         with self.busy:
-            if not self.config.ephemeral:
-                self.server.sync()
-                for name in reversed(self.machines.running()):
-                    self.machines.shutdown(name)
-            self.ended.set()
+            self.server.sync()
+            for name in reversed(self.machines.running()):
+                self.machines.shutdown(name)
 
     def snapshot(self, label: str) -> None:
         """Keep the whole lab as it is under LABEL; what runs is only held for that moment."""
