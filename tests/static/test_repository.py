@@ -100,7 +100,7 @@ def test_every_program_can_be_run_and_nothing_else_can() -> None:
 
     for line in listed.stdout.splitlines():
         mode, name = line.split()[0], line.split("\t")[1]
-        if name in tree.files():
+        if name in tree.files() and not (tree.ROOT / name).is_symlink():
             # A module that starts with one is text which the lab copies somewhere else.
             program = tree.first_line(name).startswith(b"#!")
             assert program or mode != "100755", f"{name} has mode {mode}"
