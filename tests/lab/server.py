@@ -104,7 +104,8 @@ class BackupServer:
 
     def sync(self) -> None:
         """Write a size-limited home back to the private volume, where snapshots look."""
-        self._sh(_SYNC)
+        if self._machines.alive(NAME):
+            self._sh(_SYNC)
 
     def host_key(self, private: Path) -> str:
         """Return the public host key, `ssh-ed25519 AAAA…`, from the server's PRIVATE volume."""
