@@ -29,7 +29,7 @@ def _refuse(wrong: object, subject: object, message: str, hint: str,
 def qube(enrolment: Enrolment, others: Sequence[str]) -> None:
     """Raise what speaks against a qube as dom0 knows it; the qube itself is not asked."""
     this, klass = enrolment.qube, enrolment.qube.property("klass")
-    _refuse(klass == "AdminVM", this, "dom0 has no network and cannot be enrolled",
+    _refuse(klass == "AdminVM", this, "is dom0: it has no network and no place here",
             "`qvm-backup` takes dom0's home along")
     _refuse(klass == "TemplateVM", this, "is a template: nothing of yours lies in it",
             "enrol the qubes that are based on it")
