@@ -7,6 +7,7 @@ nobody is there to answer. One error anywhere refuses every call, as in the genu
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,16 +97,16 @@ class Policy:
     rules: tuple[Rule, ...]
 
     @classmethod
-    def load(cls, directories: Sequence[Path]) -> Policy:
+    def load(cls, directories: Sequence[Path], until: float = math.inf) -> Policy:
         """Read the `.policy` files of the directories; raise PolicyError for any fault in them.
 
         The files are sorted by name over all directories. Of two with one name the one in the
-        earlier directory counts.
+        earlier directory counts. A file that came after the time `until` is not seen yet.
         """
         files: dict[str, Path] = {}
         try:
             for directory in directories:
-                for path in _policy_files(directory):
+                for path in _policy_files(directory, until):
                     files.setdefault(path.name, path)
             rules = [rule for name in sorted(files) for rule in _parse_file(files[name])]
         except (OSError, UnicodeDecodeError) as error:
@@ -127,19 +128,23 @@ class Policy:
         return Decision(False, "no matching rule found")
 
 
-def decide(directories: Sequence[Path], request: Request, domains: Domains) -> Decision:
+def decide(
+    directories: Sequence[Path], request: Request, domains: Domains, until: float = math.inf
+) -> Decision:
     """Load the policy and evaluate one request; a policy that cannot be loaded denies."""
     try:
-        policy = Policy.load(directories)
+        policy = Policy.load(directories, until)
     except PolicyError as error:
         return Decision(False, f"error loading policy: {error}")
     return policy.evaluate(request, domains)
 
 
-def _policy_files(directory: Path) -> list[Path]:
+def _policy_files(directory: Path, until: float) -> list[Path]:
     found = []
     for path in directory.iterdir():
         if path.is_file() and path.suffix == ".policy" and not path.name.startswith("."):
+            if path.stat().st_ctime > until:
+                continue
             if not set(path.name) <= FILE_CHARSET:
                 raise PolicyError(f"invalid filename: {path}")
             found.append(path)

@@ -34,6 +34,8 @@ CALL_CHARSET = frozenset(string.ascii_letters + string.digits + "+-._")
 TARGET_CHARSET = CALL_CHARSET - {"+"} | {"@", ":"}
 TARGET_LENGTH = 63
 PAUSE_LOOK = 0.1
+# The genuine daemon hears of a new file by inotify, up to half a second late.
+POLICY_DELAY = 0.3
 DOM0_USER = "user"
 
 
@@ -76,6 +78,7 @@ class Qrexec:
         self.policy_dirs = (run, etc)
         self.log = Log(log_path)
         self.faults = faults
+        self.policy_delay = POLICY_DELAY
         self._listeners: dict[str, socket.socket] = {}
 
     def listen(self, name: str, listener: socket.socket) -> None:
@@ -104,12 +107,9 @@ class Qrexec:
     # --- calls that policy decides about ---------------------------------------------------
 
     def _from_qube(
-        self,
-        caller: Caller,
-        untrusted_target: bytes,
-        untrusted_call: bytes,
+        self, caller: Caller, untrusted_target: bytes, untrusted_call: bytes,
         untrusted_source: bytes,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if untrusted_source or untrusted_call[:1] in (b"", b"+"):
             raise Refusal
         target = sanitise(untrusted_target[:TARGET_LENGTH], TARGET_CHARSET)
@@ -121,7 +121,8 @@ class Qrexec:
         if self._is_over(caller, verdict):
             return
         request = policy.Request(name, "+" + argument, caller.name, target)
-        decision = policy.decide(self.policy_dirs, request, self.qubesd.domains())
+        noticed = time.time() - self.policy_delay
+        decision = policy.decide(self.policy_dirs, request, self.qubesd.domains(), noticed)
         called = f"{name}+{argument}: {caller.name} -> {target}:"
         if not decision.allowed:
             self.log.write(f"{called} denied: {decision.reason}")

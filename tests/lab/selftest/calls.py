@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.qrexec import Qrexec
 from lab.selftest.fakes import FakeMachines
 from lab.selftest.system import System
 
@@ -25,6 +26,7 @@ class Calls:
     clients: Path
     policy_file: Path
     log_path: Path
+    qrexec: Qrexec
 
     def install(self, name: str, socket_path: Path) -> None:
         """Write copies of the clients that call by this machine's socket."""

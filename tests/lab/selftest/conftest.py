@@ -76,7 +76,9 @@ def fixture_calls(system: System, tmp_path: Path) -> Iterator[Calls]:
     run.mkdir()
     log = tmp_path / "qrexec.log"
     qrexec = Qrexec(system.machines, system.qubesd, (etc, run), log, system.faults)
-    made = Calls(system, system.machines, tmp_path / "clients", etc / "50-test.policy", log)
+    qrexec.policy_delay = 0
+    policy = etc / "50-test.policy"
+    made = Calls(system, system.machines, tmp_path / "clients", policy, log, qrexec)
     with ExitStack() as stack:
         for name in ("dom0", "sys-firewall", "work", "vault", "default-dvm"):
             path = tmp_path / f"{name}.sock"

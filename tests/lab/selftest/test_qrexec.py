@@ -38,6 +38,18 @@ def test_qube_reaches_a_service_by_policy(calls: Calls) -> None:
     assert calls.qube("sys-firewall", "work", "t.Say+a").returncode == 126
 
 
+def test_a_new_file_of_policy_counts_a_moment_later(calls: Calls) -> None:
+    """The genuine daemon hears of it late, so whoever opens a gate has to try again."""
+    calls.service("work", "t.Say", ECHO)
+    calls.qrexec.policy_delay = 3600
+    calls.policy(OPEN)
+    early = calls.qube("vault", "work", "t.Say")
+    calls.qrexec.policy_delay = 0
+    late = calls.qube("vault", "work", "t.Say")
+
+    assert (early.returncode, late.returncode) == (126, 0)
+
+
 def test_environment_and_arguments_in_a_qube(calls: Calls) -> None:
     """The variables are there, the argument is argv[1] if it is not empty."""
     calls.service("work", "t.Show", SHOW)
