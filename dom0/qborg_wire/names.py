@@ -18,7 +18,9 @@ QUBE = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,30}")
 RESERVED_QUBES = frozenset({"dom0", "domain-0", "none", "default"})
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
-PORT = re.compile(r"[1-9][0-9]{0,4}")
+# ssh refuses its whole configuration for one port above 65535.
+PORT = re.compile("[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]"
+                  "|6553[0-5]")
 REMOTE_BORG = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 PUBLIC_KEY = re.compile(

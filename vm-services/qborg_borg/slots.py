@@ -23,10 +23,7 @@ SLOTS: dict[str, re.Pattern[str]] = {
     "repository": re.compile(f"{names.MACHINE.pattern}-{names.QUBE.pattern}"),
     "qube": names.QUBE,
     "host": names.HOST,
-    # ssh refuses its whole configuration for one port above 65535.
-    "port": re.compile(
-        "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
-    ),
+    "port": names.PORT,
     "account": names.ACCOUNT,
     "host_key": HOST_KEY,
     "remote_borg": names.REMOTE_BORG,

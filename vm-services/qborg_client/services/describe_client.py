@@ -23,7 +23,7 @@ def handle(call: Call) -> Mapping[str, str]:
     paths, host, port = own_paths(), call.text("host"), int(call.text("port"))
     bundle = _bundle(paths)
     last = state.read_last(paths)
-    reachable = port < 65536 and server.reachable(host, port)
+    reachable = server.reachable(host, port)
     return {
         "qube": identity.own_qube(),
         "borg": _version(command.BORG),
