@@ -73,8 +73,7 @@ class _Publication:
             if name not in keys:
                 raise ServiceFailure("keys-missing", f"there is no live key for {name} here")
         current, document = read_document(self._server, self._settings)
-        if document.epoch is not None and document.epoch > known.epoch:
-            raise ServiceFailure("registry-stale", "the server was published by a newer registry")
+        registry.check_epoch(known, document.epoch)
         if document.epoch is not None:
             if self._render(document, document.epoch, keys) == current:
                 self._make_folder()

@@ -63,6 +63,12 @@ def load(state: State, settings: Settings) -> Registry:
     )
 
 
+def check_epoch(known: Registry, published: int | None) -> None:
+    """Raise registry-stale if the server was published (None: never) by a newer registry."""
+    if published is not None and published > known.epoch:
+        raise ServiceFailure("registry-stale", "the server was published by a newer registry")
+
+
 def store(state: State, registry: Registry) -> None:
     """Write the registry; the caller holds the state's lock."""
     text = json.dumps(dataclasses.asdict(registry), indent=2, sort_keys=True) + "\n"

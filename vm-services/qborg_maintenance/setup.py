@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qborg_borg.slots import SLOTS
 from qborg_maintenance import admin_key, host_keys, probe, publish, registry, settings, ssh_config
 from qborg_maintenance.keypair import fingerprint
 from qborg_maintenance.server import configured, living_session, try_login
@@ -44,8 +43,6 @@ def check(
     key.
     """
     stored = settings.load(state)
-    if SLOTS["port"].fullmatch(wanted.port) is None:
-        raise ServiceFailure("bad-request", "the port is above 65535")
     if stored is not None and not stored.same_place(wanted):
         raise ServiceFailure("settings-differ", f"this qube is set up for {stored.host}")
     shown = host_keys.scan(wanted.host, wanted.port)
@@ -78,12 +75,13 @@ def _look(
             there = probe.existing(server, repositories)
     found = dataclasses.replace(candidate, remote_borg=name)
     with state.locked():
-        known = registry.load(state, found).repositories
+        known = registry.load(state, found)
+        registry.check_epoch(known, document.epoch)
         if found != stored:
             _store(state, found)
     return Findings(
         public_key, found.fingerprint, "ok", name, version, document.epoch or 0,
-        tuple(name for name in there if name not in known),
+        tuple(name for name in there if name not in known.repositories),
     )
 
 
