@@ -172,7 +172,7 @@ class System:
         with _asking("default template"):
             return self.find(str(self._app.default_template) if name is None else name)
 
-    def create(self, role: Role, name: str, label: str, template: str, netvm: str | None) -> Qube:
+    def create(self, role: Role, name: str, label: str, template: str, netvm: Qube | None) -> Qube:
         """Make the AppVM for a role, or take the one that a killed run of this has made.
 
         The intention is written first, so no other qube is ever taken for ours.
@@ -187,7 +187,7 @@ class System:
                                 "choose another name with --maintenance NAME, or remove that qube")
         if netvm is not None:
             with _asking(f"netvm of {name}"):
-                self._get(name).netvm = netvm
+                self._get(name).netvm = netvm.name
         return self.find(name)
 
     def give_role(self, role: Role, qube: Qube) -> bool:

@@ -68,7 +68,7 @@ def _wanted(options: Namespace, known: Settings | None) -> Settings:
         known = replace(known, remote_borg=options.remote_borg or "probe")
     given = {**vars(options), "account": account, "host": host, "port": port,
              "host_key": options.fingerprint}
-    _same("the set-up", asdict(known), given, f"to begin anew, move {settings.path()} away")
+    _same("the set-up", asdict(known), given, f"or edit {settings.path()}")
     return known
 
 
@@ -77,7 +77,11 @@ def _qube(session: Session, options: Namespace) -> tuple[Qube, bool]:
     system, found = session.system, session.system.role(Role.MAINTENANCE)
     if found is None:
         template = _offering(system.template(options.template))
-        netvm = options.netvm and system.find(options.netvm).name
+        netvm = system.find(options.netvm) if options.netvm else None
+        if template.property("klass") != "TemplateVM":
+            raise errors.SettingsError(f"{template} is no template", "name one by --template")
+        if netvm and not netvm.property("provides_network"):
+            raise errors.SettingsError(f"{netvm} provides no network", "name a qube that does")
         found = system.create(Role.MAINTENANCE, options.maintenance or "borg-maintenance",
                               options.label or "gray", template.name, netvm)
     is_set = {key: str(found.property(key)) for key in ("name", "template", "netvm", "label")}

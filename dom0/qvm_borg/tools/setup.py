@@ -10,7 +10,6 @@ examples:
   qvm-borg-setup --wait 600        go on, and wait ten minutes for the line at the server
 """
 
-import re
 import sys
 from argparse import Namespace
 from functools import partial
@@ -22,6 +21,7 @@ from qvm_borg.settings import PATTERNS
 from qvm_borg.setup import setup
 from qvm_borg.tools import argument
 
+_LABELS = ("red", "orange", "yellow", "green", "gray", "blue", "purple", "black")
 
 def get_parser() -> tools.Parser:
     """Answer the command's parser; the manual page is checked against it."""
@@ -30,8 +30,7 @@ def get_parser() -> tools.Parser:
     add("--maintenance", metavar="NAME", type=qube, help="the qube to make (borg-maintenance)")
     add("--template", metavar="NAME", type=qube, help="its template (the default template)")
     add("--netvm", metavar="NAME", type=qube, help="its netvm (the default netvm)")
-    add("--label", metavar="COLOUR", help="its label (gray)",
-        type=argument(partial(names.parse, re.compile("[a-z-]+"), 30)))
+    add("--label", metavar="COLOUR", choices=_LABELS, help="its label (gray)")
     add("--server", metavar="ACCOUNT@HOST[:PORT]", type=argument(_server),
         help="where the backups go; the first run needs it")
     add("--machine", metavar="NAME", type=argument(partial(names.parse, *PATTERNS["machine"])),

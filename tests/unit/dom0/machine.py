@@ -56,6 +56,7 @@ class Vm:
         self.app, self.name, self.klass, self.state = app, name, klass, state
         self.uuid: object = uuid.uuid4()
         self.template_for_dispvms = False
+        self.provides_network = False
         self.netvm: object = "sys-firewall"
         self.template: object = "debian-13"
         self.label: object = "blue"

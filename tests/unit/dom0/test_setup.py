@@ -210,12 +210,24 @@ def test_a_maintenance_qube_without_network_is_told(machine: Honest) -> None:
 
 
 def test_netvm_and_names_can_be_chosen(machine: Honest) -> None:
-    machine.qube("sys-vpn")
+    machine.qube("sys-vpn").provides_network = True
 
     run(machine, *CONFIRMED, "--netvm", "sys-vpn", "--maintenance", "keeper", "--label", "red")
 
     vm = machine.app.domains.all["keeper"]
     assert (vm.netvm, vm.label) == ("sys-vpn", "red")
+
+
+@pytest.mark.parametrize("option", ["--netvm", "--template"])
+def test_a_qube_that_cannot_be_that_is_refused_before_a_qube_is_made(
+    machine: Honest, option: str
+) -> None:
+    machine.qube("other")
+
+    with pytest.raises(errors.SettingsError, match="other (is no template|provides no network)"):
+        run(machine, *CONFIRMED, option, "other")
+
+    assert machine.app.trace == []
 
 
 def test_an_unknown_netvm_is_refused_before_a_qube_is_made(machine: Honest) -> None:
