@@ -78,8 +78,7 @@ _TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f]+")
 _DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f]*")
 
 _KIB = 1024
-_D, _M, _C = Role.DOM0, Role.MAINTENANCE, Role.CLIENT
-_V, _W = Role.VAULT, Role.WORKER
+_D, _M, _C, _V, _W = Role
 _KEYHOLDER = (_M, _C)
 
 _ROWS = (
@@ -128,8 +127,7 @@ _ROWS = (
         "InitRepository", (_D,), _KEYHOLDER, _KIB, 300, served_by=(_M,),
         request=(_oneof("encryption", "repokey-blake2"),),
         reply=(
-            _name("repository_id", names.DIGEST, 64),
-            _name("key_digest", names.DIGEST, 64),
+            _name("repository_id", names.DIGEST, 64), _name("key_digest", names.DIGEST, 64),
             _oneof("created", "yes", "no"),
         ),
     ),
@@ -166,8 +164,7 @@ _ROWS = (
         "RunBackup", (_D,), (_C,), 2 * _KIB, 600, idle=True, served_by=(_C,),
         reply=(
             _name("archive", names.ARCHIVE, 100),
-            _name("files", _NUMBER, 15),
-            _name("bytes", _NUMBER, 15),
+            _name("files", _NUMBER, 15), _name("bytes", _NUMBER, 15),
             _name("sent", _NUMBER, 15),
             _name("warnings", _NUMBER, 6),
             _name("proof", names.DIGEST, 64),
@@ -182,8 +179,7 @@ _ROWS = (
         ),
         reply=(
             _name("archive", names.ARCHIVE, 100),
-            _name("files", _NUMBER, 15),
-            _name("bytes", _NUMBER, 15),
+            _name("files", _NUMBER, 15), _name("bytes", _NUMBER, 15),
         ),
     ),
     Service("RemoveBundle", (_D,), (_C,), 256, 60),

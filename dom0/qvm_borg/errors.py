@@ -170,7 +170,7 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "settings-differ": (SettingsError, "it was set up for another machine or server",
                         "restore dom0's settings.toml or the maintenance qube, the older one"),
     "settings-missing": (SettingsError, "the set-up is not done", ""),
-    "source-missing": (NotFound, "none of these paths is there",
+    "source-missing": (NotFound, "a path is not there",
                        "absolute paths, as in the qube; see its ~/.config/qubes-borg/patterns"),
     "time-out": (ServiceTimeout, "the service ran out of time", ""),
     "wrong-caller": (ServiceFailed, "the service does not serve dom0", _RELEASE),

@@ -62,7 +62,7 @@ def archive_path(untrusted_path: str) -> str:
     """
     parts = [part for part in untrusted_path.split("/") if part not in ("", ".")]
     if not parts or ".." in parts:
-        raise ServiceFailure("bad-request", "a path that names nothing, or climbs with ..")
+        raise ServiceFailure("source-missing", "a path that names nothing, or climbs with ..")
     return "/".join(parts)
 
 

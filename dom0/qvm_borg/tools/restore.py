@@ -12,6 +12,7 @@ from argparse import Namespace
 from functools import partial
 
 from qborg_wire import names
+from qborg_wire.services import SERVICES
 from qvm_borg import tools
 from qvm_borg.qubes import running
 from qvm_borg.report import size
@@ -21,12 +22,14 @@ from qvm_borg.session import Session
 def get_parser() -> tools.Parser:
     """Answer the command's parser; the manual page is checked against it."""
     parser = tools.Parser("qvm-borg-restore", __doc__)
+    is_a = {row.name: tools.argument(partial(names.parse, row.pattern, row.limit))
+            for row in SERVICES["RestoreFiles"].request}
     parser.add_argument("qube", metavar="QUBE", help="an enrolled qube")
-    parser.add_argument("paths", metavar="PATH", nargs="+", help="as they are in the qube")
-    parser.add_argument("--to-directory", metavar="DIR", required=True,
+    parser.add_argument("paths", metavar="PATH", nargs="+", type=is_a["paths"],
+                        help="as they are in the qube")
+    parser.add_argument("--to-directory", metavar="DIR", required=True, type=is_a["directory"],
                         help="an absolute path in the qube; made if it is not there")
-    parser.add_argument("--archive", metavar="NAME", default="latest",
-                        type=tools.argument(partial(names.parse, names.ARCHIVE, 100)),
+    parser.add_argument("--archive", metavar="NAME", default="latest", type=is_a["archive"],
                         help="an archive as `borgbak list` shows it (the latest)")
     return parser
 

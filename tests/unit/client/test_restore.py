@@ -28,7 +28,7 @@ def test_a_path_that_names_nothing_or_climbs_is_refused(path: str) -> None:
     with pytest.raises(ServiceFailure) as refused:
         restore.archive_path(path)
 
-    assert refused.value.cause == "bad-request"
+    assert refused.value.cause == "source-missing"
 
 
 @pytest.fixture

@@ -186,7 +186,8 @@ def test_a_restore_says_what_came_back(ready: Honest, capsys: pytest.CaptureFixt
 def test_a_directory_that_no_service_takes_is_refused_here(ready: Honest, directory: str) -> None:
     enrolled(ready)
 
-    assert run(ready, "restore", "work", "/a", "--to-directory", directory) == 1
+    with pytest.raises(SystemExit, match="2"):
+        run(ready, "restore", "work", "/a", "--to-directory", directory)
     assert not [line for line in ready.app.trace if line.startswith("call")]
 
 
