@@ -7,7 +7,9 @@ that lie in the client, as docs/protocol.md describes it.
 
 import hashlib
 import json
+import re
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 from lab import Lab
 from lab.client import RunResult
+from scenarios import person, state
 
 GATES = "/run/qubes/policy.d"
 GATE = f"{GATES}/69-qborg-gate.policy"
@@ -23,7 +26,12 @@ CALL, EVIL, VICTIM = "qborg.InstallBundle+qubes-work", "borg-maintenance", "work
 KEY = "qubes-work.openssh"
 LIAR = Path(__file__).parents[1] / "unit" / "dom0" / "liar.py"
 
+ESC = "\x1b]0;owned\x07\x1b[2J\x1b[31m"
+MARK = "OWNED"
+QUICK = 40.0  # seconds; such a command takes two on a machine that has nothing else to do
+
 Record = dict[str, Any]
+Actions = list[list[object]]
 
 
 def line_of(lab: Lab, call: str, source: str, target: str) -> bytes:
@@ -97,15 +105,38 @@ def other_pair(lab: Lab) -> tuple[str, str]:
     return both[0].stdout.decode(), both[1].stdout.decode()
 
 
+def says(text: str) -> Actions:
+    """Answer what a liar does to answer TEXT, in which @NONCE@ stands for the request's nonce."""
+    return [["read"], ["write", text]]
+
+
 def shadows(lab: Lab, service: str, *actions: object) -> None:
     """Put a liar before a service of the client; liar.py knows the ACTIONS."""
-    lab.exec(VICTIM, ["mkdir", "-p", SHADOWS], user="root", check=True)
-    writes(lab, f"{SHADOWS}/liar.py", LIAR.read_bytes(), VICTIM, "root")
     command = shlex.join(["exec", "python3", "-I", f"{SHADOWS}/liar.py", json.dumps(actions)])
-    writes(lab, f"{SHADOWS}/{service}", f"#!/bin/sh\n{command}\n".encode(), VICTIM, "root")
-    lab.exec(VICTIM, ["chmod", "755", f"{SHADOWS}/{service}"], user="root", check=True)
+    script = f"""mkdir -p {SHADOWS} && cd {SHADOWS} && cat > liar.py && chmod 755 . &&
+    printf '#!/bin/sh\\n%s\\n' "$1" > {service} && chmod 755 {service}"""
+    install = ["sh", "-c", script, "sh", command]
+    lab.exec(VICTIM, install, user="root", input=LIAR.read_bytes(), check=True)
 
 
 def repents(lab: Lab) -> None:
     """Take the liars away: the genuine services answer again."""
     lab.exec(VICTIM, ["rm", "-rf", SHADOWS], user="root", check=True)
+
+
+def is_seen_through(lab: Lab, *command: str, code: int, seconds: float = QUICK) -> str:
+    """Run a command that must end in CODE with dom0's own words only, and leave nothing behind."""
+    start = time.monotonic()
+    said = person.is_refused(lab, *command, code=code, says=": ")
+    assert time.monotonic() - start < seconds
+    assert MARK not in said and "owned" not in said.lower()
+    assert re.fullmatch(r"[\n\x20-\x7e]*", said)
+    assert state.gates(lab) == []
+    assert calling(lab) == b""
+    return said
+
+
+def calling(lab: Lab) -> bytes:
+    """Answer which processes in dom0 still call a qube: empty when all have ended."""
+    look = "grep -alE '^[^ ]*python3.*qrexec-client' /proc/[0-9]*/cmdline 2>/dev/null"
+    return lab.exec("dom0", ["sh", "-c", look], user="root").stdout
