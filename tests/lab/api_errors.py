@@ -21,27 +21,27 @@ class Refused(Exception):
 
 def in_use(name: str, message: str = "") -> ApiError:
     """Return the error for a qube that something still needs."""
-    return ApiError("QubesVMInUseError", message or f"Domain is in use: {name!r}")
+    return ApiError("QubesVMInUseError", message or f"{name} is still needed")
 
 
 def not_started(name: str) -> ApiError:
     """Return the error for a qube that is off."""
-    return ApiError("QubesVMNotStartedError", f"Domain is powered off: {name!r}")
+    return ApiError("QubesVMNotStartedError", f"{name} is off")
 
 
 def not_running(name: str) -> ApiError:
     """Return the error for a qube that is off or paused."""
     return ApiError(
         "QubesVMNotRunningError",
-        f"Domain not running (either powered off or paused): {name!r}",
+        f"{name} does not run: it is off or paused",
     )
 
 
 def not_paused(name: str) -> ApiError:
     """Return the error for a qube that is not paused."""
-    return ApiError("QubesVMNotPausedError", f"Domain is not paused: {name!r}")
+    return ApiError("QubesVMNotPausedError", f"{name} is not paused")
 
 
 def not_halted(name: str, message: str = "") -> ApiError:
     """Return the error for a qube that would have to be off."""
-    return ApiError("QubesVMNotHaltedError", message or f"Domain is not powered off: {name!r}")
+    return ApiError("QubesVMNotHaltedError", message or f"{name} would have to be off")

@@ -26,7 +26,7 @@ PROHIBITED = (
 def _not_found(call: Call) -> ApiError:
     return ApiError(
         "QubesFeatureNotFoundError",
-        f"Feature not set for domain {call.target.name}: {call.untrusted_argument}",
+        f"{call.target.name} has no feature {call.untrusted_argument}",
     )
 
 
@@ -68,23 +68,23 @@ def _check(link: str, with_dom0: bool) -> Method:
 def check_feature(name: str, value: str) -> None:
     """Raise for a feature that the extensions of qubesd do not take."""
     if not re.fullmatch(r"[a-zA-Z0-9_.-]+", name):
-        raise ApiError("QubesValueError", "feature name contains illegal characters")
+        raise ApiError("QubesValueError", "a feature's name has letters, digits and _.- only")
     if not re.fullmatch(r"[\x20-\x7E]*", value):
-        raise ApiError("QubesValueError", f"{name} value contains illegal characters")
+        raise ApiError("QubesValueError", f"the value of {name} is not one line of ASCII")
     if name in PROHIBITED:
         raise Refused
     if name.startswith(SERVICE_PREFIX):
         service = name[len(SERVICE_PREFIX) :]
         if service in ("", ".", ".."):
-            raise ApiError("QubesValueError", "Service name cannot be empty or dots")
+            raise ApiError("QubesValueError", "this is no name for a service")
         if len(service) > SERVICE_LENGTH:
-            raise ApiError("QubesValueError", "Service name must not exceed 48 bytes")
+            raise ApiError("QubesValueError", f"{service} has more than {SERVICE_LENGTH} bytes")
     if name.startswith(CONFIG_PREFIX):
         config = name[len(CONFIG_PREFIX) :]
         if len(config) > CONFIG_LENGTH:
-            raise ApiError("QubesValueError", "VM config name must not exceed 46 bytes")
+            raise ApiError("QubesValueError", f"{config} has more than {CONFIG_LENGTH} bytes")
         if not re.match(r"[a-zA-Z]", config):
-            raise ApiError("QubesValueError", "Config name must start with an ASCII letter")
+            raise ApiError("QubesValueError", "a vm-config's name begins with a letter")
 
 
 def feature_set(call: Call) -> str:
@@ -137,7 +137,7 @@ def tag_remove(call: Call) -> str:
     tag = _tag(call)
     if tag not in call.target.tags:
         raise ApiError(
-            "QubesTagNotFoundError", f"Tag not set for domain {call.target.name}: {tag}"
+            "QubesTagNotFoundError", f"{call.target.name} has no tag {tag}"
         )
     call.target.tags.remove(tag)
     return ""

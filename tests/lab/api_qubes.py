@@ -60,7 +60,7 @@ def _parse_create(untrusted_payload: bytes) -> tuple[str, str]:
     if found["label"].isdigit():
         raise Refused
     if found["label"] not in LABELS:
-        raise ApiError("QubesLabelNotFoundError", f"Label does not exist: {found['label']}")
+        raise ApiError("QubesLabelNotFoundError", f"there is no label {found['label']}")
     return name, found["label"]
 
 
@@ -68,10 +68,10 @@ def _template_for(call: Call, klass: str) -> str | None:
     if call.untrusted_argument:
         if call.untrusted_argument not in call.store.qubes:
             raise ApiError(
-                "QubesVMNotFoundError", f"No such domain: {call.untrusted_argument!r}"
+                "QubesVMNotFoundError", f"there is no qube {call.untrusted_argument!r}"
             )
         if klass not in ("AppVM", "DispVM"):
-            raise ApiError("QubesValueError", f"{klass} cannot be based on template")
+            raise ApiError("QubesValueError", f"a {klass} has no template")
         return call.untrusted_argument
     if klass not in ("AppVM", "DispVM"):
         return None
@@ -79,7 +79,7 @@ def _template_for(call: Call, klass: str) -> str | None:
     default = settings.get_setting(call.store, wanted)
     if not isinstance(default, str):
         raise ApiError(
-            "QubesValueError", "Template for the qube not specified, nor default template set."
+            "QubesValueError", "no template is named, and the system has no default one"
         )
     return default
 
@@ -97,7 +97,7 @@ def _create(klass: str) -> Method:
 def create_disposable(call: Call) -> str:
     """Make a disposable from the target, or from dom0's default; return its name or `uuid:`."""
     if call.untrusted_payload not in (b"", b"uuid"):
-        raise ApiError("QubesValueError", "Invalid payload for admin.vm.CreateDisposable")
+        raise ApiError("QubesValueError", "the payload may be empty or say uuid")
     name: object = call.target.name
     if call.target.name == "dom0":
         name = properties.get(call.store, call.source, "default_dispvm")
@@ -111,9 +111,9 @@ def remove(call: Call) -> str:
     """Remove a halted qube that nothing refers to."""
     qube = call.target
     if qube.name == "dom0":
-        raise in_use(qube.name, "'dom0' cannot be removed")
+        raise in_use(qube.name, "dom0 has to stay")
     if properties.get(call.store, qube, "installed_by_rpm"):
-        raise in_use(qube.name, "VM installed by package manager: " + qube.name)
+        raise in_use(qube.name, f"{qube.name} belongs to a package")
     with call.store.lock:
         if not qube.is_halted():
             raise not_halted(qube.name)

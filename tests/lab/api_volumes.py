@@ -74,7 +74,7 @@ def set_revisions_to_keep(call: Call) -> str:
     volume, qube = _volume(call), call.target
     count = parse_size(call.untrusted_payload, negative=True)
     if count < -1:
-        raise ApiError("QubesValueError", "Invalid value for revisions_to_keep")
+        raise ApiError("QubesValueError", "that many revisions cannot be kept")
     if qube.is_running() and -1 in (count, qube.keep.get(volume, 1)):
         raise not_halted(qube.name)
     qube.keep[volume] = count

@@ -47,7 +47,7 @@ def disposable(system: System, template: Qube) -> Qube:
     if not properties.get(system.store, template, "template_for_dispvms"):
         raise ApiError(
             "QubesException",
-            "Refusing to create disposable out of app qube which has template_for_dispvms=False",
+            f"{template.name} is no template for disposables (template_for_dispvms)",
         )
     own = {
         key: value for key, value in template.properties.items() if key not in NOT_FOR_DISPOSABLES

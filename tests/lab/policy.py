@@ -125,7 +125,7 @@ class Policy:
                     return _carry_out(rule, request, intended, domains)
         except NoDisposableTemplate as error:
             return Decision(False, str(error))
-        return Decision(False, "no matching rule found")
+        return Decision(False, "no line is about it")
 
 
 def decide(
@@ -169,7 +169,7 @@ def parse_line(line: str, path: Path, number: int) -> Rule:
         raise ValueError("directives are not in the lab")
     columns = line.split()
     if len(columns) < 5:
-        raise ValueError("wrong number of fields")
+        raise ValueError("a line has five words at least")
     service, argument = _parse_call(columns[0], columns[1])
     action = columns[4]
     if action not in OPTIONS:
@@ -200,7 +200,7 @@ def parse_line(line: str, path: Path, number: int) -> Rule:
 
 def _parse_call(service: str, argument: str) -> tuple[str | None, str | None]:
     if service != "*" and not set(service) <= CALL_CHARSET - {"+"}:
-        raise ValueError(f"service {service!r} contains invalid characters")
+        raise ValueError(f"service {service!r} has a character that none may have")
     if argument == "*":
         return (None if service == "*" else service), None
     if service == "*":
@@ -217,7 +217,7 @@ def _parse_options(action: str, words: Sequence[str]) -> dict[str, str]:
         if not equals or key not in OPTIONS[action]:
             raise ValueError(f"invalid parameter for {action}: {word!r}")
         if key in options:
-            raise ValueError(f"parameter given twice: {key!r}")
+            raise ValueError(f"{key!r} is there twice")
         if key in ("notify", "autostart") and value not in ("yes", "no"):
             raise ValueError(f"{key!r} is neither yes nor no")
         options[key] = value

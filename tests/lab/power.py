@@ -58,14 +58,14 @@ class Power:
     def start(self, qube: Qube) -> None:
         """Start a halted qube, its net qubes first; do nothing in any other state."""
         if qube.klass == "AdminVM":
-            raise not_halted(qube.name, "Cannot start Dom0 fake domain!")
+            raise not_halted(qube.name, "dom0 is never started")
         with self._lock(qube):
             self.store.get(qube.name)
             if not qube.is_halted():
                 return
             reason = qube.features.get("prohibit-start", "")
             if reason:
-                raise ApiError("QubesException", f"Qube start is prohibited. Rationale: {reason}")
+                raise ApiError("QubesException", f"{qube.name} must not start: {reason}")
             try:
                 self._boot(qube)
             except ApiError:
@@ -85,7 +85,7 @@ class Power:
             self.machines.boot(qube.name, self._description(qube))
         except MachineError as error:
             self.store.set_state(qube, "Halted")
-            raise ApiError("QubesException", f"Start failed: {error}") from error
+            raise ApiError("QubesException", f"{qube.name} did not start: {error}") from error
         qube.started = time.time()
         # A qube that was killed while it booted is not brought back to life here.
         with self.store.lock:
@@ -115,7 +115,7 @@ class Power:
         using = [client for client in self._clients(qube) if client.is_running()]
         if using and not force:
             listed = ", ".join(client.name for client in using)
-            raise in_use(qube.name, f"There are other VMs connected to this VM: {listed}")
+            raise in_use(qube.name, f"{qube.name} is the netvm of running qubes: {listed}")
         if qube.state == "Paused" and not force:
             raise not_running(qube.name)
         with self.store.lock:
@@ -127,7 +127,7 @@ class Power:
             threading.Thread(target=self._stop, args=(qube, hard), daemon=True).start()
         if wait and not self.wait_halted(qube):
             raise ApiError(
-                "QubesVMShutdownTimeoutError", f"Domain shutdown timed out: {qube.name!r}"
+                "QubesVMShutdownTimeoutError", f"{qube.name} did not go down in time"
             )
 
     def _clients(self, qube: Qube) -> list[Qube]:
@@ -144,7 +144,7 @@ class Power:
     def kill(self, qube: Qube) -> None:
         """Stop a qube at once and return when it is off."""
         if qube.klass == "AdminVM":
-            raise ApiError("QubesVMError", "Cannot kill Dom0 fake domain!")
+            raise ApiError("QubesVMError", "dom0 is never killed")
         if qube.is_halted():
             raise not_started(qube.name)
         self.store.set_state(qube, "Halting")
@@ -201,7 +201,7 @@ class Power:
 
     def _refuse_dom0(self, qube: Qube) -> None:
         if qube.klass == "AdminVM":
-            raise ApiError("QubesVMError", "Cannot pause Dom0 fake domain!")
+            raise ApiError("QubesVMError", "dom0 is never paused")
 
     def stop_all(self, hard: bool = False) -> list[str]:
         """Stop every qube, clients before their net qubes; return what ran, in start order."""

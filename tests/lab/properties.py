@@ -93,21 +93,21 @@ def _check_netvm(store: Store, qube: Qube, value: Value) -> None:
         return
     netvm = store.get(str(value))
     if not get(store, netvm, "provides_network"):
-        raise ApiError("QubesValueError", f"The {value} qube does not provide network")
+        raise ApiError("QubesValueError", f"{value} gives no network")
     seen = netvm
     while seen is not qube:
         following = get(store, seen, "netvm")
         if not isinstance(following, str):
             return
         seen = store.get(following)
-    raise ApiError("QubesValueError", "Loops in network are unsupported")
+    raise ApiError("QubesValueError", "that netvm would make a circle")
 
 
 def _check_provides(store: Store, qube: Qube, value: Value) -> None:
     if not value and clients(store, qube):
         raise ApiError(
             "QubesValueError",
-            "The qube is still used by other qubes, change theirs 'netvm' first",
+            "it is still the netvm of another qube",
         )
 
 
@@ -117,14 +117,14 @@ def check_template(store: Store, qube: Qube, value: Value) -> None:
         raise ApiError("QubesPropertyValueError", f"Invalid value for property of {qube.name}")
     template = store.get(str(value))
     if qube.klass == "AppVM" and template.klass != "TemplateVM":
-        raise ApiError("QubesPropertyValueError", f"wrong VM class: {value} is no TemplateVM")
+        raise ApiError("QubesPropertyValueError", f"{value} is no TemplateVM")
     if qube.klass == "DispVM" and not get(store, template, "template_for_dispvms"):
         raise ApiError(
             "QubesPropertyValueError",
-            "template for disposable must have template_for_dispvms=True",
+            f"{value} is no template for disposables",
         )
     if not qube.is_halted():
-        raise not_halted(qube.name, "Cannot change template while qube is running")
+        raise not_halted(qube.name, "its template changes only while it is off")
 
 
 def _check_positive(store: Store, qube: Qube, value: Value) -> None:
@@ -134,12 +134,12 @@ def _check_positive(store: Store, qube: Qube, value: Value) -> None:
 
 def _check_user(store: Store, qube: Qube, value: Value) -> None:
     if not re.fullmatch(r"[a-zA-Z0-9_\-+,.]*", str(value)):
-        raise ApiError("QubesPropertyValueError", "Username can contain only letters and _-+,.")
+        raise ApiError("QubesPropertyValueError", "no account has such a name")
 
 
 def _check_mode(store: Store, qube: Qube, value: Value) -> None:
     if value not in ("hvm", "pv", "pvh"):
-        raise ApiError("QubesPropertyValueError", "Invalid virtualization mode")
+        raise ApiError("QubesPropertyValueError", f"no virt_mode is called {value}")
 
 
 PROPERTIES: Mapping[str, Property] = {
@@ -207,7 +207,7 @@ def definition(qube: Qube, name: str) -> Property:
     """Return the property; raise QubesNoSuchPropertyError."""
     item = PROPERTIES.get(name)
     if item is None or qube.klass not in item.classes:
-        raise ApiError("QubesNoSuchPropertyError", f"Invalid property {name!r} of {qube.name}")
+        raise ApiError("QubesNoSuchPropertyError", f"{qube.name} has no property {name!r}")
     return item
 
 
@@ -237,7 +237,7 @@ def reset(store: Store, qube: Qube, name: str) -> None:
     """Return a property to its default; raise where that is not allowed."""
     item = definition(qube, name)
     if name == "template":
-        raise ApiError("QubesValueError", "Cannot unset template")
+        raise ApiError("QubesValueError", "a qube with a template keeps one")
     _writable(qube, name, item)
     if name == "netvm":
         default = item.default(store, qube)

@@ -211,7 +211,7 @@ class Qrexec:
             raise BadCommand("calls from dom0 to dom0 are not in the lab")
         qube = self.qubesd.store.find(target)
         if not self._wait_unpaused(caller, qube, timeout or None):
-            raise BadCommand("qrexec connection timeout")
+            raise BadCommand("no answer from the qube in time")
         if qube.state != "Running":
             raise BadCommand(f"connect qrexec.{target}: No such file or directory")
         return qube
@@ -242,7 +242,7 @@ class Qrexec:
 
     def _run(self, caller: Caller, service: Service, fault: FaultCall, verdict: Verdict) -> None:
         def on_cut() -> None:
-            caller.send(qrexec_frame.CLOSED, "vchan connection closed early")
+            caller.send(qrexec_frame.CLOSED, "the qube broke the connection off")
 
         try:
             running = Running(self.machines, service, self.log, verdict, on_cut)

@@ -58,7 +58,7 @@ def set_setting(store: Store, name: str, untrusted_value: bytes) -> None:
 def setting_type(name: str) -> str:
     """Return the wire type of a global property; raise QubesNoSuchPropertyError."""
     if name not in SETTINGS:
-        raise ApiError("QubesNoSuchPropertyError", f"Invalid property {name!r} of the system")
+        raise ApiError("QubesNoSuchPropertyError", f"the system has no property {name!r}")
     return SETTINGS[name][0]
 
 
@@ -67,22 +67,22 @@ def parse(store: Store, kind: str, untrusted_value: bytes) -> Value:
     try:
         untrusted_text = untrusted_value.decode("ascii")
     except UnicodeDecodeError as error:
-        raise ApiError("QubesValueError", "Non-ASCII bytes in property value") from error
+        raise ApiError("QubesValueError", "a property's value is ASCII") from error
     if kind == "vm":
         return _parse_qube(store, untrusted_text)
     if kind == "bool":
         if untrusted_text.lower() not in TRUE_WORDS + FALSE_WORDS:
-            raise ApiError("QubesValueError", "Invalid literal for boolean property")
+            raise ApiError("QubesValueError", "neither a yes nor a no")
         return untrusted_text.lower() in TRUE_WORDS
     if kind == "int":
         try:
             return int(untrusted_text)
         except ValueError as error:
-            raise ApiError("QubesValueError", "Failed to parse property value as int") from error
+            raise ApiError("QubesValueError", "not a whole number") from error
     if not all(character in string.printable for character in untrusted_text):
-        raise ApiError("QubesValueError", "Invalid characters in property value")
+        raise ApiError("QubesValueError", "a property's value is printable text")
     if kind == "label" and untrusted_text not in LABELS:
-        raise ApiError("QubesLabelNotFoundError", f"Label does not exist: {untrusted_text}")
+        raise ApiError("QubesLabelNotFoundError", f"there is no label {untrusted_text}")
     return untrusted_text
 
 
@@ -91,7 +91,7 @@ def _parse_qube(store: Store, untrusted_text: str) -> str | None:
         return None
     name = check_name(untrusted_text)
     if name not in store.qubes:
-        raise ApiError("QubesPropertyValueError", f"Can't set to non-existing qube {name}")
+        raise ApiError("QubesPropertyValueError", f"there is no qube {name} to set it to")
     return name
 
 

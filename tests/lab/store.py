@@ -72,17 +72,17 @@ class Qube:
 
 
 def check_name(untrusted_name: str) -> str:
-    """Return a valid qube name; raise QubesValueError as qubesd words it."""
+    """Return a valid qube name; raise QubesValueError."""
     if len(untrusted_name) > NAME_LENGTH:
-        raise ApiError("QubesValueError", "VM name must be shorter than 32 characters")
+        raise ApiError("QubesValueError", f"a qube's name has {NAME_LENGTH} characters at most")
     if re.match(r"[0-9_.-]", untrusted_name):
         raise ApiError(
-            "QubesValueError", "VM name cannot start with hyphen, underscore, dot or numbers"
+            "QubesValueError", "a qube's name begins with a letter"
         )
     if not _NAME.fullmatch(untrusted_name):
-        raise ApiError("QubesValueError", "VM name contains illegal characters")
+        raise ApiError("QubesValueError", "a qube's name has letters, digits and _.- only")
     if untrusted_name in ("Domain-0", "none", "default") or untrusted_name.endswith("-dm"):
-        raise ApiError("QubesValueError", f"VM name cannot be {untrusted_name!r}")
+        raise ApiError("QubesValueError", f"no qube can be called {untrusted_name!r}")
     return untrusted_name
 
 
@@ -113,25 +113,25 @@ class Store:
         with self.lock:
             if name in self.qubes:
                 return self.qubes[name]
-        raise ApiError("QubesVMNotFoundError", f"No such domain: {name!r}")
+        raise ApiError("QubesVMNotFoundError", f"there is no qube {name!r}")
 
     def find(self, untrusted_name: str) -> Qube:
         """Return the qube that a request names, by name or by `uuid:`."""
         if untrusted_name.startswith("uuid:"):
             text = untrusted_name[len("uuid:") :]
             if not _UUID.fullmatch(text):
-                raise ApiError("QubesVMInvalidUUIDError", f"VM UUID is not valid: {text!r}")
+                raise ApiError("QubesVMInvalidUUIDError", f"{text!r} is not a uuid")
             for qube in self:
                 if qube.uuid == text:
                     return qube
-            raise ApiError("QubesVMNotFoundError", f"No such domain: {untrusted_name!r}")
+            raise ApiError("QubesVMNotFoundError", f"there is no qube {untrusted_name!r}")
         return self.get(check_name(untrusted_name))
 
     def add(self, name: str, klass: str, properties: Mapping[str, Value]) -> Qube:
         """Make a qube with a new uuid and the lowest free number; the name must be free."""
         with self.lock:
             if name in self.qubes:
-                raise ApiError("QubesValueError", f"VM {name} already exists")
+                raise ApiError("QubesValueError", f"there is a qube {name} already")
             taken = {qube.qid for qube in self.qubes.values()}
             qid = next(number for number in range(1, 10000) if number not in taken)
             qube = Qube(name, klass, str(uuid.uuid4()), qid, dict(properties))

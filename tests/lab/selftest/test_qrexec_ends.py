@@ -65,7 +65,7 @@ def test_killed_qube_breaks_the_call(calls: Calls) -> None:
             calls.wait_for(lambda: len(calls.machines.processes) == 1)
             calls.system.qubesd.kill("work")
             assert process.stderr is not None
-            assert b"vchan connection closed early" in process.stderr.read()
+            assert b"broke the connection off" in process.stderr.read()
             assert process.wait(timeout=20) == 255
 
 

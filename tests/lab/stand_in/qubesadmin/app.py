@@ -134,7 +134,7 @@ class QubesBase(PropertyHolder):
     ) -> QubesVM:
         """Make a qube and return it; pools cannot be chosen here."""
         if " " in name:
-            raise ValueError(f"Qube name could not contain space: {name}")
+            raise ValueError(f"a qube's name has no space: {name!r}")
         if pool is not None or pools is not None:
             raise NotImplementedError("pools cannot be chosen")
         argument = None if template is None else str(template)
@@ -175,7 +175,7 @@ class QubesBase(PropertyHolder):
             copy.set_notes(source.get_notes())
         if not ignore_errors:
             del self.domains[new_name]
-            raise exc.QubesException("Failed to clone appmenus")
+            raise exc.QubesException("the menus cannot be copied")
         for name, volume in copy.volumes.items():
             if volume.save_on_stop and name not in (ignore_volumes or ()):
                 volume.clone(source.volumes[name])
@@ -203,7 +203,7 @@ class QubesLocal(QubesBase):
                 connection.connect(config.QUBESD_SOCKET)
             except OSError as error:
                 raise exc.QubesDaemonCommunicationError(
-                    "Failed to connect to qubesd service: %s", str(error)
+                    "qubesd cannot be reached: %s", str(error)
                 ) from error
             header = f"{method}+{arg or ''} dom0 name {dest or 'dom0'}\0"
             connection.sendall(header.encode("ascii") + (payload or b""))
@@ -225,13 +225,13 @@ class QubesLocal(QubesBase):
     ) -> subprocess.Popen[bytes]:
         """Start a service in a qube, which is started first unless `autostart` is False."""
         if not dest:
-            raise ValueError("Empty destination name allowed only from a VM")
+            raise ValueError("dom0 has to name the qube it calls")
         if localcmd is not None or dest == "dom0":
             raise NotImplementedError("calls to dom0, and with a local command")
         if autostart:
             self.qubesd_call(dest, "admin.vm.Start")
         elif not self.domains.get_blind(dest).is_running():
-            raise exc.QubesVMNotRunningError("%s is not running", dest)
+            raise exc.QubesVMNotRunningError("%s does not run", dest)
         options = ["-d", dest]
         options += ["-t"] if filter_esc else []
         options += ["-T"] if filter_esc or os.isatty(sys.stderr.fileno()) else []

@@ -18,12 +18,12 @@ def parse_response(answer: bytes) -> bytes:
     """Return the data of an answer, or raise the exception that it carries."""
     if not answer:
         raise exc.QubesDaemonAccessError(
-            "Got empty response from qubesd. See journalctl in dom0 for details."
+            "qubesd did not answer; its log in dom0 may say why"
         )
     if answer.startswith(b"0\0"):
         return answer[2:]
     if not answer.startswith(b"2\0"):
-        raise exc.QubesDaemonCommunicationError("Invalid response format")
+        raise exc.QubesDaemonCommunicationError("qubesd answered something else than an answer")
     _, kind, _, message, rest = answer.split(b"\0", 4)
     name = kind.decode("ascii")
     found = getattr(exc, name, None)
@@ -80,7 +80,7 @@ class PropertyHolder:
         except _UNREADABLE as error:
             raise exc.QubesPropertyAccessError(item) from error
         if not answer:
-            raise AttributeError(item + " has no default")
+            raise AttributeError(f"property {item} is not set by default")
         return self._value(item, answer)
 
     def _read(self, item: str) -> bytes:
@@ -105,7 +105,7 @@ class PropertyHolder:
         if kind in (b"type=vm", b"type=label"):
             known: Any = self.app.domains if kind == b"type=vm" else self.app.labels
             return known.get_blind(text) if text else None
-        raise exc.QubesDaemonCommunicationError(f"Received invalid value type: {kind!r}")
+        raise exc.QubesDaemonCommunicationError(f"qubesd sent a value of an unknown type, {kind!r}")
 
     def __getattr__(self, item: str) -> Any:
         """Read a property."""

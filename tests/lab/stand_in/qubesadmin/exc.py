@@ -162,7 +162,7 @@ class QubesPropertyAccessError(QubesDaemonAccessError, AttributeError):
 
     def __init__(self, prop: str) -> None:
         """Name the property."""
-        super().__init__(f"Failed to access '{prop}' property")
+        super().__init__(f"property {prop} cannot be read or written")
 
 
 class QubesNotesError(QubesException):
