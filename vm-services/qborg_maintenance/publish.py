@@ -156,9 +156,11 @@ def _roll_back(server: Server, former: bytes, orphaned: bool) -> bool:
     run = _way_back(server)
     restored = False
     for _attempt in range(3):
-        run("rm", "-f", _NEW)
+        run("rm", "-f", _NEW, _BACK)
         run("cp", "-p", _BACKUP, _BACK)
-        run("mv", _BACK, KEYS)
+        # On a full disk the copy is cut; the backup itself goes back without any space.
+        whole = run("cat", _BACK).stdout == former
+        run("mv", _BACK if whole else _BACKUP, KEYS)
         if orphaned:
             time.sleep(1)
         restored = server.run_apart("cat", KEYS).stdout == former
