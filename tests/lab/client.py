@@ -171,7 +171,10 @@ class Lab:
 
     def trace(self) -> list[dict[str, Any]]:
         """Return the calls seen by the stand-ins since the last clear, in order."""
-        return list(self.channel.ask("trace"))
+        entries: list[dict[str, Any]] = []
+        while page := self.channel.ask("trace", start=len(entries)):
+            entries += page
+        return entries
 
     def status(self) -> dict[str, Any]:
         """Return what `labctl status` shows."""

@@ -18,13 +18,14 @@ from . import wire
 from .api_errors import ApiError
 from .channel import SOCKET
 from .errors import LabError, MachineError
-from .faults import Rule
+from .faults import Rule, TraceEntry
 from .process import Process
 from .store import Qube
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
+_PAGE = 500  # entries of the trace in one message: some 100 bytes each
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}")
 _Handler = Callable[[wire.Message], Any]
 
@@ -61,7 +62,7 @@ def _handlers(lab: Supervisor) -> dict[str, _Handler]:
         "status": lambda r: status(lab),
         "faults-set": lambda r: lab.faults.add(Rule.from_json(r["rule"])),
         "faults-clear": lambda r: lab.faults.clear(),
-        "trace": lambda r: [entry.to_json() for entry in lab.faults.trace()],
+        "trace": lambda r: _page(lab.faults.trace(), int(r["start"])),
         "snapshot": lambda r: lab.snapshot(_label(r)),
         "restore": lambda r: lab.restore(_label(r)),
         "start": lambda r: lab.qubesd.start(r["qube"]),
@@ -80,6 +81,11 @@ def _handlers(lab: Supervisor) -> dict[str, _Handler]:
         "server-host-key": lambda r: server.host_key(lab.volumes.private("server")),
         "down": lambda r: lab.stop(),
     }
+
+
+def _page(entries: tuple[TraceEntry, ...], start: int) -> list[dict[str, object]]:
+    """Return as many entries from START on as a message surely holds."""
+    return [entry.to_json() for entry in entries[start : start + _PAGE]]
 
 
 def _label(request: wire.Message) -> str:

@@ -33,9 +33,10 @@ class Machines:
         self._spawner = spawner
         self._lock = threading.RLock()
         self._running: dict[str, Running] = {}
-        self._exit_callbacks: list[Callable[[str], None]] = []
-        self._boot_callbacks: list[Callable[[str], None]] = []
-        self._stop_callbacks: list[Callable[[str], None]] = []
+        self._ending: dict[str, threading.Event] = {}
+        self._callbacks: dict[str, list[Callable[[str], None]]] = {
+            event: [] for event in ("boot", "end", "stop", "exit")
+        }
         self._template_callbacks: list[Callable[[str, list[str], list[str]], None]] = []
         self.hosts = ""
 
@@ -46,29 +47,28 @@ class Machines:
 
     def remove(self, name: str) -> None:
         """Delete the storage of a halted machine."""
+        self.settle(name)
         if self.alive(name):
             raise MachineError(f"{name} is running")
         self._volumes.remove(name)
 
     def copy_volume(self, source: str, target: str, volume: str) -> None:
         """Replace TARGET's VOLUME ('private' or 'root') by a copy of SOURCE's; both halted."""
+        self.settle(source)
+        self.settle(target)
         self._volumes.copy(source, target, volume)
 
     def run_dir(self, name: str) -> Path:
         """Return the host directory that the machine sees as /run/lab."""
         return self._state / "run" / "q" / name
 
-    def on_exit(self, callback: Callable[[str], None]) -> None:
-        """Call CALLBACK(name) when a machine's PID 1 dies by itself."""
-        self._exit_callbacks.append(callback)
+    def on(self, event: str, callback: Callable[[str], None]) -> None:
+        """Call CALLBACK(name) at an EVENT of any machine.
 
-    def on_boot(self, callback: Callable[[str], None]) -> None:
-        """Call CALLBACK(name) just before a machine boots (its run_dir exists)."""
-        self._boot_callbacks.append(callback)
-
-    def on_stop(self, callback: Callable[[str], None]) -> None:
-        """Call CALLBACK(name) after a machine stopped, however that came about."""
-        self._stop_callbacks.append(callback)
+        boot: just before it boots; its run_dir exists. end: its PID 1 is dead, its volumes are not
+        put away yet. stop: now they are, however it came about. exit: so, and it died by itself.
+        """
+        self._callbacks[event].append(callback)
 
     def on_template_change(
         self, callback: Callable[[str, list[str], list[str]], None]
@@ -85,7 +85,7 @@ class Machines:
             if name in self._running:
                 raise MachineError(f"{name} is already running")
             self._write_qubesdb(name, boot.qubesdb)
-            for callback in self._boot_callbacks:
+            for callback in self._callbacks["boot"]:
                 callback(name)
             storage = self._volumes.prepare(name, boot.template, boot.clone_of)
             log = self._state / "log" / f"{name}.log"
@@ -148,19 +148,23 @@ class Machines:
     def _watch(self, name: str, running: Running) -> None:
         """Wait for PID 1 of NAME to end, keep its volumes, tell who asked to know."""
         running.agent.wait()
+        self._ending[name] = running.gone
+        for callback in self._callbacks["end"]:
+            callback(name)
         with self._lock:
             del self._running[name]
             layered = self._volumes.stopped(name)
             if running.cable is not None:
                 self._network.detach(running.cable)
             self._follow_netvms()
-        for callback in self._stop_callbacks:
+        for callback in self._callbacks["stop"]:
             callback(name)
         for tell in self._template_callbacks if layered and running.report is not None else []:
             tell(name, *parse_report(running.report or b""))
+        del self._ending[name]
         running.gone.set()
         if not running.stopping:
-            for callback in self._exit_callbacks:
+            for callback in self._callbacks["exit"]:
                 callback(name)
 
     def shutdown(self, name: str) -> None:
@@ -195,6 +199,12 @@ class Machines:
         for name, running in found:
             self._wait_gone(name, running)
 
+    def settle(self, name: str) -> None:
+        """Wait until the watcher has put NAME away, if its PID 1 is dead."""
+        ending = self._ending.get(name)
+        if ending is not None:
+            ending.wait(STOP_SECONDS)
+
     def _wait_gone(self, name: str, running: Running) -> None:
         """Wait until the watcher has put NAME away."""
         if not running.gone.wait(STOP_SECONDS):
@@ -221,7 +231,7 @@ class Machines:
     def alive(self, name: str) -> bool:
         """Tell whether NAME is up (paused counts)."""
         running = self._running.get(name)
-        return running is not None and not running.stopping
+        return running is not None and not running.stopping and name not in self._ending
 
     def paused(self, name: str) -> bool:
         """Tell whether a running NAME is paused."""

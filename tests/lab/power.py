@@ -1,7 +1,9 @@
 """Power states: who may start, stop and pause, in which order, and what that does to others.
 
 Runs in the supervisor, on a `Store` and the `Machines`. The rules are qubesd's: `start` acts on
-a halted qube only, a net qube comes up before its clients and does not go down under them.
+a halted qube only, a net qube comes up before its clients and does not go down under them. The
+states are Xen's: a qube that was told to stop is Running until it has gone a good part of the
+way, never Halting; it is Halted a moment before its volumes are put away.
 """
 
 from __future__ import annotations
@@ -40,6 +42,12 @@ class Storage(Protocol):
     def remove(self, name: str) -> None:
         """Delete its storage."""
 
+    def settle(self, name: str) -> None:
+        """Wait until its volumes are put away, if it has just ended."""
+
+
+LINGER_SECONDS = 0.2
+
 
 class Power:
     """Starts and stops the qubes of one store. Methods may be called from any thread."""
@@ -49,7 +57,9 @@ class Power:
         self.store = store
         self.machines = machines
         self.log = log
+        self.linger = LINGER_SECONDS
         self._starting: dict[str, threading.Lock] = {}
+        self._stopping: dict[str, threading.Event] = {}
 
     def _lock(self, qube: Qube) -> threading.Lock:
         with self.store.lock:
@@ -63,6 +73,7 @@ class Power:
             self.store.get(qube.name)
             if not qube.is_halted():
                 return
+            self.machines.settle(qube.name)
             reason = qube.features.get("prohibit-start", "")
             if reason:
                 raise ApiError("QubesException", f"{qube.name} must not start: {reason}")
@@ -118,39 +129,60 @@ class Power:
             raise in_use(qube.name, f"{qube.name} is the netvm of running qubes: {listed}")
         if qube.state == "Paused" and not force:
             raise not_running(qube.name)
-        with self.store.lock:
-            first = qube.state != "Halting"
-            if first:
-                hard = qube.state == "Paused"
-                self.store.set_state(qube, "Halting")
-        if first:
-            threading.Thread(target=self._stop, args=(qube, hard), daemon=True).start()
-        if wait and not self.wait_halted(qube):
+        stopped = self._shut_down(qube)
+        timeout = float(str(properties.get(self.store, qube, "shutdown_timeout")))
+        if wait and not stopped.wait(timeout):
             raise ApiError(
                 "QubesVMShutdownTimeoutError", f"{qube.name} did not go down in time"
             )
+
+    def _shut_down(self, qube: Qube) -> threading.Event:
+        """Begin to stop a qube unless that has begun; return what is set at the end."""
+        with self.store.lock:
+            if qube.uuid in self._stopping:
+                return self._stopping[qube.uuid]
+            stopped = self._stopping[qube.uuid] = threading.Event()
+
+        def stop() -> None:
+            try:
+                if qube.state == "Paused":
+                    self.store.set_state(qube, "Dying")
+                    self._stop(qube, hard=True)
+                    return
+                time.sleep(self.linger)
+                with self.store.lock:
+                    if not qube.is_halted():
+                        self.store.set_state(qube, "Transient")
+                self._stop(qube, hard=False)
+            finally:
+                with self.store.lock:
+                    del self._stopping[qube.uuid]
+                stopped.set()
+
+        threading.Thread(target=stop, daemon=True).start()
+        return stopped
+
+    def is_ending(self, qube: Qube) -> bool:
+        """Tell whether a qube is off or was told to stop."""
+        with self.store.lock:
+            return qube.state in ("Dying", "Halted") or qube.uuid in self._stopping
 
     def _clients(self, qube: Qube) -> list[Qube]:
         if not properties.get(self.store, qube, "provides_network"):
             return []
         return properties.clients(self.store, qube)
 
-    def wait_halted(self, qube: Qube) -> bool:
-        """Wait for a qube to be off, at most its shutdown_timeout; tell whether it is."""
-        timeout = float(str(properties.get(self.store, qube, "shutdown_timeout")))
-        with self.store.changed:
-            return self.store.changed.wait_for(qube.is_halted, timeout)
-
     def kill(self, qube: Qube) -> None:
-        """Stop a qube at once and return when it is off."""
+        """Stop a qube at once and return when it is off and put away."""
         if qube.klass == "AdminVM":
             raise ApiError("QubesVMError", "dom0 is never killed")
         if qube.is_halted():
             raise not_started(qube.name)
-        self.store.set_state(qube, "Halting")
+        self.store.set_state(qube, "Dying")
         self._stop(qube, hard=True)
 
     def _stop(self, qube: Qube, hard: bool) -> None:
+        run = qube.xid
         try:
             if hard:
                 self.machines.kill(qube.name)
@@ -158,24 +190,29 @@ class Power:
                 self.machines.shutdown(qube.name)
         except MachineError as error:
             self.log.write(f"stopping {qube.name}: {error}")
-        self.halted(qube)
+        if qube.xid == run:
+            self.ended(qube)
+        self.put_away(qube)
 
-    def halted(self, qube: Qube) -> None:
-        """Note that a machine is gone, whoever ended it; a disposable goes for good."""
+    def ended(self, qube: Qube) -> None:
+        """Note that a machine has ended, whoever ended it."""
         with self.store.lock:
-            if qube.is_halted():
-                return
-            self.store.set_state(qube, "Halted")
-        self.log.write(f"stopped {qube.name}")
-        if properties.get(self.store, qube, "auto_cleanup"):
+            if not qube.is_halted():
+                self.store.set_state(qube, "Halted")
+                self.log.write(f"stopped {qube.name}")
+
+    def put_away(self, qube: Qube) -> None:
+        """Note that the volumes of an ended machine are put away; a disposable goes for good."""
+        if qube.is_halted():
             self._forget_disposable(qube)
 
     def _forget_disposable(self, qube: Qube) -> None:
         if qube.klass != "DispVM" or not properties.get(self.store, qube, "auto_cleanup"):
             return
         with self.store.lock:
-            if self.store.qubes.pop(qube.name, None) is None:
+            if self.store.qubes.get(qube.name) is not qube:
                 return
+            del self.store.qubes[qube.name]
             self.store.save()
         try:
             self.machines.remove(qube.name)

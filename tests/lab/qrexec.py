@@ -273,7 +273,7 @@ class Qrexec:
         if service.in_dom0:
             return False
         qube = self.qubesd.store.qubes.get(service.machine)
-        stopped = qube is None or qube.state in ("Halting", "Halted")
+        stopped = qube is None or self.qubesd.power.is_ending(qube)
         return stopped or (status == BROKEN_STATUS and not self.machines.alive(service.machine))
 
     def _finish(self, caller: Caller, fault: FaultCall, status: str) -> None:

@@ -193,10 +193,15 @@ class Qubesd:
         with suppress(ApiError):
             self.power.kill(self.store.get(name))
 
-    def machine_died(self, name: str) -> None:
-        """Note that a machine ended by itself."""
+    def machine_ended(self, name: str) -> None:
+        """Note that a machine ended, whose volumes are still to be put away."""
         with suppress(ApiError):
-            self.power.halted(self.store.get(name))
+            self.power.ended(self.store.get(name))
+
+    def machine_died(self, name: str) -> None:
+        """Note that a machine that ended by itself is put away."""
+        with suppress(ApiError):
+            self.power.put_away(self.store.get(name))
 
     def snapshot(self) -> bytes:
         """Return the store, without power states."""

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 DOM0 = "dom0"
 NOT_QUBES = (DOM0, SERVER)
 INSTALL_SECONDS = 600
+# The genuine storage drivers take their time, too, when the qube is off already.
+COMMIT_SECONDS = 0.1
 
 _DOM0_UP = """set -eu
 install -d -m 0775 -g qubes /run/qubes
@@ -71,9 +74,10 @@ class Supervisor:
         self.qrexec = Qrexec(
             self.machines, self.qubesd, policy, self.state / "log/qrexec.log", self.faults
         )
-        self.machines.on_boot(self._listen)
-        self.machines.on_stop(self._close)
-        self.machines.on_exit(self._died)
+        self.machines.on("boot", self._listen)
+        self.machines.on("stop", self._close)
+        self.machines.on("end", self._ended)
+        self.machines.on("exit", self._died)
         self._spawner_pid = spawner.pid
 
     def bring_up(self) -> None:
@@ -168,6 +172,12 @@ class Supervisor:
         """Take a stopped machine's qrexec socket away."""
         if name != SERVER:
             self.qrexec.close(name)
+
+    def _ended(self, name: str) -> None:
+        """Tell qubesd of a machine that ended; its volumes are put away a moment later."""
+        if name not in NOT_QUBES:
+            self.qubesd.machine_ended(name)
+            time.sleep(COMMIT_SECONDS)
 
     def _died(self, name: str) -> None:
         """Tell qubesd of a machine that ended by itself."""

@@ -75,6 +75,9 @@ class FakeMachines:
         self.up[name] = boot
         self.steps.append(("boot", name))
 
+    def settle(self, name: str) -> None:
+        """Do nothing: here a machine is put away when it is stopped."""
+
     def shutdown(self, name: str) -> None:
         """Stop a machine and its processes."""
         self._stop("shutdown", name)

@@ -162,3 +162,22 @@ def test_input_and_output_are_passed_whole(lab: Lab) -> None:
     done = lab.exec("work", ["cat"], input=data, timeout=60)
 
     assert done.stdout == data
+
+
+def test_a_qube_is_off_before_its_volumes_are_put_away(lab: Lab) -> None:
+    script = """
+import qubesadmin, time
+vm = qubesadmin.Qubes().domains["work"]
+vm.start()
+kept = vm.volumes["private"].revisions
+vm.shutdown()
+print(vm.get_power_state())
+while vm.get_power_state() != "Halted":
+    time.sleep(0.005)
+print(vm.volumes["private"].revisions == kept)
+vm.start()
+print(vm.volumes["private"].revisions == kept, vm.get_power_state())
+"""
+    done = lab.run(["/usr/bin/python3", "-c", script], timeout=60)
+
+    assert done.stdout.decode().split() == ["Running", "True", "False", "Running"], done.stderr
