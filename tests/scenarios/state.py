@@ -77,3 +77,15 @@ def everything(lab: Lab) -> State:
 def gates(lab: Lab) -> list[str]:
     """Answer the names that lie in the directory of the gate; closed is an empty list."""
     return sorted(files(lab, "dom0", "/run/qubes/policy.d"))[1:]
+
+
+def changes(before: State, after: State, where: str = "") -> list[str]:
+    """Answer what differs between two states, one line for each leaf; empty if nothing does."""
+    found = []
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += changes(old, new, f"{where}/{key}")
+        elif old != new:
+            found.append(f"{where}/{key}: {old} -> {new}")
+    return found
