@@ -69,6 +69,7 @@ LAB_PACKAGES = (
     Package("make", ("make",)),
     Package("util-linux", ("unshare",)),
 )
+LAB_TEST_PACKAGES = (Package("procps", ("pgrep",)),)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Goal:
 GOALS = {
     "check": Goal(TEST_PACKAGES, venv=True, lab=False),
     "demo": Goal(LAB_PACKAGES, venv=False, lab=True),
-    "test": Goal(TEST_PACKAGES + LAB_PACKAGES, venv=True, lab=True),
+    "test": Goal(TEST_PACKAGES + LAB_PACKAGES + LAB_TEST_PACKAGES, venv=True, lab=True),
 }
 
 
