@@ -196,6 +196,8 @@ def _exec(request: wire.Message, account: accounts.Account, stdio: list[int]) ->
         os.setsid()
         for target, source in enumerate(stdio):
             os.dup2(source, target)
+        # The rest is the lab's own, some of it meant to be inherited, and reaches to the host.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         if os.isatty(0):
             # Somebody else's terminal cannot be taken; the program just has none then.
             with contextlib.suppress(OSError):
