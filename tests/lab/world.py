@@ -17,8 +17,12 @@ WORLDS = Path(__file__).resolve().parent / "worlds"
 LABELS = ("red", "orange", "yellow", "green", "gray", "blue", "purple", "black")
 CLASSES = ("AppVM", "StandaloneVM", "DispVM")
 RESERVED = ("dom0", "server", "none", "default")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
-_ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
+_NAME = re.compile(r"(?!Domain-0$)[A-Za-z][A-Za-z0-9_.-]{0,30}(?<!-dm)")
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_ADDRESS = re.compile(rf"{_OCTET}(\.{_OCTET}){{3}}")
+_FEATURE = re.compile(r"[A-Za-z0-9_.-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
+_TAG = re.compile(r"[A-Za-z0-9_-]+")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _HOST = re.compile(r"[a-z0-9][a-z0-9.-]{0,250}")
 
@@ -111,6 +115,9 @@ def parse(data: Mapping[str, Any], where: str) -> World:
         for name, body in _tables(data, "templates", where)
     )
     qubes = tuple(_qube(name, body, where) for name, body in _tables(data, "qubes", where))
+    if server.quota_mb is not None and server.quota_mb < 1:
+        raise LabError(f"{where}: quota_mb is {server.quota_mb}", "it is 1 or more", 2)
+    _match_labels(templates + qubes, where)
     world = World(server, dom0, templates, qubes)
     _cross_check(world, where)
     return world
@@ -128,6 +135,16 @@ def _qube(name: str, body: dict[str, Any], where: str) -> Qube:
         raise LabError(f"{section}: bad class", f"use one of: {', '.join(CLASSES)}", 2)
     qube: Qube = _record(Qube, body, section, name=_name(name, where), klass=klass)
     return qube
+
+
+def _match_labels(entries: tuple[Template | Qube, ...], where: str) -> None:
+    """Refuse features and tags that Qubes would not take."""
+    for entry in entries:
+        for name, value in entry.features:
+            _match(_FEATURE, name, f"{where}: {entry.name}: feature")
+            _match(_VALUE, value, f"{where}: {entry.name}: feature {name}")
+        for tag in entry.tags if isinstance(entry, Qube) else ():
+            _match(_TAG, tag, f"{where}: {entry.name}: tag")
 
 
 def _cross_check(world: World, where: str) -> None:
@@ -152,6 +169,13 @@ def _cross_check(world: World, where: str) -> None:
         if qube.netvm is not None and (netvm is None or not netvm.provides_network):
             raise LabError(f"{where}: {qube.name}: {qube.netvm!r} gives no network",
                            "name a qube with provides_network=true", 2)  # fmt: skip
+        seen = [qube.name]
+        while netvm is not None:
+            if netvm.name in seen:
+                raise LabError(f"{where}: {qube.name}: its netvms lead in a circle",
+                               "let one of them have no netvm", 2)  # fmt: skip
+            seen.append(netvm.name)
+            netvm = qubes.get(netvm.netvm or "")
 
 
 def _record(kind: type[Any], body: Mapping[str, Any], where: str, **fixed: Any) -> Any:
@@ -204,7 +228,7 @@ def _name(name: str, where: str) -> str:
     """Check a qube's name as Qubes does, and that the lab does not use it itself."""
     if name in RESERVED or not _NAME.fullmatch(name):
         raise LabError(f"{where}: bad name {name!r}",
-                       "letters, digits, _ and -, at most 31, not dom0 or server", 2)  # fmt: skip
+                       "letters, digits and _.-, at most 31, not dom0 or server", 2)  # fmt: skip
     return name
 
 

@@ -10,6 +10,7 @@ from lab import world
 from lab.errors import LabError
 
 QUBE = {"class": "AppVM", "label": "blue", "template": "debian-13"}
+NET = {"provides_network": True}
 
 
 def _data(**qubes: dict[str, Any]) -> dict[str, Any]:
@@ -19,6 +20,10 @@ def _data(**qubes: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", sorted(path.stem for path in world.WORLDS.glob("*.toml")))
 def test_a_shipped_world_is_read(name: str) -> None:
     assert world.load(world.find(name)).qubes
+
+
+def test_a_name_may_have_a_dot() -> None:
+    assert world.parse(_data(**{"my.mail": QUBE}), "w").qubes[0].name == "my.mail"
 
 
 def test_a_qube_gets_what_its_table_says() -> None:
@@ -40,6 +45,17 @@ def test_a_qube_gets_what_its_table_says() -> None:
         pytest.param(_data(a=QUBE | {"template": "x"}), id="unknown template"),
         pytest.param(_data(a=QUBE | {"netvm": "x"}), id="unknown netvm"),
         pytest.param(_data(a=QUBE, b=QUBE | {"netvm": "a"}), id="netvm without network"),
+        pytest.param(_data(a=QUBE | NET | {"netvm": "a"}), id="its own netvm"),
+        pytest.param(
+            _data(a=QUBE | NET | {"netvm": "b"}, b=QUBE | NET | {"netvm": "a"}), id="circle"
+        ),
+        pytest.param(_data(a=QUBE | {"features": {"a b": "1"}}), id="bad feature"),
+        pytest.param(_data(a=QUBE | {"features": {"a": "1\n"}}), id="bad value"),
+        pytest.param(_data(a=QUBE | {"features": {"a": True}}), id="value of another type"),
+        pytest.param(_data(a=QUBE | {"tags": ["a.b"]}), id="bad tag"),
+        pytest.param({"server": {"quota_mb": 0}}, id="no room at all"),
+        pytest.param({"server": {"address": "198.51.100.256"}}, id="bad address"),
+        pytest.param(_data(**{"win-dm": QUBE}), id="name of a stub domain"),
         pytest.param(_data(a=QUBE | {"class": "AdminVM"}), id="bad class"),
         pytest.param(_data(a=QUBE | {"label": "pink"}), id="bad label"),
         pytest.param(_data(a={"class": "AppVM"}), id="key missing"),
