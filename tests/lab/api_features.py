@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping
 from lab import properties
 from lab.api_call import Call, Method, lines
 from lab.api_errors import ApiError, Refused
-from lab.qubesdb import CONFIG_LENGTH, CONFIG_PREFIX, SERVICE_LENGTH, SERVICE_PREFIX
+from lab.qubesdb import (
+    CONFIG_LENGTH,
+    CONFIG_PREFIX,
+    PERSIST_LENGTH,
+    PERSIST_PREFIX,
+    SERVICE_LENGTH,
+    SERVICE_PREFIX,
+)
 from lab.store import Qube
 
 PROHIBITED = (
@@ -85,6 +92,16 @@ def check_feature(name: str, value: str) -> None:
             raise ApiError("QubesValueError", f"{config} has more than {CONFIG_LENGTH} bytes")
         if not re.match(r"[a-zA-Z]", config):
             raise ApiError("QubesValueError", "a vm-config's name begins with a letter")
+    if name.startswith(PERSIST_PREFIX):
+        _check_persist(name[len(PERSIST_PREFIX) :], value)
+
+
+def _check_persist(key: str, value: str) -> None:
+    if not 0 < len(key) <= PERSIST_LENGTH:
+        raise ApiError("QubesValueError", f"{key!r} is no key of custom-persist")
+    if not value.startswith("/"):
+        # The genuine one takes `dir:OWNER:GROUP:MODE:/PATH`, too.
+        raise ApiError("QubesValueError", "the lab knows plain paths for custom-persist only")
 
 
 def feature_set(call: Call) -> str:

@@ -184,6 +184,10 @@ class Lab:
         """Return every qube by name: class, state, uuid, label, template, netvm."""
         return {qube["name"]: qube for qube in self.status()["qubes"]}
 
+    def clone(self, qube: str, name: str) -> None:
+        """Copy a halted QUBE under a new NAME, with its volumes, features and tags."""
+        self.channel.ask("clone", qube=qube, name=name)
+
     def do(self, what: str, qube: str) -> None:
         """Ask for one of: start shutdown kill pause unpause net-cut net-restore."""
         self.channel.ask(what, qube=qube)

@@ -14,13 +14,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from . import wire
+from . import store, wire
 from .api_errors import ApiError
 from .channel import SOCKET
 from .errors import LabError, MachineError
 from .faults import Rule, TraceEntry
 from .process import Process
-from .store import Qube
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -54,7 +53,7 @@ def _handlers(lab: Supervisor) -> dict[str, _Handler]:
     """Return what each request does; every name in a request is a word of this table."""
     machines, server, power = lab.machines, lab.server, lab.qubesd.power
 
-    def qube(request: wire.Message) -> Qube:
+    def qube(request: wire.Message) -> store.Qube:
         """Return the qube that a request names; ApiError when there is none."""
         return lab.qubesd.store.get(str(request["qube"]))
 
@@ -70,6 +69,7 @@ def _handlers(lab: Supervisor) -> dict[str, _Handler]:
         "kill": lambda r: power.kill(qube(r)),
         "pause": lambda r: power.pause(qube(r)),
         "unpause": lambda r: power.unpause(qube(r)),
+        "clone": lambda r: lab.qubesd.clone(str(r["qube"]), store.check_name(str(r["name"]))),
         "net-cut": lambda r: machines.cut(r["qube"]),
         "net-restore": lambda r: machines.cut(r["qube"], restore=True),
         "server-stop-sshd": lambda r: server.stop_sshd(),

@@ -73,7 +73,7 @@ class Machines:
     def on_template_change(
         self, callback: Callable[[str, list[str], list[str]], None]
     ) -> None:
-        """Call CALLBACK(name, rpc names, services) when a TemplateVM was shut down in order."""
+        """Call CALLBACK(name, rpc names, services) at the shutdown of one that keeps its root."""
         self._template_callbacks.append(callback)
 
     def boot(self, name: str, boot: Boot, *, uplink: bool = False) -> None:
@@ -153,13 +153,13 @@ class Machines:
             callback(name)
         with self._lock:
             del self._running[name]
-            layered = self._volumes.stopped(name)
+            self._volumes.stopped(name)
             if running.cable is not None:
                 self._network.detach(running.cable)
             self._follow_netvms()
         for callback in self._callbacks["stop"]:
             callback(name)
-        for tell in self._template_callbacks if layered and running.report is not None else []:
+        for tell in self._template_callbacks if running.report is not None else []:
             tell(name, *parse_report(running.report or b""))
         del self._ending[name]
         running.gone.set()
@@ -174,7 +174,7 @@ class Machines:
         if running.paused:
             self.unpause(name)
         try:
-            if self._volumes.is_template(name):
+            if self._volumes.is_persistent(name):
                 running.report = running.agent.run(["/bin/sh", "-c", REPORT], b"", "root")
             running.agent.ask({"do": "shutdown"})
         except MachineError:

@@ -131,11 +131,20 @@ class Qubesd:
             qubesdb.change(self.machines.run_dir(qube.name) / "qubesdb", feature, value)
 
     def create_world(self, world: World) -> None:
-        """Make the qubes of a world file in a new store; nothing is started."""
+        """Make all that is in a world file; nothing is started."""
+        self.create_templates(world)
+        self.create_qubes(world)
+
+    def create_templates(self, world: World) -> None:
+        """Make the templates of a world file in a new store."""
         for template in world.templates:
             own = {"label": template.label}
             made = making.create(self.system, template.name, "TemplateVM", own)
             made.features |= dict(template.features)
+        self.store.save()
+
+    def create_qubes(self, world: World) -> None:
+        """Make the other qubes, when the templates are as they shall be."""
         for qube in sorted(world.qubes, key=lambda qube: qube.klass == "DispVM"):
             made = making.create(
                 self.system,
@@ -147,6 +156,8 @@ class Qubesd:
             for name in ("provides_network", "template_for_dispvms"):
                 if getattr(qube, name):
                     made.properties[name] = True
+            if qube.klass == "StandaloneVM":
+                made.features |= self.store.get(qube.template).features
             made.features |= dict(qube.features)
             made.tags |= set(qube.tags)
         for qube in world.qubes:

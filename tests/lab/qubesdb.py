@@ -15,8 +15,10 @@ from lab.store import Qube, Store
 
 SERVICE_LENGTH = 48
 CONFIG_LENGTH = 52
+PERSIST_LENGTH = 54
 SERVICE_PREFIX = "service."
 CONFIG_PREFIX = "vm-config."
+PERSIST_PREFIX = "custom-persist."
 
 
 def persistence(qube: Qube) -> str:
@@ -66,6 +68,8 @@ def key_of(feature: str) -> str | None:
         return "/qubes-service/" + feature[len(SERVICE_PREFIX) :]
     if feature.startswith(CONFIG_PREFIX):
         return "/vm-config/" + feature[len(CONFIG_PREFIX) :]
+    if feature.startswith(PERSIST_PREFIX):
+        return "/persist/" + feature[len(PERSIST_PREFIX) :]
     return None
 
 

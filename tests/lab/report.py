@@ -8,7 +8,8 @@ from __future__ import annotations
 # One line for each thing offered. Scripts in post-install.d call qvm-features-request, which in
 # a lab's VM writes its arguments to the file named here.
 REPORT = r"""
-find /etc/qubes-rpc -maxdepth 1 -type f -printf 'supported-rpc.%f=1\n'
+find -L /etc/qubes-rpc -maxdepth 1 -type f -perm /111 -printf '%f\n' | sed 's/+.*//' |
+  sort -u | sed 's/^/supported-rpc./; s/$/=1/'
 [ -e /etc/systemd/system/multi-user.target.wants/cron.service ] && echo supported-service.crond=1
 requests=/run/qubes-features-requests
 : > $requests

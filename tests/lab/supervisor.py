@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 DOM0 = "dom0"
 NOT_QUBES = (DOM0, SERVER)
 INSTALL_SECONDS = 600
+MAKING = "making"
 # The genuine storage drivers take their time, too, when the qube is off already.
 COMMIT_SECONDS = 0.1
 
@@ -55,6 +57,7 @@ class Supervisor:
         self.ended = threading.Event()
         self.busy = threading.RLock()
         tree = Path(config.tree)
+        self._forget_half_made()
         self._link("base", tree)
         given = Path(config.qubesadmin) if config.qubesadmin else None
         kit.build(self.state, tree, self.world.server, given)
@@ -80,6 +83,13 @@ class Supervisor:
         self.machines.on("exit", self._died)
         self._spawner_pid = spawner.pid
 
+    def _forget_half_made(self) -> None:
+        """Begin anew where an earlier start was killed before everything was there."""
+        if (self.state / MAKING).exists():
+            for name in ("vol", "layers", "snapshots"):
+                shutil.rmtree(self.state / name, ignore_errors=True)
+            (self.state / "qubesd.json").unlink(missing_ok=True)
+
     def bring_up(self) -> None:
         """Create what is new, start dom0, the server and the qubes that shall run."""
         created = not self.volumes.known(DOM0)
@@ -92,6 +102,8 @@ class Supervisor:
                 # An installation ends with a report, which a running template makes.
                 self.machines.boot(template.name, Boot(persistence="full"))
                 self.machines.shutdown(template.name)
+            self.qubesd.create_qubes(self.world)
+            (self.state / MAKING).unlink()
         self.start_outer()
         for qube in self.world.qubes:
             if qube.running:
@@ -124,10 +136,11 @@ class Supervisor:
             raise failures[0]
 
     def _create(self) -> None:
-        """Make the storage of everything in the world and install into dom0 and templates."""
+        """Make dom0, the server and the templates, and install into them."""
+        (self.state / MAKING).touch()
         self.machines.create(DOM0, "AdminVM", None)
         self.machines.create(SERVER, "Server", None)
-        self.qubesd.create_world(self.world)
+        self.qubesd.create_templates(self.world)
         self._install(DOM0, self.world.dom0.install)
         for template in self.world.templates:
             self._install(template.name, template.install)

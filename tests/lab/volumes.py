@@ -77,9 +77,9 @@ class Volumes:
         """Tell whether NAME has storage."""
         return name in self._meta
 
-    def is_template(self, name: str) -> bool:
-        """Tell whether NAME is a TemplateVM."""
-        return self._find(name).klass == "TemplateVM"
+    def is_persistent(self, name: str) -> bool:
+        """Tell whether NAME is a qube that keeps its root, so that it is installed into."""
+        return self._find(name).klass in ("TemplateVM", "StandaloneVM")
 
     def create(self, name: str, klass: str, template: str | None) -> None:
         """Make empty volumes; a StandaloneVM starts from its template's layers."""
@@ -121,11 +121,11 @@ class Volumes:
             str(self._state), lower, f"vol/{name}/root", f"vol/{name}/work", private, volatile
         )
 
-    def stopped(self, name: str) -> bool:
-        """Keep or throw away what Qubes keeps or throws away; True for a new template layer."""
+    def stopped(self, name: str) -> None:
+        """Keep or throw away what Qubes keeps or throws away."""
         meta = self._meta.get(name)
         if meta is None:
-            return False
+            return
         directory = self._directory(name)
         if meta.klass in TEMPLATE_BASED:
             self._renew(directory / "root")
@@ -141,7 +141,6 @@ class Volumes:
             (directory / "root").mkdir(mode=0o755)
             meta.chain.insert(0, layer)
         self._save(name)
-        return meta.klass == "TemplateVM"
 
     def new_layer(self, name: str) -> Storage:
         """Return a writable overlay over NAME's root, to be kept by `commit_layer`."""

@@ -97,6 +97,7 @@ def test_a_standalone_keeps_its_root_and_a_disposable_nothing(tmp_path: Path) ->
     world = tmp_path / "world.toml"
     world.write_text(
         '[templates.debian-13]\n'
+        'install=["mkdir $ROOT/etc/qubes-rpc; install -m 755 /bin/true $ROOT/etc/qubes-rpc/t.S"]\n'
         '[qubes.solo]\nclass="StandaloneVM"\nlabel="blue"\ntemplate="debian-13"\n'
         '[qubes.dvm]\nclass="AppVM"\nlabel="red"\ntemplate="debian-13"\n'
         'template_for_dispvms=true\n'
@@ -110,6 +111,11 @@ def test_a_standalone_keeps_its_root_and_a_disposable_nothing(tmp_path: Path) ->
         for name in ("solo", "disp"):
             lab.do("start", name)
 
+        vm = "__import__('qubesadmin').Qubes().domains['solo']"
+        command = f"print({vm}.features.check_with_template('supported-rpc.t.S'))"
+        done = lab.run(["python3", "-c", command])
+        assert done.stdout == b"1\n", done.stderr
+        assert _sh(lab, "solo", "ls /etc/qubes-rpc") == "t.S"
         look = "ls /etc/mine /home/user/mine /home/user/used 2>/dev/null || true"
         assert _sh(lab, "solo", look).split() == ["/etc/mine", "/home/user/mine"]
         assert _sh(lab, "disp", look).split() == ["/home/user/mine"]
@@ -123,7 +129,8 @@ def test_a_template_reports_what_was_installed(lab: Lab) -> None:
     lab.do("start", "debian-13")
     _sh(lab, "debian-13", f"""
         mkdir -p /etc/qubes-rpc /etc/qubes/post-install.d
-        touch /etc/qubes-rpc/my.Service
+        touch /etc/qubes-rpc/my.Data
+        install -m 755 /bin/true /etc/qubes-rpc/my.Service+x
         printf '#!/bin/sh\\nqvm-features-request supported-service.mine=1\\n' > {script}
         chmod +x {script}""")  # fmt: skip
     lab.do("shutdown", "debian-13")
@@ -133,6 +140,32 @@ def test_a_template_reports_what_was_installed(lab: Lab) -> None:
 
     wanted = {"supported-rpc.my.Service", "supported-service.mine", "supported-service.crond"}
     assert wanted <= set(names)
+    assert "supported-rpc.my.Data" not in names
+
+
+def test_custom_persist_keeps_what_dom0_names(lab: Lab) -> None:
+    lab.clone("vault", "odd")
+    script = """
+import qubesadmin
+features = qubesadmin.Qubes().domains["odd"].features
+features["service.custom-persist"] = True
+features["custom-persist.d"] = "/var/kept"
+"""
+    assert lab.run(["python3", "-c", script], timeout=60).returncode == 0
+    lab.do("start", "odd")
+    _sh(lab, "odd", "mkdir -p /rw/bind-dirs/var/kept; touch /home/user/x /rw/y")
+    _restart(lab, "odd")
+    assert _sh(lab, "odd", "qubesdb-read /persist/d") == "/var/kept"
+    _sh(lab, "odd", "touch /var/kept/z")
+    _restart(lab, "odd")
+
+    assert _sh(lab, "odd", "ls /home/user/x /rw/y /var/kept/z 2>&- || true") == "/rw/y\n/var/kept/z"
+    lab.do("shutdown", "odd")
+
+
+def test_a_program_in_a_qube_has_no_descriptor_of_the_host(lab: Lab) -> None:
+    for qube in ("work", "dom0", "server"):
+        assert _sh(lab, qube, "ls /proc/$$/fd").split() == ["0", "1", "2"], qube
 
 
 def test_a_user_cannot_touch_what_the_host_gives(lab: Lab) -> None:
