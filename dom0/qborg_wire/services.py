@@ -74,8 +74,9 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 _VERSION = re.compile(r"none|[0-9]{1,3}(?:\.[0-9]{1,4}){1,3}[0-9a-z.+-]{0,20}")
 _REPOSITORY = re.compile(f"{names.MACHINE.pattern}-{names.QUBE.pattern}")
 _LIST = re.compile(f"none|{_REPOSITORY.pattern}(?: {_REPOSITORY.pattern})*")
-_TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f]+")
-_DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f]*")
+# Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
+_TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]+")
+_DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*")
 
 _KIB = 1024
 _D, _M, _C, _V, _W = Role
@@ -109,8 +110,7 @@ _ROWS = (
         "MakeKeys", (_D,), _KEYHOLDER, _KIB, 60, served_by=(_M,),
         reply=(
             _name("public_key", names.PUBLIC_KEY, 800),
-            _name("fingerprint", names.FINGERPRINT, 50),
-            _oneof("created", "yes", "no"),
+            _name("fingerprint", names.FINGERPRINT, 50), _oneof("created", "yes", "no"),
         ),
     ),
     Service(
@@ -118,8 +118,7 @@ _ROWS = (
         request=(_name("repositories", _REPOSITORY, 48, many=True),),
         reply=(
             _name("epoch", _NUMBER, 15),
-            _name("keys", _NUMBER, 6),
-            _oneof("changed", "yes", "no"),
+            _name("keys", _NUMBER, 6), _oneof("changed", "yes", "no"),
             _name("digest", names.DIGEST, 64),
         ),
     ),

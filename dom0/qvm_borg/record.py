@@ -27,7 +27,7 @@ class Record:
 
     step: the last one that was finished. digests: bundle, key, proof as 64 hex digits. times:
     backup, enrolled, proved (0: an older bundle only) in seconds since 1970. notes: archive,
-    escrow, proved in words.
+    escrow, proved in words, server as the delivered bundle knows it.
     """
 
     uuid: UUID

@@ -38,6 +38,8 @@ class Enrolment:
         self.session, self.settings = session, settings
         self.maintenance, self.qube = maintenance, qube
         self.repository = Repository(settings.machine, qube.name)
+        # What a person may correct in the settings, so that bundles must be delivered again.
+        self.server = f"{settings.host_key} {settings.remote_borg}"
         self.record = record.parse(qube.feature(record.FEATURE)) or record.Record(
             qube.uuid, self.repository, "plan", notes={"escrow": "none, by choice"})
         self.client: dict[str, str] = {}
@@ -103,8 +105,9 @@ def _initialise(enrolment: Enrolment) -> Done:
 
 
 def _delivered(enrolment: Enrolment) -> bool:
-    holds = enrolment.client["repository"], enrolment.client["bundle"]
-    sent = str(enrolment.repository), enrolment.record.digests.get("bundle")
+    says, known = enrolment.client, enrolment.record
+    holds = says["repository"], says["bundle"], known.notes.get("server")
+    sent = str(enrolment.repository), known.digests.get("bundle"), enrolment.server
     return holds == sent and enrolment.qube.feature(_ROLE) == "1"
 
 
@@ -119,7 +122,7 @@ def _deliver(enrolment: Enrolment) -> Done:
     if enrolment.describe()["bundle"] != reply["bundle"]:
         raise WireError(f"{enrolment}: it has another bundle than the one that was sent")
     return Done("the bundle is delivered", role or reply["changed"] == "yes",
-                {"digests": {"bundle": reply["bundle"]}})
+                {"digests": {"bundle": reply["bundle"]}, "notes": {"server": enrolment.server}})
 
 
 def _send(enrolment: Enrolment, deadline: float) -> dict[str, str]:

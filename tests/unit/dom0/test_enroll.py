@@ -1,11 +1,12 @@
 """Enrolment on a machine of stand-ins: it converges, refuses without a trace, closes its gate."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from qvm_borg import errors, record
-from unit.dom0.honest import FINGERPRINT, Honest, run
+from qvm_borg import errors, record, settings
+from unit.dom0.honest import FINGERPRINT, SETTINGS, Honest, run
 from unit.dom0.machine import failure
 
 FULL = [
@@ -45,7 +46,8 @@ def test_a_whole_enrolment_takes_every_step_in_order(ready: Honest) -> None:
     assert found.digests == {"key": "2" * 64, "bundle": "b" * 64, "proof": "f" * 64}
     assert found.notes == {
         "escrow": "none, by choice", "archive": "work-2026-01-31T10:17:00",
-        "proved": "in the client, with an empty borg base directory"}
+        "proved": "in the client, with an empty borg base directory",
+        "server": f"{SETTINGS.host_key} borg14"}
     assert set(found.times) == {"backup", "proved", "enrolled"}
 
 
@@ -161,6 +163,14 @@ def test_a_bundle_that_the_client_lost_is_delivered_again(ready: Honest) -> None
     del ready.bundle["qubes-work"]
 
     assert any("SendBundle" in line for line in run(ready))
+
+
+def test_settings_that_a_person_corrected_are_delivered(ready: Honest) -> None:
+    run(ready)
+    settings.store(replace(SETTINGS, remote_borg="borg12"))
+
+    assert any("SendBundle" in line for line in run(ready))
+    assert not any("SendBundle" in line for line in run(ready))
 
 
 def test_a_lost_record_is_written_again_without_new_keys(ready: Honest) -> None:
