@@ -73,7 +73,8 @@ def test_wrong_words(world: Lab, before: state.State, row: Refused) -> None:
 def test_of_several_each_is_told_and_nothing_is_changed(world: Lab, before: state.State) -> None:
     said = person.runs(world, ENROL, "nobody", "dom0", "plain", "--no-escrow", code=11)
 
-    for line in ("error: there is no qube named nobody", "error: dom0: is dom0: it has no network and no place here",
+    for line in ("error: there is no qube named nobody",
+                 "error: dom0: is dom0: it has no network and no place here",
                  "error: 3 of 3 qubes were not enrolled: nobody dom0 plain"):
         assert line in said.splitlines()
     assert state.changes(before, state.everything(world)) == []
