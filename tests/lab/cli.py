@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Sequence
+from typing import NoReturn, Sequence
 
 from . import probe, terminal
 from .channel import SOCKET
@@ -27,9 +27,17 @@ from .template import TemplateError
 ACTIONS = ("start", "shutdown", "kill", "pause", "unpause", "net-cut", "net-restore")
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the words as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise LabError in place of printing the usage."""
+        raise LabError(message, f"`{self.prog} --help` tells the words", 2)
+
+
+def _parser() -> _Parser:
     """Return the command line's grammar."""
-    parser = argparse.ArgumentParser(prog="labctl", description="A simulated Qubes OS.")
+    parser = _Parser(prog="labctl", description="A simulated Qubes OS.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a command in dom0 of a lab brought up for it")
     run.add_argument("--world", default="default", metavar="FILE", help="TOML file or its name")
@@ -61,15 +69,18 @@ def main(argv: Sequence[str]) -> int:
     if "--" in words:
         cut = words.index("--")
         words, command = words[:cut], words[cut + 1 :]
-    options = _parser().parse_args(words)
-    if options.command in ("run", "exec") and not command:
-        return _failed(LabError("no command given", "put it after --", 2))
     try:
+        options = _parser().parse_args(words)
+        if options.command in ("run", "exec") and not command:
+            raise LabError("no command given", "put it after --", 2)
         return _dispatch(options, command)
     except (TemplateError, NamespaceError) as error:
         return _failed(LabError(str(error), error.hint, 3))
     except LabError as error:
         return _failed(error)
+    except OSError as error:
+        hint = "give directories that you can write: --state DIR, XDG_CACHE_HOME"
+        return _failed(LabError(str(error), hint))
 
 
 def _failed(error: LabError) -> int:
@@ -159,7 +170,7 @@ def run_here(lab: Lab, qube: str, command: list[str], user: str) -> int:
         signal.signal(number, forward)
     code = execution.wait()
     if execution.error:
-        print(f"error: {execution.error}", file=sys.stderr)
+        _failed(LabError(execution.error, "root and user are in every qube"))
     return code
 
 

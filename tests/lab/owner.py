@@ -35,6 +35,9 @@ class Owner:
         self.ephemeral = state is None
         world_path = world.find(world_name)
         world.load(world_path)
+        if qubesadmin and not (Path(qubesadmin) / "qubesadmin/__init__.py").is_file():
+            raise LabError(f"there is no package qubesadmin in {qubesadmin}",
+                           "give the directory that holds it, or none", 2)  # fmt: skip
         tree = template.ensure()
         self.state = self._directory(state)
         launch.state_directories(self.state)

@@ -22,6 +22,10 @@ _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = re.compile(rf"{_OCTET}(\.{_OCTET}){{3}}")
 _FEATURE = re.compile(r"[A-Za-z0-9_.-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
+_WRITTEN = {
+    "str": '"text"', "str | None": '"text"', "bool": "true or false", "int | None": "a number",
+    "tuple[str, ...]": '["one", "two"]', "tuple[tuple[str, str], ...]": '{"name" = "text"}',
+}  # fmt: skip
 _TAG = re.compile(r"[A-Za-z0-9_-]+")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _HOST = re.compile(r"[a-z0-9][a-z0-9.-]{0,250}")
@@ -200,7 +204,7 @@ def _value(kind: str, value: Any, where: str) -> Any:
     if kind == "tuple[tuple[str, str], ...]" and isinstance(value, dict):
         if all(isinstance(item, str) for item in value.values()):
             return tuple(value.items())
-    raise LabError(f"{where}: {value!r} is not what belongs there", f"it is: {kind}", 2)
+    raise LabError(f"{where}: {value!r} is not what belongs there", f"write {_WRITTEN[kind]}", 2)
 
 
 def _only(body: Mapping[str, Any], allowed: Any, where: str) -> None:
@@ -221,7 +225,10 @@ def _table(data: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
 def _tables(data: Mapping[str, Any], key: str, where: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the named tables under KEY in the order of the file."""
     outer = _table(data, key, where)
-    return [(name, _table(outer, name, f"{where}: {key}")) for name in outer]
+    for name, value in outer.items():
+        if not isinstance(value, dict):
+            raise LabError(f"{where}: {key}: {name} is not a table", f"write [{key}.{name}]", 2)
+    return list(outer.items())
 
 
 def _name(name: str, where: str) -> str:

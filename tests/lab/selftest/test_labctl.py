@@ -67,6 +67,10 @@ def test_status_is_json_in_a_pipe(state: str) -> None:
     [
         pytest.param(("run",), 2, id="no command"),
         pytest.param(("run", "--world", "nowhere", "--", "true"), 2, id="no world"),
+        pytest.param(("frob",), 2, id="unknown word"),
+        pytest.param(("run", "--qubesadmin", "/proc", "--", "true"), 2, id="no qubesadmin there"),
+        pytest.param(("run", "--state", "/proc/x", "--", "true"), 1, id="no place for a lab"),
+        pytest.param(("exec", "work", "-u", "nobody-here", "--", "true"), 125, id="no such user"),
         pytest.param(("status", "--state", "/nonexistent"), 1, id="no lab"),
         pytest.param(("exec", "vault", "--", "true"), 1, id="halted"),
         pytest.param(("exec", "nothing", "--", "true"), 1, id="unknown qube"),
