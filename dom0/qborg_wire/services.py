@@ -144,8 +144,7 @@ _ROWS = (
         request=(_name("host", names.HOST, 253), _name("port", names.PORT, 5)),
         reply=(
             _name("qube", names.QUBE, 31),
-            _name("borg", _VERSION, 40),
-            _name("borgmatic", _VERSION, 40),
+            _name("borg", _VERSION, 40), _name("borgmatic", _VERSION, 40),
             _oneof("cron", "running", "stopped", "missing"),
             _oneof("server", "reachable", "unreachable"),
             _name("host_key", _or("none", names.FINGERPRINT), 50),
@@ -164,8 +163,7 @@ _ROWS = (
         reply=(
             _name("archive", names.ARCHIVE, 100),
             _name("files", _NUMBER, 15), _name("bytes", _NUMBER, 15),
-            _name("sent", _NUMBER, 15),
-            _name("warnings", _NUMBER, 6),
+            _name("sent", _NUMBER, 15), _name("warnings", _NUMBER, 6),
             _name("proof", names.DIGEST, 64),
         ),
     ),
