@@ -8,8 +8,10 @@ from lab import Lab
 from scenarios import person
 
 KEYS = f"{person.HOME}/{person.KEYS}"
-# A server that garbles what was moved in place, and whose disk is full from then on.
+# A server that garbles what was moved in place, and whose disk is full from then on. With
+# /run/stuck it moves nothing back either.
 _MOVE = """#!/bin/sh
+[ ! -e /run/stuck ] || case "$*" in *qborg-new*) ;; *) exit 1 ;; esac
 /usr/bin/mv.genuine "$@" || exit
 case "$*" in *qborg-new*)
     : > "$HOME/.ssh/authorized_keys"
@@ -26,6 +28,7 @@ def garbling(ready: Lab) -> Iterator[Lab]:
     try:
         yield ready
     finally:
+        ready.server.exec(["rm", "-f", "/run/stuck"], check=True)
         ready.server.exec(["/usr/bin/mv.genuine", "/usr/bin/mv.genuine", "/usr/bin/mv"], check=True)
 
 
@@ -41,3 +44,13 @@ def test_a_full_disk_does_not_cut_the_file_that_is_put_back(garbling: Lab) -> No
     assert garbling.server.exec(["cat", KEYS], check=True).stdout == before
     garbling.server.exec(["rm", f"{person.HOME}/filler"], check=True)
     person.runs(garbling, "qvm-borg-setup")
+
+
+def test_what_could_not_be_put_back_is_not_said_to_be_as_it_was(garbling: Lab) -> None:
+    garbling.server.exec(["touch", "/run/stuck"], check=True)
+
+    said = person.is_refused(
+        garbling, "qvm-borg-enroll", "work", "--no-escrow", code=17, says="not rolled back"
+    )
+
+    assert "authorized_keys.qborg-bak" in said and "left as it was" not in said

@@ -133,7 +133,9 @@ class _Publication:
                 reason = failure.detail
             verdict = guard.roll_back() if reason else guard.keep()
         if verdict is Verdict.LOST:
-            raise ServiceFailure("publish-refused", f"{reason}; and rolling back failed: log in")
+            raise ServiceFailure(
+                "connection-failed", f"not rolled back: log in by password, put {_BACKUP} back"
+            )
         if verdict is Verdict.ROLLED_BACK:
             raise ServiceFailure("publish-refused", f"rolled back: {reason or 'time was up'}")
 

@@ -19,16 +19,16 @@ _OWNER = re.compile(r"([0-9]{10})-([0-9a-f]{32})")
 
 @contextmanager
 def remote_lock(server: Server, machine_id: str) -> Iterator[None]:
-    """Hold the lock; raises locked while another computer has it.
+    """Hold the lock; raises publish-refused while another computer has it.
 
     The caller holds this computer's own lock, so a lock with our identity is a killed run's.
     """
     if not _take(server, machine_id):
         if not _is_left_over(server, machine_id):
-            raise ServiceFailure("locked", "another computer is publishing keys; try again soon")
+            raise _busy()
         release(server)
         if not _take(server, machine_id):
-            raise ServiceFailure("locked", "another computer is publishing keys; try again soon")
+            raise _busy()
     try:
         yield
     finally:
@@ -40,6 +40,10 @@ def remote_lock(server: Server, machine_id: str) -> Iterator[None]:
 def release(server: Server) -> None:
     """Remove the lock, whoever holds it."""
     server.run("rm", "-r", "-f", LOCK)
+
+
+def _busy() -> ServiceFailure:
+    return ServiceFailure("publish-refused", "another computer publishes now; try again soon")
 
 
 def _take(server: Server, machine_id: str) -> bool:
