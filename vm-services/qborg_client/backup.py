@@ -91,8 +91,7 @@ def _create(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
     text = sources.read_text(paths.settings_directory / "patterns")
     patterns = sources.compose(sources.parse(text), paths)
     configuration = paths.state / "borgmatic.yaml"
-    bundle_file = str(paths.bundle / "borgmatic.yaml")
-    composed = effective.compose(bundle_file, patterns, chosen, version)
+    composed = effective.compose(paths.bundle, patterns, chosen, version)
     write_private(configuration, composed.encode("utf-8"))
     proof = state.new_proof(paths)
     outcome = run_logged(

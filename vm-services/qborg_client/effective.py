@@ -7,7 +7,9 @@ a new template needs no new delivery.
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from qborg_client.settings import Settings
 
@@ -30,14 +32,14 @@ def parse_version(text: str) -> Version | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3] or 0))
 
 
-def compose(
-    bundle_file: str, patterns: Sequence[str], settings: Settings, version: Version
-) -> str:
+def compose(bundle: Path, patterns: Sequence[str], settings: Settings, version: Version) -> str:
     """Answer the configuration as YAML: an include of the bundle's file, then JSON values.
 
-    `bundle_file` is the absolute path of the bundle's borgmatic.yaml; `version` at least OLDEST.
+    `bundle` is the absolute path of the bundle; `version` at least OLDEST.
     """
     options: dict[str, object] = {
+        # The bundle's own says /home/user, and the qube's default_user may be another.
+        "encryption_passcommand": f"cat {shlex.quote(str(bundle / 'borgpass'))}",
         "patterns": list(patterns),
         "exclude_caches": True,
         "lock_wait": 60,
@@ -49,7 +51,7 @@ def compose(
         options["upload_rate_limit"] = settings.upload_limit_kib
     options |= _by_version(version)
     lines = [f"{key}: {_yaml(value)}" for key, value in options.items()]
-    return "\n".join([f"<<: !include {_yaml(bundle_file)}", *lines, ""])
+    return "\n".join([f"<<: !include {_yaml(str(bundle / 'borgmatic.yaml'))}", *lines, ""])
 
 
 def _yaml(value: object) -> str:

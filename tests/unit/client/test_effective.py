@@ -1,6 +1,7 @@
 """The configuration for each borgmatic: the keys it knows, and no other."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,9 @@ from qborg_client import effective
 from qborg_client.effective import Version
 from qborg_client.settings import Settings
 
-ALWAYS = {"patterns", "exclude_caches", "lock_wait", "checkpoint_interval", "extra_borg_options"}
+ALWAYS = {"encryption_passcommand", "patterns", "exclude_caches", "lock_wait",
+          "checkpoint_interval", "extra_borg_options"}  # fmt: skip
+BUNDLE = Path("/home/u/.ssh/backups")
 OLD = ALWAYS | {"skip_actions", "store_config_files"}
 NEW = ALWAYS | {"skip_actions", "bootstrap", "source_directories_must_exist"}
 # As each version's schema allows; another key makes borgmatic refuse the whole file.
@@ -26,7 +29,7 @@ KEYS = {
 
 def options(version: Version, patterns: tuple[str, ...] = ("R /home/user",)) -> dict[str, object]:
     """Answer the composed options but the include, read as the JSON that they are."""
-    text = effective.compose("/home/u/.ssh/backups/borgmatic.yaml", patterns, Settings(), version)
+    text = effective.compose(BUNDLE, patterns, Settings(), version)
     pairs = [line.split(": ", 1) for line in text.split("\n")[1:-1]]
     return {key: json.loads(value) for key, value in pairs}
 
@@ -37,10 +40,14 @@ def test_each_version_gets_the_keys_it_knows(version: Version, keys: set[str]) -
 
 
 def test_what_opens_the_repository_comes_from_the_bundles_file() -> None:
-    text = effective.compose("/home/u/.ssh/backups/borgmatic.yaml", (), Settings(), (1, 9, 14))
+    text = effective.compose(BUNDLE, (), Settings(), (1, 9, 14))
 
     assert text.startswith('<<: !include "/home/u/.ssh/backups/borgmatic.yaml"\n')
-    assert "bakserver" not in text and "passcommand" not in text
+    assert "bakserver" not in text and "ssh_command" not in text
+
+
+def test_the_passphrase_is_read_from_the_home_that_there_is() -> None:
+    assert options((1, 9, 14))["encryption_passcommand"] == "cat /home/u/.ssh/backups/borgpass"
 
 
 @pytest.mark.parametrize("version", [row[0] for row in KEYS.values()], ids=KEYS)
@@ -49,7 +56,7 @@ def test_only_create_is_run(version: Version) -> None:
 
 
 def test_a_speed_limit_is_passed_on() -> None:
-    text = effective.compose("/b", (), Settings(upload_limit_kib=512), (1, 9, 14))
+    text = effective.compose(BUNDLE, (), Settings(upload_limit_kib=512), (1, 9, 14))
 
     assert "upload_rate_limit: 512\n" in text
 
@@ -69,7 +76,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("pattern", HOSTILE.values(), ids=HOSTILE)
 def test_a_pattern_stays_one_value(pattern: str) -> None:
-    text = effective.compose("/b", (pattern,), Settings(), (1, 9, 14))
+    text = effective.compose(BUNDLE, (pattern,), Settings(), (1, 9, 14))
 
     assert options((1, 9, 14), (pattern,))["patterns"] == [pattern]
     assert all(char.isprintable() or char == "\n" for char in text)
