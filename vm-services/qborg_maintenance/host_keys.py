@@ -9,7 +9,9 @@ from qborg_service import process
 from qborg_service.failure import ServiceFailure
 
 _KEYSCAN = "/usr/bin/ssh-keyscan"
-_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")  # the first shown is preferred
+# The first shown is preferred; the client's list has the same order, as dom0 compares both.
+_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
+          "ssh-rsa")
 _LIMIT = 65536
 
 

@@ -1,5 +1,6 @@
 """What the server answers, taken as untrusted: versions, host keys, exports, listings, words."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ def test_host_keys_come_best_type_first() -> None:
     shown = f"# h:22 SSH-2.0\nh {RSA}\n[h]:23 {ECDSA}\nh {key(1)}\n".encode()
 
     assert host_keys.parse_scan(shown) == (key(1), ECDSA, RSA)
+
+
+@pytest.mark.parametrize("curve", ["nistp256", "nistp384", "nistp521"])
+def test_every_curve_comes_before_rsa_as_in_the_client(curve: str) -> None:
+    parts = (f"ecdsa-sha2-{curve}".encode(), curve.encode(), b"\4" + bytes(96))
+    blob = b"".join(len(part).to_bytes(4) + part for part in parts)
+    ecdsa = f"ecdsa-sha2-{curve} {base64.b64encode(blob).decode()}"
+
+    assert host_keys.parse_scan(f"h {RSA}\nh {ecdsa}\n".encode()) == (ecdsa, RSA)
 
 
 SCANS = {
