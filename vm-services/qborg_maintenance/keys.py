@@ -27,6 +27,7 @@ _PASSPHRASE_BYTES = 32  # 43 characters of base64url
 _PASSPHRASE = "borgpass"
 _URL = "borgrepo"
 _EXPORT = "key-export"
+_PENDING = ".new."
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,10 @@ def _check_name(known: Iterable[str], settings: Settings, repository: Repository
 
 def _make_files(state: State, repository: Repository) -> None:
     state.host_keys.mkdir(mode=0o700, exist_ok=True)
+    for killed in state.host_keys.glob(f"{_PENDING}*"):  # by a killed run; nobody can use them
+        shutil.rmtree(killed)
     # All files or none, under the final name only when they are on disk.
-    made = Path(tempfile.mkdtemp(prefix=".new.", dir=state.host_keys))
+    made = Path(tempfile.mkdtemp(prefix=_PENDING, dir=state.host_keys))
     try:
         keypair.make(made / f"{repository}.openssh", str(repository))
         passphrase = secrets.token_urlsafe(_PASSPHRASE_BYTES)

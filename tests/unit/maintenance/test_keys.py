@@ -67,6 +67,7 @@ def test_a_half_made_folder_is_not_taken_for_keys(state: State) -> None:
     _entry, created = keys.make(state, SETTINGS, WORK)
 
     assert created
+    assert [path.name for path in state.host_keys.iterdir()] == [str(WORK)]
 
 
 @pytest.mark.parametrize(
