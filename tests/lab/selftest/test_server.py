@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab import Lab
+from lab.owner import remove_state
 
 SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes zh1234@backup.example"
 BORG = "BORG_PASSPHRASE=x BORG_REMOTE_PATH=borg14 borg"
@@ -100,3 +102,22 @@ def test_a_dropped_session_ends_the_client(lab: Lab) -> None:
             pass
         lab.server.drop_sessions()
         assert process.stdout.readline() == b"255\n"
+
+
+def test_a_home_of_a_given_size_fills_up_and_is_kept(tmp_path: Path) -> None:
+    world = tmp_path / "world.toml"
+    world.write_text("[server]\nquota_mb = 4\n[templates.debian-13]\n", encoding="ascii")
+    with Lab.up(world, state=tmp_path / "state") as lab:
+        home = "/home/zh1234"
+        lab.server.exec(["dd", "if=/dev/zero", f"of={home}/fits", "bs=1M", "count=3"], check=True)
+        more = ["dd", "if=/dev/zero", f"of={home}/more", "bs=1M", "count=3"]
+        assert b"No space left" in lab.server.exec(more, user="zh1234").stderr
+        lab.snapshot("full")
+        lab.server.exec(["rm", f"{home}/fits", f"{home}/more"], check=True)
+        lab.restore("full")
+        assert lab.server.exec(["stat", "-c", "%s", f"{home}/fits"]).stdout == b"3145728\n"
+        lab.down()
+    with Lab.up(world, state=tmp_path / "state") as lab:
+        assert lab.server.exec(["stat", "-c", "%s", f"{home}/fits"]).stdout == b"3145728\n"
+        lab.down()
+    remove_state(tmp_path / "state")
