@@ -25,7 +25,7 @@ _TEXT = """\
 R {home}
 {roots}
 # Only root can read it; without this line every backup would end with a warning.
-! pp:/rw/bind-dirs/var/spool/cron/crontabs
+! pp:/rw/bind-dirs/var/spool/cron
 ! pp:{home}/.cache
 ! sh:{home}/.var/app/*/cache
 ! sh:{home}/.config/**/Cache

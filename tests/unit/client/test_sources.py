@@ -28,6 +28,13 @@ def test_the_defaults_take_the_home_and_leave_out_caches(paths: Paths) -> None:
     assert f"! pp:{paths.home}/.cache" in patterns
 
 
+def test_no_default_root_holds_what_only_root_can_read(paths: Paths) -> None:
+    # Fedora's /var/spool/cron is as closed as the crontabs below Debian's.
+    patterns = composed(paths, sources.default_patterns(paths.home))
+
+    assert "! pp:/rw/bind-dirs/var/spool/cron" in patterns
+
+
 SECRETS = [".ssh/backups", ".ssh/backups.d", ".config/borg", ".cache/borg"]
 
 
