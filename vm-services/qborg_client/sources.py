@@ -57,14 +57,17 @@ def make_once(path: Path, text: str) -> None:
 def read_text(path: Path) -> str:
     """Answer a file of the user's, who may have made it a link; empty if there is none.
 
-    Raises ServiceFailure if it is too long, no plain file or not UTF-8.
+    Raises ServiceFailure if it cannot be read, is too long, no plain file or not UTF-8.
     """
-    if not path.exists():
-        return ""
-    if not path.is_file():
-        raise ServiceFailure("source-missing", f"{path} is no plain file")
-    with path.open("rb") as stream:
-        data = stream.read(_LIMIT + 1)
+    try:
+        if not path.exists():
+            return ""
+        if not path.is_file():
+            raise ServiceFailure("source-missing", f"{path} is no plain file")
+        with path.open("rb") as stream:
+            data = stream.read(_LIMIT + 1)
+    except OSError as error:
+        raise ServiceFailure("source-missing", f"{path}: {error.strerror}") from error
     if len(data) > _LIMIT:
         raise ServiceFailure("source-missing", f"{path} is too long")
     try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from qborg_service import qubesdb
 from qborg_service.call import Call
 from qborg_service.deadline import DeadlinePassed, deadline, rearm
-from qborg_service.failure import ServiceFailure
+from qborg_service.failure import ServiceFailure, is_full
 from qborg_service.qrexec import record_nonce
 from qborg_wire import names
 from qborg_wire.reply import (
@@ -76,8 +76,7 @@ class _Exchange:
         except _CallerGone:
             return _FAILED
         except Exception as error:  # the frame: every other fault becomes one line
-            _log_fault(self._row, error)
-            code, payload = _INTERNAL, self._failure("internal", type(error).__name__)
+            code, payload = self._fault(error)
         try:
             self._write(payload)
         except _CallerGone:
@@ -146,6 +145,12 @@ class _Exchange:
         if now >= self._next_progress:
             self._next_progress = now + 1 / PROGRESS_RATE
             self._write(progress.encode())
+
+    def _fault(self, error: Exception) -> tuple[int, bytes]:
+        if isinstance(error, OSError) and is_full(error):
+            return _FAILED, self._failure("no-space", "a file could not be written")
+        _log_fault(self._row, error)
+        return _INTERNAL, self._failure("internal", type(error).__name__)
 
     def _failure(self, cause: str, detail: str) -> bytes:
         syslog.syslog(syslog.LOG_NOTICE, f"{self._row.full_name}: {cause}")

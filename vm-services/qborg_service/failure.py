@@ -4,7 +4,11 @@ Runs in every qube with a service. Knows the causes; must not know secrets: the 
 dom0 and to the log.
 """
 
+import errno
+
 from qborg_wire.causes import CAUSES
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class ServiceFailure(Exception):
@@ -17,3 +21,8 @@ class ServiceFailure(Exception):
         super().__init__(cause, detail)
         self.cause = cause
         self.detail = detail
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether the system refused for want of space in this qube."""
+    return error.errno in _FULL

@@ -1,5 +1,7 @@
 """The client's commands: what counts as writing, what borg inherits, what a person reads."""
 
+import errno
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from qborg_service.failure import ServiceFailure
 from qborg_wire.causes import CAUSES
 from unit.borg.bundles import PASSPHRASE, record
 
+DOM0_TOOLS = Path(__file__).parents[3] / "dom0" / "qvm_borg" / "tools"
 WRITES = {
     "create": (["create", "::x", "/home"], True),
     "options-first": (["--progress", "--lock-wait", "5", "create", "::x"], True),
@@ -52,6 +55,28 @@ def test_every_cause_is_one_error_and_one_hint(
     lines = capsys.readouterr().err.split("\n")
     assert [line.partition(":")[0] for line in lines] == ["error", "hint", ""]
     assert "\x1b" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(OSError(errno.ENOSPC, "full"), "error: no-space: full\n"),
+     (OSError(errno.EACCES, "denied", "/a\x1b"), "error: internal: /a_: denied\n")],
+    ids=["full", "denied"],
+)  # fmt: skip
+def test_what_the_system_refuses_is_one_error_too(
+    error: OSError, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hints.tell_system(error) == 1
+
+    assert capsys.readouterr().err.startswith(says + "hint: ")
+
+
+def test_no_hint_names_a_command_that_there_is_not_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    for cause in CAUSES:
+        hints.tell(ServiceFailure(cause, "x"))
+
+    named = set(re.findall("qvm-borg-[a-z]+", capsys.readouterr().err))
+    assert named <= {f"qvm-borg-{path.stem}" for path in DOM0_TOOLS.glob("[a-z]*.py")}
 
 
 @pytest.mark.parametrize("arguments", [["--sched"], ["now"], ["--scheduled=1"]])

@@ -112,6 +112,20 @@ def test_a_qube_without_the_role_says_so(tmp_path: Path) -> None:
     assert failure(done.stdout).cause == "not-this-role"
 
 
+OS_ERRORS = {"full": ("ENOSPC", "no-space"), "quota": ("EDQUOT", "no-space"),
+             "denied": ("EACCES", "internal")}  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "cause"), OS_ERRORS.values(), ids=OS_ERRORS)
+def test_a_full_disk_is_told_apart_from_a_fault(tmp_path: Path, number: str, cause: str) -> None:
+    body = f'import errno; raise OSError(errno.{number}, "secret", "/secret")'
+
+    done = run(script(tmp_path, body), encoded())
+
+    assert failure(done.stdout).cause == cause
+    assert b"secret" not in done.stdout + done.stderr
+
+
 def test_print_and_a_child_cannot_reach_the_reply(tmp_path: Path) -> None:
     body = 'print("stray"); subprocess.run(["/bin/echo", "stray"]); os.write(1, b"x"); return GOOD'
 

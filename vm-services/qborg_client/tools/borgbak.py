@@ -36,6 +36,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return hints.tell(failure)
     except FileNotFoundError:
         return hints.tell(ServiceFailure("borg-missing", f"{BORG} is not there"))
+    except OSError as error:
+        return hints.tell_system(error)
 
 
 def writes(arguments: Sequence[str]) -> bool:

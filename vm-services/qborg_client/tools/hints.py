@@ -5,27 +5,27 @@ Runs in clients.
 
 import sys
 
-from qborg_service.failure import ServiceFailure
+from qborg_service.failure import ServiceFailure, is_full
 from qborg_wire.reply import printable
 
 _HINTS = {
-    "bundle-missing": "in dom0: qvm-borg-enroll for this qube",
+    "bundle-missing": "as the qube's ordinary user; not enrolled yet: qvm-borg-enroll in dom0",
     "bundle-refused": "in dom0: run qvm-borg-enroll for this qube again",
     "not-this-qube": "a copy needs its own enrolment: qvm-borg-enroll in dom0",
     "borg-missing": "install borgbackup in the template, or look at the server's borg",
     "borgmatic-missing": "install borgmatic 1.8 or newer in the template",
-    "locked": "wait for the other run; qvm-borg-status in dom0 tells who",
+    "locked": "wait for the other run; if there is none: borgbak break-lock",
     "source-missing": "edit ~/.config/qubes-borg/patterns",
     "wrong-passphrase": "in dom0: run qvm-borg-enroll for this qube again",
     "host-key-changed": "do not go on; compare the host key with the provider's first",
     "login-refused": "in dom0: qvm-borg-enroll publishes the key again",
     "server-unreachable": "does this qube reach the network?",
-    "connection-failed": "try again; then qvm-borg-check in dom0",
+    "connection-failed": "try again; `ssh bakserver` shows what the server says",
     "quota-exceeded": "the repository's quota is used up: raise it or prune",
     "server-full": "the account is full: buy space or prune",
     "no-space": "free some space in this qube",
 }
-_OTHER = "qvm-borg-check in dom0 tells more"
+_OTHER = "`borgbak list` shows whether borg itself works here"
 
 
 def tell(failure: ServiceFailure) -> int:
@@ -33,3 +33,10 @@ def tell(failure: ServiceFailure) -> int:
     print(f"error: {failure.cause}: {printable(failure.detail, 300)}", file=sys.stderr)
     print(f"hint: {_HINTS.get(failure.cause, _OTHER)}", file=sys.stderr)
     return 1
+
+
+def tell_system(error: OSError) -> int:
+    """Print what the system refused, as any other failure, and answer the exit code 1."""
+    where = f"{error.filename}: " if error.filename else ""
+    cause = "no-space" if is_full(error) else "internal"
+    return tell(ServiceFailure(cause, f"{where}{error.strerror}"))

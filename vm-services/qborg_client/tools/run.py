@@ -27,6 +27,8 @@ def main(args: Sequence[str] | None = None) -> int:
         if options.scheduled and failure.cause == "locked":
             return 0
         return hints.tell(failure)
+    except OSError as error:
+        return hints.tell_system(error)
     except KeyboardInterrupt:
         return 130
 
