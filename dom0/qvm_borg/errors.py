@@ -139,7 +139,7 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                      "in its template; on the server: ask the provider, or set remote_borg"),
     "borgmatic-missing": (TemplateError, "there is no borgmatic 1.8 or later", ""),
     "bundle-missing": (NotEnrolled, "no bundle has been delivered to it", ""),
-    "bundle-refused": (ServiceFailed, "it refused its bundle", _RELEASE),
+    "bundle-refused": (ServiceFailed, "it refused its bundle", "mend that; or " + _RELEASE),
     "connection-failed": (ServerUnreachable, "the connection to the server broke", ""),
     "cron-missing": (TemplateError, "there is no cron", ""),
     "delivery-failed": (DeliveryRefused, "the bundle could not be delivered", ""),
@@ -190,7 +190,7 @@ _STATUSES: dict[int | None, tuple[type[QvmBorgError], str]] = {
 def from_failure(qube: str, failure: Failure) -> QvmBorgError:
     """Answer the error for what a service reported; its detail has passed its own full match."""
     kind, message, hint = _CAUSES[failure.cause]
-    detail = f" ({failure.detail})" if failure.detail.strip("- ") else ""
+    detail = f" ({told})" if (told := failure.detail.removeprefix(f"{qube}: ")).strip("- ") else ""
     return kind(f"{qube}: {message}{detail}", (hint or kind.hint).replace("NAME", qube))
 
 

@@ -86,7 +86,8 @@ def call(
     if reply is None:
         raise from_status(qube.name, service.name, status)
     if isinstance(reply, Failure):
-        raise from_failure(qube.name, reply)
+        client = str(values.get("client"))  # it may have refused what it was sent
+        raise from_failure(client if reply.detail.startswith(f"{client}: ") else qube.name, reply)
     return reply
 
 

@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from qborg_borg.bundle import FILE_LIMIT, Bundle, BundleRefused, match_files
@@ -49,7 +49,7 @@ def required(paths: Paths) -> Bundle:
     """Answer the installed bundle; raises ServiceFailure if there is none."""
     bundle = current(paths)
     if bundle is None:
-        raise ServiceFailure("bundle-missing", "this qube has no bundle")
+        raise ServiceFailure("bundle-missing", f"there is no {paths.bundle}")
     return bundle
 
 
@@ -64,11 +64,11 @@ def check_place(paths: Paths) -> None:
     """Raise ServiceFailure if ~/.ssh is not a directory of ours or holds something in our place."""
     for path in (paths.ssh, paths.generations):
         if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise ServiceFailure("directory-refused", f"{path} is no plain directory")
+            raise ServiceFailure("bundle-refused", f"{path} is no plain directory")
         if path.exists() and path.stat().st_uid != os.getuid():
-            raise ServiceFailure("directory-refused", f"{path} belongs to another user")
+            raise ServiceFailure("bundle-refused", f"{path} belongs to another user")
     if paths.bundle.exists() and not paths.bundle.is_symlink():
-        raise ServiceFailure("directory-refused", f"{paths.bundle} is yours; move it away first")
+        raise ServiceFailure("bundle-refused", f"{paths.bundle} is yours; move it away first")
 
 
 def install(paths: Paths, bundle: Bundle) -> None:
@@ -89,6 +89,8 @@ def install(paths: Paths, bundle: Bundle) -> None:
             os.rename(pending, ready)
         except BaseException:
             shutil.rmtree(pending, ignore_errors=True)
+            with suppress(OSError):  # it holds the generation in use, or was made for nothing
+                paths.generations.rmdir()
             raise
         sync_directory(paths.generations)
         _point(paths, ready)

@@ -4,6 +4,8 @@ Runs in clients. A disposable, a clone or a restored copy of a client holds its 
 crontab, but must not speak for it.
 """
 
+from pathlib import Path
+
 from qborg_borg.bundle import Bundle
 from qborg_service import qubesdb
 from qborg_service.failure import ServiceFailure
@@ -22,6 +24,12 @@ def require_lasting() -> None:
     """Raise ServiceFailure in a disposable, and where QubesDB does not say that this is none."""
     if qubesdb.persistence() not in ("full", "rw-only"):
         raise ServiceFailure("not-this-qube", "this is a disposable; nothing in it would last")
+
+
+def require_lasting_home(home: Path) -> None:
+    """Raise ServiceFailure if the next start of this qube makes the user's home anew."""
+    if qubesdb.persistence() == "rw-only" and home.parts[1:2] not in (("home",), ("rw",)):
+        raise ServiceFailure("bundle-refused", f"{home} is lost at a restart; see default_user")
 
 
 def require_own(bundle: Bundle) -> None:

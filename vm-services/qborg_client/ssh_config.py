@@ -43,7 +43,7 @@ def _read(path: Path) -> bytes:
     try:
         return read_limited(path, _LIMIT)
     except FileRefused as error:
-        raise ServiceFailure("directory-refused", f"{path}: {error}") from error
+        raise ServiceFailure("bundle-refused", f"{path}: {error}") from error
 
 
 def _mode(path: Path) -> int | None:
@@ -52,7 +52,7 @@ def _mode(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise ServiceFailure("directory-refused", f"{path} is a link or no plain file")
+        raise ServiceFailure("bundle-refused", f"{path} is a link or no plain file")
     if status.st_uid != os.getuid():
-        raise ServiceFailure("directory-refused", f"{path} belongs to another user")
+        raise ServiceFailure("bundle-refused", f"{path} belongs to another user")
     return stat.S_IMODE(status.st_mode)

@@ -157,7 +157,7 @@ def test_a_directory_of_the_users_own_is_not_replaced(paths: Paths) -> None:
     with pytest.raises(ServiceFailure) as refused:
         generation.check_place(paths)
 
-    assert refused.value.cause == "directory-refused"
+    assert refused.value.cause == "bundle-refused"
 
 
 @pytest.mark.parametrize("name", ["ssh", "generations"])

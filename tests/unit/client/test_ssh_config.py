@@ -76,7 +76,7 @@ def test_a_symlink_is_refused_and_what_it_names_untouched(tmp_path: Path) -> Non
     with pytest.raises(ServiceFailure) as refused:
         ssh_config.planned(tmp_path / "config")
 
-    assert refused.value.cause == "directory-refused"
+    assert refused.value.cause == "bundle-refused"
     assert elsewhere.read_bytes() == b"Host x\n"
 
 

@@ -30,8 +30,8 @@ def handle(call: Call) -> Mapping[str, str]:
 
 def _apply(paths: Paths, bundle: Bundle) -> bool:
     """Make the bundle current with its line and its block; answer whether anything changed."""
+    identity.require_lasting_home(paths.home)
     generation.check_place(paths)
-    paths.ssh.mkdir(mode=0o700, exist_ok=True)
     config = ssh_config.planned(paths.ssh_config)
     jobs = crontab.planned(bundle.files["bak.crontab"])
     fresh = _installed_digest(paths) != bundle.digest
