@@ -28,6 +28,7 @@ LIAR = Path(__file__).parents[1] / "unit" / "dom0" / "liar.py"
 
 ESC = "\x1b]0;owned\x07\x1b[2J\x1b[31m"
 MARK = "OWNED"
+NOTICED = 0.6  # seconds; the policy daemon hears of a new file up to half a second late
 QUICK = 40.0  # seconds; such a command takes two on a machine that has nothing else to do
 
 Record = dict[str, Any]
@@ -42,8 +43,10 @@ def line_of(lab: Lab, call: str, source: str, target: str) -> bytes:
 
 
 def writes(lab: Lab, path: str, content: bytes, qube: str = "dom0", user: str = "user") -> None:
-    """Write a file in a machine."""
+    """Write a file in a machine; one of policy counts when this returns."""
     lab.exec(qube, ["dd", "status=none", f"of={path}"], user=user, input=content, check=True)
+    if "/policy.d/" in path:
+        time.sleep(NOTICED)
 
 
 def removes(lab: Lab, path: str, qube: str = "dom0", user: str = "user") -> None:
