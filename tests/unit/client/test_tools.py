@@ -79,6 +79,14 @@ def test_no_hint_names_a_command_that_there_is_not_yet(capsys: pytest.CaptureFix
     assert named <= {f"qvm-borg-{path.stem}" for path in DOM0_TOOLS.glob("[a-z]*.py")}
 
 
+def test_its_help_names_the_files_that_are_the_users(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run.main(["--help"])
+
+    said = "".join(capsys.readouterr().out.split())
+    assert "~/.config/qubes-borg/patterns" in said and "~/.config/qubes-borg/settings" in said
+
+
 @pytest.mark.parametrize("arguments", [["--sched"], ["now"], ["--scheduled=1"]])
 def test_a_wrong_argument_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:

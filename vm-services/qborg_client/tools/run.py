@@ -50,7 +50,9 @@ def _run(paths: Paths, *, scheduled: bool) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="qborg-run", description="Back up this qube to its repository.", allow_abbrev=False
+        prog="qborg-run", description="Back up this qube to its repository.", allow_abbrev=False,
+        epilog="What it takes stands in ~/.config/qubes-borg/patterns, how often in "
+               "~/.config/qubes-borg/settings. `borgbak list` shows the archives.",
     )
     parser.add_argument(
         "--scheduled", action="store_true",
