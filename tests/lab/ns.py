@@ -180,10 +180,10 @@ def subordinate_start(path: str = "/etc/subuid") -> int:
             return int(start)
     if uid == 0:
         return ROOT_RANGE_START
-    option = "--add-subuids" if path.endswith("subuid") else "--add-subgids"
+    ids = "231072-296607"
     raise NamespaceError(
         f"no range of {IDS} ids for uid {uid} in {path}",
-        f"as root: usermod {option} 231072-296607 {pwd.getpwuid(uid).pw_name}",
+        f"as root: usermod --add-subuids {ids} --add-subgids {ids} {pwd.getpwuid(uid).pw_name}",
     )
 
 
