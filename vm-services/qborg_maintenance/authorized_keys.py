@@ -22,6 +22,7 @@ _OURS = re.compile(
     rb' repos/([A-Za-z0-9_.-]{3,48})(?: --storage-quota [0-9]{1,12}[KMGT]?)?",restrict'
     rb" [a-z0-9-]{1,32} [A-Za-z0-9+/]{1,720}={0,2} \1"
 )
+_BLANKS = re.compile(rb"[ \t]+")
 
 
 class KeysRefused(ValueError):
@@ -122,8 +123,10 @@ def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -
 
 
 def _has_plain_line(data: bytes, key: str) -> bool:
-    kind, blob = key.encode("ascii").split(b" ")
-    return any(line.split()[:2] == [kind, blob] for line in _lines(data))
+    wanted = key.encode("ascii").split(b" ")
+    # Blanks and tabs only, as sshd does: to it other white space is part of a word.
+    words = (_BLANKS.split(line.lstrip(b" \t").rstrip(b"\r\n")) for line in _lines(data))
+    return any(each[:2] == wanted for each in words)
 
 
 def render(

@@ -201,6 +201,7 @@ ADMIN_LINES = {
     "indented": b" \t" + ADMIN_LINE,
     "crlf": ADMIN_LINE.replace(b"\n", b"\r\n"),
     "after-garbage": b"nonsense\n" + ADMIN_LINE,
+    "tab-between": ADMIN_LINE.replace(b" ", b"\t", 1),
 }
 
 
@@ -217,6 +218,10 @@ NO_ADMIN_LINE = {
     "other-key": key(5).encode(),
     "glued": b"x" + ADMIN_LINE,
     "cut": ADMIN_LINE[:60],
+    "vertical-tab-first": b"\x0b" + ADMIN_LINE,
+    "vertical-tab-between": ADMIN_LINE.replace(b" ", b"\x0b", 1),
+    "carriage-return-first": b"\r" + ADMIN_LINE,
+    "carriage-return-inside": ADMIN.encode() + b"\rme@laptop\n",
 }
 
 
