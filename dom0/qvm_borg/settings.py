@@ -59,7 +59,7 @@ def load() -> Settings | None:
         return Settings(**{key: names.parse(*PATTERNS[key], found[key]) for key in found})
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path()} is not what qvm-borg-setup wrote: {error}",
                             "restore it from a backup of dom0, or correct it by hand") from error
 

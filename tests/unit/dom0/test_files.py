@@ -45,7 +45,10 @@ def test_a_setting_outside_its_pattern_is_refused(key: str, value: str) -> None:
         settings.load()
 
 
-@pytest.mark.parametrize("text", ["", "x", 'machine = "a"\n', "port = 22\n", "\xff", "[a]\n"])
+@pytest.mark.parametrize("text", [
+    "", "x", 'machine = "a"\n', "port = 22\n", "\xff", "[a]\n",
+    pytest.param("a = " + "[" * 3000, id="nested"),
+])
 def test_a_broken_file_of_settings_is_an_error_not_a_traceback(text: str) -> None:
     settings.store(SETTINGS)
     settings.path().write_bytes(text.encode("latin-1"))
