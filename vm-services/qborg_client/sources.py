@@ -4,6 +4,7 @@ Runs in clients. The file is the user's; it is made with defaults once and never
 """
 
 import glob
+import io
 import os
 import re
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
+from qborg_wire.reply import printable
 
 _LIMIT = 256 * 1024
 _TYPES = frozenset({"R", "P", "+", "-", "!"})
@@ -82,7 +84,8 @@ def parse(text: str) -> tuple[Line, ...]:
     Raises ServiceFailure naming the number of a line that borg would not understand.
     """
     lines = []
-    for number, raw in enumerate(text.split("\n"), 1):
+    # borg ends a line at a carriage return too: what hides behind one is read as it reads it.
+    for number, raw in enumerate(io.StringIO(text, newline=None), 1):
         stripped = raw.strip()
         if not stripped or stripped.startswith("#"):
             continue
@@ -99,8 +102,9 @@ def _check_expression(number: int, rest: str) -> None:
     if rest.startswith("re:"):
         try:
             re.compile(rest.removeprefix("re:"))
-        except re.error as error:
-            raise ServiceFailure("source-missing", f"patterns, line {number}: {error}") from error
+        except (re.error, OverflowError, RecursionError) as error:
+            reason = printable(f"patterns, line {number}: {error}")
+            raise ServiceFailure("source-missing", reason) from error
 
 
 def compose(lines: Sequence[Line], paths: Paths) -> tuple[str, ...]:

@@ -96,6 +96,9 @@ BROKEN = {
     "type-and-space": "! ",
     "glued": "R/home/user",
     "expression": "! re:(",
+    "expression-count": "! re:a{99999999999}",
+    "expression-nested": "! re:" + "(" * 3000,
+    "expression-escape": "! re:(?\x1b)",
 }
 
 
@@ -106,6 +109,13 @@ def test_a_line_that_borg_would_not_take_is_told_by_its_number(line: str) -> Non
 
     assert "line 3" in refused.value.detail
     assert line not in refused.value.detail or line == "R"
+    assert refused.value.detail.isprintable()
+
+
+def test_a_line_ends_where_it_ends_for_borg() -> None:
+    found = sources.parse("# mine\rR /home\r\n! sh:**/x\r+ pp:/a\u2028b")
+
+    assert [f"{line.kind} {line.rest}" for line in found] == ["R /home", "! sh:**/x", "+ pp:/a\u2028b"]
 
 
 def test_a_file_is_made_once_and_then_left_alone(tmp_path: Path) -> None:
