@@ -7,13 +7,17 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from qborg_maintenance import keypair
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
-from qborg_service.files import read_limited, write_private
+from qborg_service.files import FileRefused, read_limited, write_private
+from qborg_wire import names
 
 _LIMIT = 4 << 20
+_NUMBERS = 10**15  # above every epoch and every second that a wire's field holds
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,46 @@ class Registry:
 
 
 def load(state: State, settings: Settings) -> Registry:
-    """Answer the stored registry, an empty one at first; raises settings-differ for another's."""
+    """Answer the stored registry, an empty one at first.
+
+    Raises settings-differ for another computer's and for a damaged one.
+    """
     try:
-        stored = json.loads(read_limited(state.registry, _LIMIT))
+        found = _parse(json.loads(read_limited(state.registry, _LIMIT)))
     except FileNotFoundError:
         return Registry(settings.machine, settings.machine_id, 0, {}, ())
-    if (stored["machine"], stored["machine_id"]) != (settings.machine, settings.machine_id):
+    except (FileRefused, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ServiceFailure("settings-differ", "registry.json in that qube is damaged") from error
+    if (found.machine, found.machine_id) != (settings.machine, settings.machine_id):
         raise ServiceFailure("settings-differ", "the registry here is another computer's")
+    return found
+
+
+def _parse(stored: dict[str, Any]) -> Registry:
+    entries = {
+        str(names.parse_repository(name)): Entry(
+            names.parse(names.PUBLIC_KEY, 800, entry["public_key"]),
+            names.parse(names.FINGERPRINT, 50, entry["fingerprint"]),
+            _number(entry["created"]),
+        )
+        for name, entry in stored["repositories"].items()
+    }
+    for entry in entries.values():
+        # A revoked key is known by its fingerprint, so that must be the key's own.
+        if keypair.fingerprint(entry.public_key) != entry.fingerprint:
+            raise ValueError("a fingerprint of another key")
+    revoked = tuple(names.parse(names.FINGERPRINT, 50, each) for each in stored["revoked"])
     return Registry(
-        stored["machine"], stored["machine_id"], stored["epoch"],
-        {name: Entry(**entry) for name, entry in stored["repositories"].items()},
-        tuple(stored["revoked"]),
+        names.parse(names.MACHINE, 16, stored["machine"]),
+        names.parse(names.NONCE, 32, stored["machine_id"]),
+        _number(stored["epoch"]), entries, revoked,
     )
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < _NUMBERS:
+        raise ValueError("not a number in range")
+    return value
 
 
 def check_epoch(known: Registry, published: int | None) -> None:

@@ -7,12 +7,19 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from qborg_borg.slots import HOST_KEY
 from qborg_maintenance import keypair
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
-from qborg_service.files import read_limited, write_private
+from qborg_service.files import FileRefused, read_limited, write_private
+from qborg_wire import names
 
 _LIMIT = 16384
+_PATTERNS = {
+    "machine": (names.MACHINE, 16), "machine_id": (names.NONCE, 32), "host": (names.HOST, 253),
+    "port": (names.PORT, 5), "account": (names.ACCOUNT, 32), "host_key": (HOST_KEY, 1500),
+    "remote_borg": (names.REMOTE_BORG, 32),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,18 @@ class Settings:
 
 
 def load(state: State) -> Settings | None:
-    """Answer the stored settings, None before set-up."""
+    """Answer the stored settings, None before set-up; raises settings-differ for a damaged file."""
     try:
-        data = read_limited(state.settings, _LIMIT)
+        found = json.loads(read_limited(state.settings, _LIMIT))
+        if found.keys() != _PATTERNS.keys():
+            raise names.NameRefused("other keys than the settings have")
+        settings = Settings(**{key: names.parse(*_PATTERNS[key], found[key]) for key in found})
+        keypair.fingerprint(settings.host_key)  # raises if it only looks like a key
+        return settings
     except FileNotFoundError:
         return None
-    return Settings(**json.loads(data))
+    except (FileRefused, ValueError, AttributeError, RecursionError) as error:
+        raise ServiceFailure("settings-differ", "settings.json in that qube is damaged") from error
 
 
 def require(state: State) -> Settings:
