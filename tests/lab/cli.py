@@ -40,7 +40,7 @@ def _parser() -> _Parser:
     parser = _Parser(prog="labctl", description="A simulated Qubes OS.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a command in dom0 of a lab brought up for it")
-    run.add_argument("--world", default="default", metavar="FILE", help="TOML file or its name")
+    run.add_argument("--world", metavar="FILE", help="TOML file or its name (`default`)")
     run.add_argument("--state", metavar="DIR", help="keep the lab here, and running")
     run.add_argument("--qubesadmin", metavar="DIR", help="directory of the genuine package")
     run.add_argument("--user", "-u", default="user")

@@ -13,7 +13,7 @@ from typing import Any, Mapping, Sequence
 
 from .channel import SOCKET, Channel
 from .errors import LabError
-from .owner import Owner, current, is_running, wait_until_down
+from .owner import Owner, choose_world, current, is_running, wait_until_down
 from .running import RunningProcess
 
 DEFAULT_TIMEOUT = 300.0
@@ -88,18 +88,21 @@ class Lab:
 
     @classmethod
     def up(
-        cls, world: str | Path = "default", state: str | Path | None = None,
+        cls, world: str | Path | None = None, state: str | Path | None = None,
         qubesadmin: str | Path | None = None,
     ) -> Lab:  # fmt: skip
         """Bring a lab up and return it.
 
-        WORLD: a TOML file or the name of one in worlds/. STATE: a directory that keeps the lab,
-        which then runs on until `down`; without it the lab ends with this process. QUBESADMIN:
-        a directory that holds the genuine package (else LAB_QUBESADMIN, else the stand-in).
+        WORLD: a TOML file or the name of one in worlds/ (`default` if STATE has none yet). STATE: a
+        directory that keeps the lab, which then runs on until `down`; without it the lab ends with
+        this process. QUBESADMIN: a directory that holds the genuine package (else LAB_QUBESADMIN,
+        else the stand-in).
         """
-        if state is not None and is_running(Path(state).resolve()):
-            return cls(Path(state).resolve(), None)
-        owner = Owner(state, str(world), qubesadmin or os.environ.get("LAB_QUBESADMIN"))
+        directory = None if state is None else Path(state).resolve()
+        chosen = choose_world(None if world is None else str(world), directory)
+        if directory is not None and is_running(directory):
+            return cls(directory, None)
+        owner = Owner(state, chosen, qubesadmin or os.environ.get("LAB_QUBESADMIN"))
         return cls(owner.state, owner)
 
     @classmethod

@@ -24,16 +24,16 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 60
 STALE_SECONDS = 30
 LOCK_SECONDS = 10
+WORLD = "world.toml"
 
 
 class Owner:
     """The process that keeps a lab alive, from the side that started it."""
 
     def __init__(
-        self, state: str | Path | None, world_name: str, qubesadmin: str | Path | None
+        self, state: str | Path | None, world_path: Path, qubesadmin: str | Path | None
     ) -> None:
         self.ephemeral = state is None
-        world_path = world.find(world_name)
         world.load(world_path)
         if qubesadmin and not (Path(qubesadmin) / "qubesadmin/__init__.py").is_file():
             raise LabError(f"there is no package qubesadmin in {qubesadmin}",
@@ -103,6 +103,20 @@ class Owner:
         """Cut the lifeline and wait until nothing is left."""
         os.close(self._life)
         self._process.wait(STOP_SECONDS)
+
+
+def choose_world(name: str | None, state: Path | None) -> Path:
+    """Return the world file to use: that of an existing lab in STATE, else the one called NAME.
+
+    LabError when both are given and differ: a lab that is made is not made over.
+    """
+    made = state / WORLD if state is not None else None
+    if made is None or not made.is_file():
+        return world.find(name or "default")
+    if name is not None and world.find(name).read_bytes() != made.read_bytes():
+        raise LabError(f"the lab in {state} was made from another world than {name}",
+                       f"leave --world out, or: tests/labctl down --remove --state {state}", 2)
+    return made
 
 
 def labs_directory() -> Path:

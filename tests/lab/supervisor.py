@@ -103,6 +103,8 @@ class Supervisor:
                 self.machines.boot(template.name, Boot(persistence="full"))
                 self.machines.shutdown(template.name)
             self.qubesd.create_qubes(self.world)
+            # The next start takes this one, whatever the file says then.
+            shutil.copyfile(self.config.world, self.state / "world.toml")
             (self.state / MAKING).unlink()
         self.start_outer()
         for qube in self.world.qubes:

@@ -55,6 +55,15 @@ def test_exec_works_from_any_directory_without_a_state(state: str, folder: str) 
     assert (done.returncode, done.stdout) == (0, b"root\n")
 
 
+def test_a_lab_keeps_the_world_it_was_made_from(state: str) -> None:
+    assert _labctl("run", "--state", state, "--", "true").returncode == 0
+    assert _labctl("run", "--world", "bare", "--state", state, "--", "true").returncode == 0
+    other = _labctl("run", "--world", "default", "--state", state, "--", "true")
+
+    assert other.returncode == 2
+    assert b"another world" in other.stderr
+
+
 def test_status_is_json_in_a_pipe(state: str) -> None:
     status = json.loads(_labctl("status", "--state", state).stdout)
 
