@@ -3,13 +3,13 @@
 # Debian's own Python: another one on the PATH may lack what the distribution's has.
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
-FAST := tests/static tests/unit tests/contract tests/policy
+FAST := tests/static tests/unit tests/contract tests/policy tests/fuzz
 SLOW := tests/lab/selftest tests/scenarios
 ROLES := dom0 common client maintenance vault worker
 DESTDIR :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs clean $(ROLES:%=install-%)
+.PHONY: help demo test check fuzz docs clean $(ROLES:%=install-%)
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ test: ## everything: what check does, the lab's own tests, the scenarios in the 
 check: ## the fast part: no lab, no root, under a minute
 	@$(PYTHON) tests/bootstrap.py check
 	$(VENV) -m pytest $(FAST)
+
+fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again; some minutes
+	@$(PYTHON) tests/bootstrap.py fuzz
+	@$(VENV) tests/fuzz $(if $(SEED),--seed $(SEED))
 
 docs: ## write the tables of docs/ anew from what the code holds as data
 	@$(PYTHON) tests/static/tables.py

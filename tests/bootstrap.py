@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What `make check`, `make test` and `make demo` need on this machine; asks before it installs.
+"""What `make check`, `test`, `fuzz` and `demo` need on this machine; asks before it installs.
 
 Runs on a developer's host with nothing but Python. YES=1 answers the question. Without a terminal
 and without YES=1 it prints what it would run, changes nothing and exits 3.
@@ -84,6 +84,7 @@ class Goal:
 GOALS = {
     "check": Goal(TEST_PACKAGES, venv=True, lab=False),
     "demo": Goal(LAB_PACKAGES, venv=False, lab=True),
+    "fuzz": Goal(TEST_PACKAGES, venv=True, lab=False),
     "test": Goal(TEST_PACKAGES + LAB_PACKAGES + LAB_TEST_PACKAGES, venv=True, lab=True),
 }
 

@@ -1,0 +1,41 @@
+"""One good value for each field of the services table, and what a choosing byte means."""
+
+from fuzz.targets import samples
+from qborg_wire.services import SERVICES, Field, Service
+
+# The rows whose request is a JSON object and whose reply dom0 reads.
+ROWS = tuple(row for row in SERVICES.values() if not row.record)
+_CANDIDATES = (
+    "yes", "ok", "running", "reachable", "repokey-blake2", samples.NAME, samples.MACHINE,
+    samples.NONCE, samples.DIGEST, samples.FINGERPRINT, samples.ed25519(2), "22", "7", "1.4.0",
+    "/home/user/restored", "work-2026-01-02T03:04:05", "backup.example", "success",
+)  # fmt: skip
+
+
+def row_of(byte: int) -> Service:
+    """Answer the row that a choosing byte stands for."""
+    return ROWS[byte % len(ROWS)]
+
+
+def byte_of(row: Service) -> bytes:
+    """Answer a byte that chooses a row."""
+    return bytes([ROWS.index(row)])
+
+
+def good(field: Field) -> str:
+    """Answer a value that matches a field."""
+    return next(text for text in _CANDIDATES
+                if len(text) <= field.limit and field.pattern.fullmatch(text))
+
+
+def good_request(row: Service) -> dict[str, str | tuple[str, ...]]:
+    """Answer the values of a good request."""
+    return {
+        field.name: (good(field), good(field)) if field.many else good(field)
+        for field in row.request
+    }
+
+
+def good_reply(row: Service) -> dict[str, str]:
+    """Answer the values of a good reply."""
+    return {field.name: good(field) for field in row.reply}
