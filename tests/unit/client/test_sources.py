@@ -115,7 +115,8 @@ def test_a_line_that_borg_would_not_take_is_told_by_its_number(line: str) -> Non
 def test_a_line_ends_where_it_ends_for_borg() -> None:
     found = sources.parse("# mine\rR /home\r\n! sh:**/x\r+ pp:/a\u2028b")
 
-    assert [f"{line.kind} {line.rest}" for line in found] == ["R /home", "! sh:**/x", "+ pp:/a\u2028b"]
+    read = [f"{line.kind} {line.rest}" for line in found]
+    assert read == ["R /home", "! sh:**/x", "+ pp:/a\u2028b"]
 
 
 def test_a_file_is_made_once_and_then_left_alone(tmp_path: Path) -> None:

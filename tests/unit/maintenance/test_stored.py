@@ -55,7 +55,7 @@ def test_a_file_that_is_no_json_is_damaged(tmp_path: Path, data: bytes) -> None:
 
 SETTINGS_BENT: dict[str, Change] = {
     "key-missing": lambda found: found.pop("port"),
-    "key-more": lambda found: found.update(shell="id"),
+    "key-more": lambda found: found.update(program="id"),
     "port-number": lambda found: found.update(port=22),
     "host-option": lambda found: found.update(host="-oProxyCommand=id"),
     "host-newline": lambda found: found.update(host="a\nProxyCommand id"),
