@@ -101,7 +101,7 @@ BENT: dict[str, Bend] = {
     "hook": _add("borgmatic.yaml", f"before_backup:\n    - touch {MARK}\n"),
     "commands": _add("borgmatic.yaml", f"commands: [{{before: action, run: [touch {MARK}]}}]\n"),
     "include": _add("borgmatic.yaml", "<<: !include /tmp/evil.yaml\n"),
-    "ssh-command": _text("borgmatic.yaml", '"ssh"', f'"ssh -oProxyCommand=touch\\ {MARK}"'),
+    "ssh-command": _text("borgmatic.yaml", '"ssh ', f'"ssh -oProxyCommand=touch\\ {MARK} '),
     "passcommand": _text("borgmatic.yaml", '"cat /home', f'"touch {MARK}; cat /home'),
     "remote-borg-with-a-shell": _text("borgmatic.yaml", '"borg14"', '"borg14; sh"'),
     "remote-path": _text("borgmatic.yaml", '"borg14"', '"../evil"'),

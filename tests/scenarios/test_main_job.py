@@ -82,3 +82,21 @@ def test_no_secret_is_in_dom0(enrolled: Lab) -> None:
 
     assert len(secret) == 43
     assert found.stdout == b""
+
+
+def test_a_key_of_the_users_own_never_opens_the_repository(enrolled: Lab) -> None:
+    """It would come without the forced command, and so without append-only."""
+    enrolled.exec("work", ["ssh-keygen", "-q", "-N", "", "-f", ".ssh/id_ed25519"], check=True)
+    key = enrolled.exec("work", ["cat", ".ssh/id_ed25519.pub"], check=True).stdout
+    own = b"\nHost *\n    IdentityFile ~/.ssh/id_ed25519\n"
+    enrolled.exec("work", ["tee", "-a", ".ssh/config"], input=own, check=True)
+    enrolled.server.exec(
+        ["dd", f"of={person.HOME}/{person.KEYS}"], user="zh1234", input=key, check=True
+    )
+
+    listed = enrolled.exec("work", ["borgbak", "list"])
+
+    assert enrolled.exec("work", ["ssh", "bakserver", "ls", "repos"]).returncode == 0
+    assert listed.returncode != 0 and b"qubes-work" not in listed.stdout
+    said = person.runs(enrolled, "qvm-borg-backup", "work", code=17)
+    assert "error: work:" in said

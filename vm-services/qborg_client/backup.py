@@ -39,10 +39,10 @@ class Backup:
     proof: str
 
 
-def access(bundle: Bundle, base_dir: str | None = None) -> command.Access:
+def access(paths: Paths, bundle: Bundle, base_dir: str | None = None) -> command.Access:
     """Answer how this client reaches its repository: over the alias of its own bundle."""
     return command.Access(
-        bundle.repository.url, bundle.remote_borg, "ssh", bundle.passphrase, base_dir
+        bundle.repository.url, bundle.remote_borg, paths.ssh_command, bundle.passphrase, base_dir
     )
 
 
@@ -91,7 +91,7 @@ def _create(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
     text = sources.read_text(paths.settings_directory / "patterns")
     patterns = sources.compose(sources.parse(text), paths)
     configuration = paths.state / "borgmatic.yaml"
-    composed = effective.compose(paths.bundle, patterns, chosen, version)
+    composed = effective.compose(paths, patterns, chosen, version)
     write_private(configuration, composed.encode("utf-8"))
     proof = state.new_proof(paths)
     outcome = run_logged(
@@ -99,7 +99,7 @@ def _create(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
         timeout=None, on_record=_Follower(on_progress), done=lambda code: code == 0,
     )
     if outcome.cause is not None:
-        outcome = explain_connection(outcome, access(bundle))
+        outcome = explain_connection(outcome, access(paths, bundle))
         raise ServiceFailure(outcome.cause or "borg-failed", outcome.detail)
     return read_result(outcome, len(chosen.refused), hashlib.sha256(proof).hexdigest())
 

@@ -7,10 +7,9 @@ a new template needs no new delivery.
 
 import json
 import re
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
+from qborg_client.paths import Paths
 from qborg_client.settings import Settings
 
 OLDEST = (1, 8)  # before it, one flat configuration file is not understood
@@ -32,14 +31,15 @@ def parse_version(text: str) -> Version | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3] or 0))
 
 
-def compose(bundle: Path, patterns: Sequence[str], settings: Settings, version: Version) -> str:
+def compose(paths: Paths, patterns: Sequence[str], settings: Settings, version: Version) -> str:
     """Answer the configuration as YAML: an include of the bundle's file, then JSON values.
 
-    `bundle` is the absolute path of the bundle; `version` at least OLDEST.
+    `version` is at least OLDEST.
     """
     options: dict[str, object] = {
-        # The bundle's own says /home/user, and the qube's default_user may be another.
-        "encryption_passcommand": f"cat {shlex.quote(str(bundle / 'borgpass'))}",
+        # The bundle's own say /home/user, and the qube's default_user may be another.
+        "ssh_command": paths.ssh_command,
+        "encryption_passcommand": paths.passcommand,
         "patterns": list(patterns),
         "exclude_caches": True,
         "lock_wait": 60,
@@ -51,7 +51,7 @@ def compose(bundle: Path, patterns: Sequence[str], settings: Settings, version: 
         options["upload_rate_limit"] = settings.upload_limit_kib
     options |= _by_version(version)
     lines = [f"{key}: {_yaml(value)}" for key, value in options.items()]
-    return "\n".join([f"<<: !include {_yaml(str(bundle / 'borgmatic.yaml'))}", *lines, ""])
+    return "\n".join([f"<<: !include {_yaml(str(paths.bundle / 'borgmatic.yaml'))}", *lines, ""])
 
 
 def _yaml(value: object) -> str:

@@ -4,6 +4,7 @@ Runs in clients. All of it lies on the private volume, which survives a restart.
 """
 
 import pwd
+import shlex
 from dataclasses import dataclass
 from os import getuid
 from pathlib import Path
@@ -29,6 +30,19 @@ class Paths:
     def bundle(self) -> Path:
         """A symlink to the current generation."""
         return self.ssh / "backups"
+
+    @property
+    def ssh_command(self) -> str:
+        """How borg reaches the server: by the bundle's configuration and nothing of the user's.
+
+        A `Host *` of the user's may add a key, and that key may know no forced command.
+        """
+        return f"ssh -F {shlex.quote(str(self.bundle / 'bakserver'))}"
+
+    @property
+    def passcommand(self) -> str:
+        """What prints the passphrase."""
+        return f"cat {shlex.quote(str(self.bundle / 'borgpass'))}"
 
     @property
     def generations(self) -> Path:

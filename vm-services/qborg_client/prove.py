@@ -30,7 +30,7 @@ class Proof:
 def run(paths: Paths, bundle: Bundle, archive: str) -> Proof:
     """Read the proof file out of an archive; raises ServiceFailure with the cause."""
     with tempfile.TemporaryDirectory(prefix="qborg-prove-") as base_dir:
-        access = backup.access(bundle, base_dir)
+        access = backup.access(paths, bundle, base_dir)
         listed = archives.listed(access)
         if archive not in listed:
             raise ServiceFailure("archive-missing", f"not in the repository: {archive}")

@@ -42,7 +42,7 @@ def run(
     """Extract `wanted` (nothing: everything) below `directory`; raises ServiceFailure."""
     inside = [archive_path(path) for path in wanted]
     target = checked_directory(paths, directory)
-    opened = access(bundle)
+    opened = access(paths, bundle)
     name = archives.newest(opened, bundle.qube) if archive == LATEST else archive
     never = [path.lstrip("/") for path in sources.never(paths)]
     tail = command.extract(opened, name, inside, never)

@@ -133,7 +133,7 @@ EDITS = {
     "surrogate": ("bakserver", lambda text: text + "\ud800"),
     "hook": ("borgmatic.yaml", lambda text: text + "before_backup:\n    - id\n"),
     "yaml-include": ("borgmatic.yaml", lambda text: text + "<<: !include /etc/passwd\n"),
-    "ssh-command": ("borgmatic.yaml", lambda text: text.replace('"ssh"', '"sh -c id"')),
+    "ssh-command": ("borgmatic.yaml", lambda text: text.replace('"ssh ', '"sh -c id; ssh ')),
     "passcommand": ("borgmatic.yaml", lambda text: text.replace("cat /home", "id; cat /home")),
     "retention": ("borgmatic.yaml", lambda text: text + "keep_daily: 1\n"),
     "source": ("borgmatic.yaml", lambda text: text + "source_directories: [/]\n"),

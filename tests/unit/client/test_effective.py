@@ -7,11 +7,12 @@ import pytest
 
 from qborg_client import effective
 from qborg_client.effective import Version
+from qborg_client.paths import Paths
 from qborg_client.settings import Settings
 
-ALWAYS = {"encryption_passcommand", "patterns", "exclude_caches", "lock_wait",
+ALWAYS = {"ssh_command", "encryption_passcommand", "patterns", "exclude_caches", "lock_wait",
           "checkpoint_interval", "extra_borg_options"}  # fmt: skip
-BUNDLE = Path("/home/u/.ssh/backups")
+PATHS = Paths(Path("/home/u"))
 OLD = ALWAYS | {"skip_actions", "store_config_files"}
 NEW = ALWAYS | {"skip_actions", "bootstrap", "source_directories_must_exist"}
 # As each version's schema allows; another key makes borgmatic refuse the whole file.
@@ -29,7 +30,7 @@ KEYS = {
 
 def options(version: Version, patterns: tuple[str, ...] = ("R /home/user",)) -> dict[str, object]:
     """Answer the composed options but the include, read as the JSON that they are."""
-    text = effective.compose(BUNDLE, patterns, Settings(), version)
+    text = effective.compose(PATHS, patterns, Settings(), version)
     pairs = [line.split(": ", 1) for line in text.split("\n")[1:-1]]
     return {key: json.loads(value) for key, value in pairs}
 
@@ -40,10 +41,14 @@ def test_each_version_gets_the_keys_it_knows(version: Version, keys: set[str]) -
 
 
 def test_what_opens_the_repository_comes_from_the_bundles_file() -> None:
-    text = effective.compose(BUNDLE, (), Settings(), (1, 9, 14))
+    text = effective.compose(PATHS, (), Settings(), (1, 9, 14))
 
     assert text.startswith('<<: !include "/home/u/.ssh/backups/borgmatic.yaml"\n')
-    assert "bakserver" not in text and "ssh_command" not in text
+    assert "repositories" not in text
+
+
+def test_ssh_reads_the_bundles_configuration_and_not_the_users() -> None:
+    assert options((1, 9, 14))["ssh_command"] == "ssh -F /home/u/.ssh/backups/bakserver"
 
 
 def test_the_passphrase_is_read_from_the_home_that_there_is() -> None:
@@ -56,7 +61,7 @@ def test_only_create_is_run(version: Version) -> None:
 
 
 def test_a_speed_limit_is_passed_on() -> None:
-    text = effective.compose(BUNDLE, (), Settings(upload_limit_kib=512), (1, 9, 14))
+    text = effective.compose(PATHS, (), Settings(upload_limit_kib=512), (1, 9, 14))
 
     assert "upload_rate_limit: 512\n" in text
 
@@ -76,7 +81,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("pattern", HOSTILE.values(), ids=HOSTILE)
 def test_a_pattern_stays_one_value(pattern: str) -> None:
-    text = effective.compose(BUNDLE, (pattern,), Settings(), (1, 9, 14))
+    text = effective.compose(PATHS, (pattern,), Settings(), (1, 9, 14))
 
     assert options((1, 9, 14), (pattern,))["patterns"] == [pattern]
     assert all(char.isprintable() or char == "\n" for char in text)

@@ -39,7 +39,8 @@ def test_borg_gets_the_repository_and_no_other_passphrase() -> None:
     environment = borgbak.environment(inherited, Paths(Path("/home/user")), bundle)
 
     assert environment == {
-        "TERM": "xterm", "BORG_REPO": "ssh://bakserver/./repos/dom-work", "BORG_RSH": "ssh",
+        "TERM": "xterm", "BORG_REPO": "ssh://bakserver/./repos/dom-work",
+        "BORG_RSH": "ssh -F /home/user/.ssh/backups/bakserver",
         "BORG_REMOTE_PATH": "borg14",
         "BORG_PASSCOMMAND": "cat /home/user/.ssh/backups/borgpass",
     }

@@ -4,7 +4,6 @@ Runs in clients. The arguments go to borg as they are; `::ARCHIVE` names an arch
 """
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -50,8 +49,8 @@ def environment(inherited: Mapping[str, str], paths: Paths, bundle: Bundle) -> d
     """Answer the environment of borg: the user's own, with the repository's said in it."""
     kept = {name: value for name, value in inherited.items() if name not in _OTHER_SECRETS}
     return kept | {
-        "BORG_PASSCOMMAND": f"cat {shlex.quote(str(paths.bundle / 'borgpass'))}",
+        "BORG_PASSCOMMAND": paths.passcommand,
         "BORG_REMOTE_PATH": bundle.remote_borg,
         "BORG_REPO": bundle.repository.url,
-        "BORG_RSH": "ssh",
+        "BORG_RSH": paths.ssh_command,
     }
