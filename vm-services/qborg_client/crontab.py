@@ -11,6 +11,7 @@ _CRONTAB = "/usr/bin/crontab"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C", "LC_ALL": "C"}
 _LIMIT = 1024 * 1024
 _NO_CRONTAB = b"no crontab for "
+_SHOWN_RETURN = b"\\r\n"  # Debian's crontab -l shows a carriage return so: it would be lost
 
 
 class HalfBlock(ValueError):
@@ -35,13 +36,16 @@ def with_block(crontab: bytes, jobs: bytes) -> bytes:
 def planned(jobs: bytes) -> bytes | None:
     """Answer what the crontab must become, None if it is so already; changes nothing.
 
-    Raises ServiceFailure without a crontab program, or if the crontab cannot be read.
+    Raises ServiceFailure without a crontab program, or if the crontab cannot be read, or not
+    as it is.
     """
     crontab = _read()
     try:
         wanted = with_block(crontab, jobs)
     except HalfBlock as error:
         raise ServiceFailure("bundle-refused", str(error)) from error
+    if crontab != wanted and _SHOWN_RETURN in crontab:
+        raise ServiceFailure("bundle-refused", "a line of the crontab ends in a carriage return")
     return None if crontab == wanted else wanted
 
 
