@@ -6,6 +6,8 @@ VENV := .venv/bin/python
 FAST := tests/static tests/unit tests/contract tests/policy tests/fuzz
 SLOW := tests/lab/selftest tests/scenarios
 ROLES := dom0 common client maintenance vault worker
+# A file's tests stay together: those of one file share a lab.
+PYTEST := $(VENV) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 DESTDIR :=
 
 .DEFAULT_GOAL := help
@@ -21,11 +23,11 @@ demo: ## the whole way in a simulated Qubes: set up, enrol, back up, restore
 
 test: ## everything: what check does, the lab's own tests, the scenarios in the lab
 	@$(PYTHON) tests/bootstrap.py test
-	$(VENV) -m pytest $(FAST) $(SLOW)
+	$(PYTEST) $(FAST) $(SLOW)
 
 check: ## the fast part: no lab, no root, under a minute
 	@$(PYTHON) tests/bootstrap.py check
-	$(VENV) -m pytest $(FAST)
+	$(PYTEST) $(FAST)
 
 fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again; some minutes
 	@$(PYTHON) tests/bootstrap.py fuzz
