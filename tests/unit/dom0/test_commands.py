@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -138,6 +139,15 @@ def test_a_home_that_cannot_be_written_is_no_traceback(
     assert capsys.readouterr().err.startswith("error: [Errno 20] Not a directory")
 
 
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """Hear Ctrl-C, as a shell's background job does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hearing")
 @pytest.mark.parametrize(("number", "code"), [
     (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
 ])
