@@ -33,8 +33,10 @@ _OFFER = """set -eu
 find /etc/lab/borg -mindepth 1 -delete
 for name in "$@"; do ln -s /usr/bin/borg "/etc/lab/borg/$name"; done
 """
-_LIMIT = """set -eu
-if [ "$(stat -f -c %T /home)" = tmpfs ]; then
+# The home is in memory if it is another device than the volume, which may be a tmpfs as well.
+_IN_MEMORY = '[ "$(stat -c %d /home)" != "$(stat -c %d /rw/home)" ]'
+_LIMIT = f"""set -eu
+if {_IN_MEMORY}; then
   mount -o "remount,size=$1k" /home
 else
   mount -t tmpfs -o "size=$1k,mode=0755" tmpfs /home
@@ -42,8 +44,8 @@ else
 fi
 """
 _USED = "df --output=used -k /home | tail -n 1"
-_SYNC = """set -eu
-[ "$(stat -f -c %T /home)" = tmpfs ] || exit 0
+_SYNC = f"""set -eu
+{_IN_MEMORY} || exit 0
 find /rw/home -mindepth 1 -delete
 cp -a /home/. /rw/home/
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,10 +105,11 @@ def test_a_dropped_session_ends_the_client(lab: Lab) -> None:
         assert process.stdout.readline() == b"255\n"
 
 
-def test_a_home_of_a_given_size_fills_up_and_is_kept(tmp_path: Path) -> None:
-    world = tmp_path / "world.toml"
+@pytest.mark.parametrize("place", [None, "/dev/shm"], ids=["on-disk", "in-memory"])
+def test_a_home_of_a_given_size_fills_up_and_is_kept(tmp_path: Path, place: str | None) -> None:
+    world, state = tmp_path / "world.toml", Path(tempfile.mkdtemp(dir=place)) / "state"
     world.write_text("[server]\nquota_mb = 4\n[templates.debian-13]\n", encoding="ascii")
-    with Lab.up(world, state=tmp_path / "state") as lab:
+    with Lab.up(world, state=state) as lab:
         home = "/home/zh1234"
         lab.server.exec(["dd", "if=/dev/zero", f"of={home}/fits", "bs=1M", "count=3"], check=True)
         more = ["dd", "if=/dev/zero", f"of={home}/more", "bs=1M", "count=3"]
@@ -117,7 +119,8 @@ def test_a_home_of_a_given_size_fills_up_and_is_kept(tmp_path: Path) -> None:
         lab.restore("full")
         assert lab.server.exec(["stat", "-c", "%s", f"{home}/fits"]).stdout == b"3145728\n"
         lab.down()
-    with Lab.up(world, state=tmp_path / "state") as lab:
+    with Lab.up(world, state=state) as lab:
         assert lab.server.exec(["stat", "-c", "%s", f"{home}/fits"]).stdout == b"3145728\n"
         lab.down()
-    remove_state(tmp_path / "state")
+    remove_state(state)
+    state.parent.rmdir()
