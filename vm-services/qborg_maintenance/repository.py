@@ -5,12 +5,10 @@ own notes go with a temporary directory.
 """
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from qborg_borg import command
 from qborg_borg.command import Access
@@ -65,16 +63,10 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
 
 @contextmanager
 def _access(settings: Settings, keys: ClientKeys) -> Iterator[Access]:
-    with tempfile.TemporaryDirectory(prefix="qborg-", dir="/tmp") as name:
-        private = Path(name)
-        known_hosts = private / "known_hosts"
-        known_hosts.write_text(ssh_config.known_hosts(settings), encoding="ascii")
-        config = private / "ssh_config"
-        block = ssh_config.block(ssh_config.CLIENT, settings, keys.private, known_hosts)
-        config.write_text(block, encoding="ascii")
+    with ssh_config.written(ssh_config.CLIENT, settings, keys.private) as private:
         yield Access(
             url=keys.repository.url, remote_borg=settings.remote_borg,
-            rsh=f"{SSH} -F {config}", passphrase=keys.passphrase(),
+            rsh=f"{SSH} -F {private / 'ssh_config'}", passphrase=keys.passphrase(),
             base_dir=str(private / "borg"),
         )
 

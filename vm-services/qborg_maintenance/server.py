@@ -104,14 +104,8 @@ def try_login(server: Server) -> bool:
 @contextmanager
 def configured(settings: Settings, admin_key: Path) -> Iterator[Server]:
     """Lend the account without a living session yet; the configuration goes at the end."""
-    with tempfile.TemporaryDirectory(prefix="qborg-", dir="/tmp") as name:
-        private = Path(name)
-        known_hosts = private / "known_hosts"
-        known_hosts.write_text(ssh_config.known_hosts(settings), encoding="ascii")
-        config = private / "ssh_config"
-        block = ssh_config.block(ssh_config.ADMIN, settings, admin_key, known_hosts)
-        config.write_text(block, encoding="ascii")
-        yield Server(config, private / "session")
+    with ssh_config.written(ssh_config.ADMIN, settings, admin_key) as private:
+        yield Server(private / "ssh_config", private / "session")
 
 
 @contextmanager

@@ -1,9 +1,12 @@
-"""The ssh configuration of our own sessions: nothing of the user's, nothing interactive. Pure.
+"""The ssh configuration of our own sessions: nothing of the user's, nothing interactive.
 
 Runs in the maintenance qube. Two aliases: `bakadmin` with the admin key, and `bakserver` with
 one client's restricted key.
 """
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from qborg_maintenance.settings import Settings
@@ -48,3 +51,15 @@ def block(alias: str, settings: Settings, identity: Path, known_hosts_file: Path
         f'    UserKnownHostsFile "{known_hosts_file}"\n'
         f"{_COMMON}"
     )
+
+
+@contextmanager
+def written(alias: str, settings: Settings, identity: Path) -> Iterator[Path]:
+    """Lend a private directory that holds `ssh_config` and `known_hosts`; it goes at the end."""
+    with tempfile.TemporaryDirectory(prefix="qborg-", dir="/tmp") as name:
+        private = Path(name)
+        known_hosts_file = private / "known_hosts"
+        known_hosts_file.write_text(known_hosts(settings), encoding="ascii")
+        text = block(alias, settings, identity, known_hosts_file)
+        (private / "ssh_config").write_text(text, encoding="ascii")
+        yield private
