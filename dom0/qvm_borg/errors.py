@@ -130,13 +130,24 @@ class ServiceFailed(QvmBorgError, code=25, hint="`sudo journalctl` in that qube 
     """a service of ours failed inside a qube"""
 
 
+class AdminKeyLocked(QvmBorgError, code=26, hint="type its passphrase there, once for each start "
+                     "of that qube: `qborg-admin unlock` in a terminal of NAME"):
+    """the admin key has a passphrase that nobody has typed yet"""
+
+
 # cause: class, message, hint (none: the class's own); NAME becomes the qube's name
 _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
+    "admin-key-locked": (AdminKeyLocked, "the admin key is locked", ""),
+    "admin-key-refused": (ServiceFailed, "the admin key cannot be used",
+                          "`qborg-admin --help` in that qube tells which keys can be"),
     "archive-missing": (NotFound, "there is no such archive", "`borgbak list` in it shows all"),
     "bad-request": (ServiceFailed, "the service did not understand dom0", _RELEASE),
     "borg-failed": (BackupFailed, "borg failed", ""),
     "borg-missing": (TemplateError, "there is no borg 1.2 or 1.4", "in a qube: install borgbackup "
                      "in its template; on the server: ask the provider, or set remote_borg"),
+    "borg-renamed": (SettingsError, "the server has borg under another name now",
+                     "`qvm-borg-setup --remote-borg` with the name that is said above, then "
+                     "`qvm-borg-enroll` for each enrolled qube"),
     "borgmatic-missing": (TemplateError, "there is no borgmatic 1.8 or later", ""),
     "bundle-missing": (NotEnrolled, "no bundle has been delivered to it", ""),
     "bundle-refused": (ServiceFailed, "it refused its bundle", "mend that; or " + _RELEASE),
@@ -147,7 +158,12 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                           "name an absolute path, new or empty, that its user may write to"),
     "host-key-changed": (HostKeyError, "the server's host key is not the confirmed one", ""),
     "host-key-unknown": (HostKeyError, "the server's host key is not known", _SETUP),
+    "import-refused": (NotFound, "the old keys cannot be taken over", "it takes a directory with "
+                       "NAME.openssh, NAME.openssh.pub, borgpass and borgrepo, in that qube"),
     "internal": (ServiceFailed, "the service failed in an unforeseen way", ""),
+    "keys-awaited": (WaitingForServer, "the server does not accept its key yet",
+                     "add its line at the server, as `--show-authorized-keys` prints it, and run "
+                     "the command again"),
     "keys-missing": (NotFound, "the keys of this repository are not there", _ENROLL),
     "locked": (RepositoryError, "the repository is locked",
                "wait for the other backup; if there is none: `borgbak break-lock` in the qube"),
@@ -157,6 +173,11 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "not-this-role": (QubeUnavailable, "it does not have this role", _SETUP),
     "not-this-qube": (EnrolmentRefused, "its bundle belongs to another qube",
                       "clones and disposables never back up; enrol a clone under its own name"),
+    "password-awaited": (WaitingForServer, "nobody has typed the account's password there",
+                         "type it in the window that opens there, or: `qborg-admin login` in a "
+                         "terminal of that qube"),
+    "password-refused": (ServerUnreachable, "the server did not take the password",
+                         "look it up at your provider, and type it again"),
     "publish-refused": (ServerUnreachable, "authorized_keys was left as it was",
                         "read the reason, mend it, and try again"),
     "quota-exceeded": (ServerFull, "the quota is used up", ""),

@@ -6,7 +6,7 @@ import pytest
 
 from static import tree
 
-CODE_LINES = 1500
+CODE_LINES = 1750
 FILE_LINES = 250
 FILES = tree.python_files("dom0/")
 FORBIDDEN = {

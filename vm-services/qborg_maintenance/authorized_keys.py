@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from qborg_wire import names
+from qborg_wire.key_line import NO_QUOTA, restricted_line
 
 FILE_LIMIT = 262144  # bytes
 EPOCH_LIMIT = 10**9
@@ -49,10 +50,11 @@ class Document:
 
 @dataclass(frozen=True)
 class Restricted:
-    """One client's line: which repository the key may append to, over which borg."""
+    """One client's line: which repository the key may append to, and how much fits in it."""
 
     repository: names.Repository
     public_key: str
+    quota: str = NO_QUOTA
 
 
 def parse(untrusted_data: bytes, machine: str, machine_id: str) -> Document:
@@ -142,22 +144,16 @@ def render(
     if not 0 < epoch < EPOCH_LIMIT:
         raise KeysRefused("an epoch out of range")
     lines = [f"# BEGIN qubes-borg {machine} {machine_id} epoch={epoch}\n"]
-    lines += [f"{restricted_line(remote_borg, key)}\n" for key in keys]
+    lines += [
+        f"{restricted_line(remote_borg, key.repository, key.public_key, key.quota)}\n"
+        for key in keys
+    ]
     lines.append(f"# END qubes-borg {machine} {machine_id}\n")
     glue = b"\n" if document.before and not document.before.endswith(b"\n") else b""
     data = document.before + glue + "".join(lines).encode("ascii") + document.after
     if len(data) > FILE_LIMIT:
         raise KeysRefused("authorized_keys would be longer than 256 KiB")
     return data
-
-
-def restricted_line(remote_borg: str, key: Restricted) -> str:
-    """Answer a client's line: it may append to its one repository and nothing else."""
-    names.parse(names.REMOTE_BORG, 32, remote_borg)
-    repository = names.parse_repository(str(key.repository))
-    public_key = names.parse(names.PUBLIC_KEY, 800, key.public_key)
-    command = f"{remote_borg} serve --append-only --restrict-to-repository {repository.path}"
-    return f'command="{command}",restrict {public_key} {repository}'
 
 
 def as_restricted(public_keys: Mapping[str, str]) -> tuple[Restricted, ...]:

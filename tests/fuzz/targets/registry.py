@@ -8,6 +8,7 @@ from qborg_maintenance import authorized_keys, keypair, registry
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
+from qborg_wire.key_line import restricted_line
 
 _EPOCHS = 10**15
 _SAID = Vocabulary(registry)
@@ -32,7 +33,8 @@ def one(data: bytes) -> str:
     live = found.live()
     for key in authorized_keys.as_restricted(live):
         assert keypair.fingerprint(key.public_key) not in found.revoked
-        assert authorized_keys.restricted_line("borg14", key).startswith('command="borg14 serve ')
+        line = restricted_line("borg14", key.repository, key.public_key, key.quota)
+        assert line.startswith('command="borg14 serve ')
     registry.store(state, found)
     assert registry.load(state, _SETTINGS) == found
     return f"accepted, {'several' if len(live) > 1 else 'few'} live"

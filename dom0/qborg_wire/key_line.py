@@ -1,0 +1,28 @@
+"""One client's line of the server's authorized_keys: it may append to one repository, no more.
+
+Rendered in the maintenance qube for the file, and in dom0 where a person adds the line by hand.
+"""
+
+import re
+
+from qborg_wire import names
+
+# As borg parses a size; it refuses a quota below 10M.
+QUOTA = re.compile(r"[1-9][0-9]M|[1-9][0-9]{2,5}M|[1-9][0-9]{0,5}[GT]")
+NO_QUOTA = "none"
+
+
+def restricted_line(
+    remote_borg: str, repository: names.Repository, public_key: str, quota: str = NO_QUOTA
+) -> str:
+    """Answer the line, without a newline; `quota` is `none` or a size of QUOTA's shape.
+
+    Raises NameRefused for a value that could be more than a word of its line.
+    """
+    names.parse(names.REMOTE_BORG, 32, remote_borg)
+    path = names.parse_repository(str(repository)).path
+    names.parse(names.PUBLIC_KEY, 800, public_key)
+    command = f"{remote_borg} serve --append-only --restrict-to-repository {path}"
+    if quota != NO_QUOTA:
+        command += f" --storage-quota {names.parse(QUOTA, 7, quota)}"
+    return f'command="{command}",restrict {public_key} {repository}'
