@@ -76,7 +76,11 @@ ROLES = {
         ),
         rpc="client",
     ),
-    "maintenance": Role(packages=("vm-services/qborg_maintenance",), rpc="maintenance"),
+    "maintenance": Role(
+        packages=("vm-services/qborg_maintenance",),
+        commands=(Command("qborg-admin", "qborg_maintenance.tools.admin"),),
+        rpc="maintenance",
+    ),
     # Their programs come later. The names stand here so that a template prepared with every
     # role today is one that any later release can upgrade.
     "vault": Role(),

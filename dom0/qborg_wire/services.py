@@ -82,19 +82,21 @@ _KIB = 1024
 _D, _M, _C, _V, _W = Role
 _KEYHOLDER = (_M, _C)
 
+# What dom0 is set up with: this computer and its one account.
+_SETTINGS = (
+    _name("machine", names.MACHINE, 16),
+    _name("machine_id", names.NONCE, 32),
+    _name("host", names.HOST, 253),
+    _name("port", names.PORT, 5),
+    _name("account", names.ACCOUNT, 32),
+    _name("host_key", _or("unknown", names.FINGERPRINT), 50),
+    _name("remote_borg", _or("probe", names.REMOTE_BORG), 32),
+)
+
 _ROWS = (
     Service(
         "CheckSetup", (_D,), (_M,), 4 * _KIB, 120, argument=False, served_by=(_M,),
-        request=(
-            _name("machine", names.MACHINE, 16),
-            _name("machine_id", names.NONCE, 32),
-            _name("host", names.HOST, 253),
-            _name("port", names.PORT, 5),
-            _name("account", names.ACCOUNT, 32),
-            _name("host_key", _or("unknown", names.FINGERPRINT), 50),
-            _name("remote_borg", _or("probe", names.REMOTE_BORG), 32),
-            _name("repositories", _REPOSITORY, 48, many=True),
-        ),
+        request=(*_SETTINGS, _name("repositories", _REPOSITORY, 48, many=True)),
         reply=(
             _name("admin_key", names.PUBLIC_KEY, 800),
             _name("host_key", names.FINGERPRINT, 50),
@@ -105,7 +107,10 @@ _ROWS = (
             _name("occupied", _LIST, 2000),
         ),
     ),
-    Service("FirstLogin", (_D,), (_M,), _KIB, 300, argument=False),
+    Service(
+        "FirstLogin", (_D,), (_M,), _KIB, 300, argument=False, served_by=(_M,),
+        request=_SETTINGS, reply=(_oneof("installed", "yes", "no"),),
+    ),
     Service(
         "MakeKeys", (_D,), _KEYHOLDER, _KIB, 60, served_by=(_M,),
         reply=(

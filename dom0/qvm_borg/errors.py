@@ -83,7 +83,8 @@ class EscrowMissing(QvmBorgError, code=14, hint="escrow comes with the vault; wi
 
 
 class WaitingForServer(QvmBorgError, code=15, hint="add the line above to the server's "
-                       ".ssh/authorized_keys, and run `qvm-borg-setup` again"):
+                       ".ssh/authorized_keys and run `qvm-borg-setup` again; or, if the account "
+                       "has a password, `qvm-borg-setup --password`"):
     """the server does not accept the admin key yet"""
 
 

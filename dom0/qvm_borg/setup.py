@@ -37,8 +37,13 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
             wanted = replace(wanted, host_key=_confirmed(seen, options.fingerprint, ask))
             settings.store(wanted)
         session.report.step(_STEPS, "host key", f"{wanted.host} has {wanted.host_key}")
-        patience = (7 * 86400 if ask else 0) if options.wait is None else options.wait
-        reply = _login(session, maintenance, wanted, patience)
+        reply = session.call(maintenance, "CheckSetup", wanted.request())
+        if reply["login"] != "ok" and _by_password(options, wanted, ask):
+            _first_login(session, maintenance, wanted)
+            reply = session.call(maintenance, "CheckSetup", wanted.request())
+        if reply["login"] != "ok":
+            patience = (7 * 86400 if ask else 0) if options.wait is None else options.wait
+            reply = _awaited(session, maintenance, wanted, reply, patience)
     session.report.step(_STEPS, "login", f"{wanted.server} accepts the admin key")
     if "none" in (reply["borg"], reply["remote_borg"]):
         raise errors.from_failure(maintenance.name, Failure("borg-missing", "-"))
@@ -110,15 +115,28 @@ def _confirmed(seen: str, given: str | None, ask: Ask) -> str:
                               f"provider's page; if it is the same, add --fingerprint {seen}")
 
 
-def _login(session: Session, maintenance: Qube, wanted: Settings, wait: int) -> dict[str, str]:
-    """Answer CheckSetup's reply once the server accepts the admin key."""
-    shown, deadline = False, time.monotonic() + wait
-    while (reply := session.call(maintenance, "CheckSetup", wanted.request()))["login"] != "ok":
-        if not shown:
-            session.report.say(f"Add this line to .ssh/authorized_keys of {wanted.server}:")
-            session.report.say(f"{reply['admin_key']} qubes-borg-admin {wanted.machine}")
-            shown = True
+def _by_password(options: Namespace, wanted: Settings, ask: Ask) -> bool:
+    if options.password is not None or ask is None:
+        return bool(options.password)
+    return ask(f"{wanted.server} does not accept the admin key yet.\n"
+               "Does it take a password, to be typed once in that qube? [y/N] ")
+
+
+def _first_login(session: Session, maintenance: Qube, wanted: Settings) -> None:
+    session.report.say(f"Type the password of {wanted.server} in {maintenance}: in the window that "
+                       "opens there, or there in a terminal: qborg-admin login")
+    session.call(maintenance, "FirstLogin", asdict(wanted))
+
+
+def _awaited(session: Session, maintenance: Qube, wanted: Settings, reply: dict[str, str],
+             wait: int) -> dict[str, str]:
+    """Show the line to add, and answer CheckSetup's reply once the server accepts the key."""
+    session.report.say(f"Add this line to .ssh/authorized_keys of {wanted.server}:")
+    session.report.say(f"{reply['admin_key']} qubes-borg-admin {wanted.machine}")
+    deadline = time.monotonic() + wait
+    while reply["login"] != "ok":
         if time.monotonic() >= deadline:
             raise errors.WaitingForServer(f"{wanted.server} does not accept the admin key yet")
         time.sleep(_POLL)
+        reply = session.call(maintenance, "CheckSetup", wanted.request())
     return reply

@@ -1,29 +1,73 @@
 """The admin key: the one that may change the server's authorized_keys.
 
-Runs in the maintenance qube and never leaves it.
+Runs in the maintenance qube and never leaves it. It was made here, or it is the user's own; then
+it may have a passphrase, and agent.py holds it unlocked for as long as the qube runs.
 """
 
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from qborg_maintenance import keypair
+from qborg_maintenance import keypair, private_key
+from qborg_maintenance.private_key import KeyRefused, Outline
 from qborg_maintenance.state import State
-from qborg_service.files import sync_directory
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import FileRefused, read_limited, sync_directory, write_private
 
 
 def ensure(state: State, machine: str) -> str:
     """Answer the admin's public key as `TYPE BASE64`; the pair is made if there is none."""
     if not state.admin_key.exists():
-        state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Both files or none: a private key without its half would be used and never shown.
-        made = Path(tempfile.mkdtemp(prefix=".admin.", dir=state.root))
-        try:
-            keypair.make(made / state.admin_key.name, f"qubes-borg-admin-{machine}")
-            os.rename(made, state.admin)
-        except BaseException:
-            shutil.rmtree(made)
-            raise
-        sync_directory(state.root)
-    return keypair.public_key(state.admin_key)
+        _place(state, lambda private: keypair.make(private, f"qubes-borg-admin-{machine}"))
+    return public_key(state)
+
+
+def public_key(state: State) -> str:
+    """Answer `TYPE BASE64`, whether or not the key is locked; raises admin-key-refused."""
+    return outline(state.admin_key).public_key
+
+
+def line(state: State, machine: str) -> str:
+    """Answer the admin's line of authorized_keys, as it is shown and as it is added."""
+    return f"{public_key(state)} qubes-borg-admin {machine}"
+
+
+def outline(private: Path) -> Outline:
+    """Answer what is known of a private key without its passphrase."""
+    try:
+        return private_key.parse(read_limited(private, private_key.LIMIT))
+    except (FileRefused, KeyRefused) as error:
+        raise ServiceFailure("admin-key-refused", f"{private}: {error}") from error
+    except OSError as error:
+        raise ServiceFailure("admin-key-refused", f"{private}: {error.strerror}") from error
+
+
+def take(state: State, source: Path) -> bool:
+    """Make a copy of the user's own key the admin key; answers whether that changed anything.
+
+    Raises admin-key-refused, also if there is another one: it may be the only way in.
+    """
+    found = outline(source)
+    data = read_limited(source, private_key.LIMIT)
+    with state.locked():
+        if state.admin_key.exists():
+            if public_key(state) != found.public_key:
+                raise ServiceFailure("admin-key-refused", "there is another admin key already")
+            return False
+        _place(state, lambda private: write_private(private, data.strip() + b"\n"))
+    return True
+
+
+def _place(state: State, make: Callable[[Path], object]) -> None:
+    """Have `make` write the key beside, and rename its directory in: whole or not at all."""
+    state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".admin.", dir=state.root))
+    try:
+        make(made / state.admin_key.name)
+        os.rename(made, state.admin)
+    except BaseException:
+        shutil.rmtree(made)
+        raise
+    sync_directory(state.root)

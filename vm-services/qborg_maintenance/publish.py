@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from qborg_maintenance import authorized_keys, keypair, registry
+from qborg_maintenance import admin_key, authorized_keys, keypair, registry
 from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
 from qborg_maintenance.guard import Verdict, guarded
 from qborg_maintenance.remote_lock import LOCK, remote_lock
@@ -22,7 +22,8 @@ from qborg_service import process
 from qborg_service.failure import ServiceFailure
 
 KEYS = ".ssh/authorized_keys"
-_NEW, _BACKUP, _BACK = f"{KEYS}.qborg-new", f"{KEYS}.qborg-bak", f"{KEYS}.qborg-rb"
+ROOT = "repos"
+NEW, _BACKUP, _BACK = f"{KEYS}.qborg-new", f"{KEYS}.qborg-bak", f"{KEYS}.qborg-rb"
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,21 @@ def publish(state: State, settings: Settings, wanted: Sequence[str]) -> Publishe
             return _Publication(state, settings, server, (lock, session)).run(wanted)
 
 
+def make_root(server: Server) -> None:
+    """Make the account's directory of all repositories unless it is there."""
+    if server.run("ls", "-d", ROOT).code != 0:
+        made = server.run("mkdir", ROOT)
+        if made.code != 0:
+            raise refusal(made, f"the directory {ROOT} cannot be made")
+
+
 class _Publication:
     def __init__(
         self, state: State, settings: Settings, server: Server, held: tuple[int, ...]
     ) -> None:
         self._state, self._settings = state, settings
         self._server, self._held = server, held
-        self._admin_key = keypair.public_key(state.admin_key)
+        self._admin_key = admin_key.public_key(state)
 
     def run(self, wanted: Sequence[str]) -> Published:
         known = registry.load(self._state, self._settings)
@@ -76,14 +85,14 @@ class _Publication:
         registry.check_epoch(known, document.epoch)
         if document.epoch is not None:
             if self._render(document, document.epoch, keys) == current:
-                self._make_folder()
+                make_root(self._server)
                 return _published(document.epoch, keys, False, current)
         epoch = known.epoch + 1
         candidate = self._render(document, epoch, keys)
         self._validate(document, candidate, keys)
         # First here: were it second, a kill in between would make our own registry look stale.
         registry.store(self._state, dataclasses.replace(known, epoch=epoch))
-        self._make_folder()
+        make_root(self._server)
         self._upload(current, candidate)
         self._swap(current, candidate)
         return _published(epoch, keys, True, candidate)
@@ -110,11 +119,11 @@ class _Publication:
             raise ServiceFailure("publish-refused", "the admin key would be gone")
 
     def _upload(self, current: bytes, candidate: bytes) -> None:
-        self._server.write(_NEW, candidate)
-        if self._server.read(_NEW) != candidate:
-            self._server.run("rm", "-f", _NEW)
+        self._server.write(NEW, candidate)
+        if self._server.read(NEW) != candidate:
+            self._server.run("rm", "-f", NEW)
             raise ServiceFailure("publish-refused", "the upload came back different")
-        self._must("the new file's mode cannot be set", "chmod", "600", _NEW)
+        self._must("the new file's mode cannot be set", "chmod", "600", NEW)
         self._must("the old file cannot be copied", "cp", "-p", KEYS, _BACKUP)
         if self._server.read(_BACKUP) != current:
             raise ServiceFailure("publish-refused", "someone else changed authorized_keys")
@@ -125,7 +134,7 @@ class _Publication:
 
         with guarded(undo, self._held) as guard:
             try:
-                self._must("the new file cannot be moved in place", "mv", _NEW, KEYS)
+                self._must("the new file cannot be moved in place", "mv", NEW, KEYS)
                 # A login of its own, and what it sees: both must hold before the guard goes.
                 proof = self._server.run_apart("cat", KEYS)
                 reason = "" if proof.stdout == candidate else "it does not read as published"
@@ -138,10 +147,6 @@ class _Publication:
             )
         if verdict is Verdict.ROLLED_BACK:
             raise ServiceFailure("publish-refused", f"rolled back: {reason or 'time was up'}")
-
-    def _make_folder(self) -> None:
-        if self._server.run("ls", "-d", "repos").code != 0:
-            self._must("the directory repos cannot be made", "mkdir", "repos")
 
     def _must(self, detail: str, *words: str) -> None:
         finished = self._server.run(*words)
@@ -158,7 +163,7 @@ def _roll_back(server: Server, former: bytes, orphaned: bool) -> bool:
     run = _way_back(server)
     restored = False
     for _attempt in range(3):
-        run("rm", "-f", _NEW, _BACK)
+        run("rm", "-f", NEW, _BACK)
         run("cp", "-p", _BACKUP, _BACK)
         # On a full disk the copy is cut; the backup itself goes back without any space.
         whole = run("cat", _BACK).stdout == former

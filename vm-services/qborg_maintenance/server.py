@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qborg_maintenance import ssh_config
+from qborg_maintenance import agent, ssh_config
 from qborg_maintenance.settings import Settings
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
@@ -103,8 +103,12 @@ def try_login(server: Server) -> bool:
 
 @contextmanager
 def configured(settings: Settings, admin_key: Path) -> Iterator[Server]:
-    """Lend the account without a living session yet; the configuration goes at the end."""
-    with ssh_config.written(ssh_config.ADMIN, settings, admin_key) as private:
+    """Lend the account without a living session yet; the configuration goes at the end.
+
+    Raises admin-key-locked if the key has a passphrase that nobody has typed or types now.
+    """
+    holder = agent.required_by(admin_key)
+    with ssh_config.written(ssh_config.ADMIN, settings, admin_key, holder) as private:
         yield Server(private / "ssh_config", private / "session")
 
 

@@ -6,6 +6,7 @@ Runs in the maintenance qube. Nothing here is secret.
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from qborg_borg.slots import HOST_KEY
 from qborg_maintenance import keypair
@@ -53,8 +54,17 @@ class Settings:
 
 def load(state: State) -> Settings | None:
     """Answer the stored settings, None before set-up; raises settings-differ for a damaged file."""
+    return _read(state.settings)
+
+
+def load_pending(state: State) -> Settings | None:
+    """Answer the settings that a first login waits with, None if none does."""
+    return _read(state.pending)
+
+
+def _read(path: Path) -> Settings | None:
     try:
-        found = json.loads(read_limited(state.settings, _LIMIT))
+        found = json.loads(read_limited(path, _LIMIT))
         if found.keys() != _PATTERNS.keys():
             raise names.NameRefused("other keys than the settings have")
         settings = Settings(**{key: names.parse(*_PATTERNS[key], found[key]) for key in found})
@@ -63,7 +73,7 @@ def load(state: State) -> Settings | None:
     except FileNotFoundError:
         return None
     except (FileRefused, ValueError, AttributeError, RecursionError) as error:
-        raise ServiceFailure("settings-differ", "settings.json in that qube is damaged") from error
+        raise ServiceFailure("settings-differ", f"{path.name} in that qube is damaged") from error
 
 
 def require(state: State) -> Settings:
@@ -75,6 +85,16 @@ def require(state: State) -> Settings:
 
 
 def store(state: State, settings: Settings) -> None:
-    """Write the settings."""
+    """Write the settings; from now on no first login waits."""
+    _write(state.settings, settings)
+    state.pending.unlink(missing_ok=True)
+
+
+def store_pending(state: State, settings: Settings) -> None:
+    """Write the settings that a first login waits with."""
+    _write(state.pending, settings)
+
+
+def _write(path: Path, settings: Settings) -> None:
     text = json.dumps(dataclasses.asdict(settings), indent=2, sort_keys=True) + "\n"
-    write_private(state.settings, text.encode("ascii"))
+    write_private(path, text.encode("ascii"))

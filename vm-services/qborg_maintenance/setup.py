@@ -8,7 +8,16 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qborg_maintenance import admin_key, host_keys, probe, publish, registry, settings, ssh_config
+from qborg_maintenance import (
+    admin_key,
+    agent,
+    host_keys,
+    probe,
+    publish,
+    registry,
+    settings,
+    ssh_config,
+)
 from qborg_maintenance.keypair import fingerprint
 from qborg_maintenance.server import configured, living_session, try_login
 from qborg_maintenance.settings import Settings
@@ -49,11 +58,30 @@ def check(
     public_key = _ensure_admin_key(state, wanted.machine)
     if confirmed == UNKNOWN:
         return Findings(public_key, fingerprint(shown[0]), "untried")
-    matching = [key for key in shown if fingerprint(key) == confirmed]
-    if not matching:
-        raise ServiceFailure("host-key-changed", "the server shows another key than confirmed")
-    candidate = dataclasses.replace(wanted, host_key=matching[0])
+    candidate = dataclasses.replace(wanted, host_key=_matching(shown, confirmed))
     return _look(state, stored, candidate, public_key, repositories)
+
+
+def _matching(shown: Sequence[str], confirmed: str) -> str:
+    for key in shown:
+        if fingerprint(key) == confirmed:
+            return key
+    raise ServiceFailure("host-key-changed", "the server shows another key than confirmed")
+
+
+def prepare_login(state: State, wanted: Settings, confirmed: str) -> Settings:
+    """Store what a first login needs, and answer it: these settings with the confirmed host key.
+
+    Raises ServiceFailure as check does.
+    """
+    stored = settings.load(state)
+    if stored is not None and not stored.same_place(wanted):
+        raise ServiceFailure("settings-differ", f"this qube is set up for {stored.host}")
+    shown = host_keys.scan(wanted.host, wanted.port)
+    candidate = dataclasses.replace(wanted, host_key=_matching(shown, confirmed))
+    _ensure_admin_key(state, wanted.machine)
+    settings.store_pending(state, candidate)
+    return candidate
 
 
 def _ensure_admin_key(state: State, machine: str) -> str:
@@ -71,6 +99,7 @@ def _look(
         with living_session(server):
             name, version = probe.borg(server, candidate.remote_borg)
             probe.check_writable(server)
+            publish.make_root(server)
             _data, document = publish.read_document(server, candidate)
             there = probe.existing(server, repositories)
     found = dataclasses.replace(candidate, remote_borg=name)
@@ -86,7 +115,8 @@ def _look(
 
 
 def _store(state: State, found: Settings) -> None:
-    block = ssh_config.block(ssh_config.ADMIN, found, state.admin_key, state.known_hosts)
+    holder = str(agent.socket()) if admin_key.outline(state.admin_key).encrypted else agent.NO_AGENT
+    block = ssh_config.block(ssh_config.ADMIN, found, state.admin_key, state.known_hosts, holder)
     write_private(state.known_hosts, ssh_config.known_hosts(found).encode("ascii"))
     write_private(state.ssh_config, block.encode("ascii"))
     settings.store(state, found)

@@ -14,7 +14,6 @@ from qborg_maintenance.settings import Settings
 ADMIN, CLIENT = "bakadmin", "bakserver"
 _COMMON = """\
     IdentitiesOnly yes
-    IdentityAgent none
     PreferredAuthentications publickey
     BatchMode yes
     HostKeyAlias bakserver
@@ -40,26 +39,31 @@ def known_hosts(settings: Settings) -> str:
     return f"bakserver {settings.host_key}\n"
 
 
-def block(alias: str, settings: Settings, identity: Path, known_hosts_file: Path) -> str:
-    """Answer one Host block."""
+def block(
+    alias: str, settings: Settings, identity: Path, known_hosts_file: Path, agent: str = "none"
+) -> str:
+    """Answer one Host block; `agent` is `none` or the socket of one that holds that key alone."""
     return (
         f"Host {alias}\n"
         f"    HostName {settings.host}\n"
         f"    Port {settings.port}\n"
         f"    User {settings.account}\n"
         f'    IdentityFile "{identity}"\n'
+        f"    IdentityAgent {agent}\n"
         f'    UserKnownHostsFile "{known_hosts_file}"\n'
         f"{_COMMON}"
     )
 
 
 @contextmanager
-def written(alias: str, settings: Settings, identity: Path) -> Iterator[Path]:
+def written(
+    alias: str, settings: Settings, identity: Path, agent: str = "none"
+) -> Iterator[Path]:
     """Lend a private directory that holds `ssh_config` and `known_hosts`; it goes at the end."""
     with tempfile.TemporaryDirectory(prefix="qborg-", dir="/tmp") as name:
         private = Path(name)
         known_hosts_file = private / "known_hosts"
         known_hosts_file.write_text(known_hosts(settings), encoding="ascii")
-        text = block(alias, settings, identity, known_hosts_file)
+        text = block(alias, settings, identity, known_hosts_file, agent)
         (private / "ssh_config").write_text(text, encoding="ascii")
         yield private

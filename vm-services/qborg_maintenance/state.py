@@ -27,6 +27,16 @@ class State:
         return self.root / "settings.json"
 
     @property
+    def pending(self) -> Path:
+        """The settings of a first login that waits for its password."""
+        return self.root / "pending.json"
+
+    @property
+    def first_login(self) -> Path:
+        """How the first login ended that a person did at this qube's terminal."""
+        return self.root / "first-login"
+
+    @property
     def registry(self) -> Path:
         """The repositories, their public keys and the epoch."""
         return self.root / "registry.json"
@@ -39,7 +49,7 @@ class State:
     @property
     def admin_key(self) -> Path:
         """The admin's private key."""
-        return self.admin / "id_ed25519"
+        return self.admin / "key"
 
     @property
     def known_hosts(self) -> Path:

@@ -1,17 +1,19 @@
 """Set up encrypted off-site backups: the maintenance qube, the server, the admin key.
 
 Runs in dom0, as your ordinary user, once for each machine. It makes a qube that holds the admin
-key, shows the server's host key for you to compare, and shows the one line to add to
-.ssh/authorized_keys on the server. Run it again at any time: it goes on where it stopped.
+key, shows the server's host key for you to compare, and has the key installed on the server: by
+the account's password, which you type in that qube, or by a line that you add there yourself.
+Run it again at any time: it goes on where it stopped.
 
 examples:
   qvm-borg-setup --server zh1234@zh1234.rsync.net
   qvm-borg-setup --server backup@nas.example:2222 --machine laptop --template debian-13
+  qvm-borg-setup --password        go on, and log in once by the account's password
   qvm-borg-setup --wait 600        go on, and wait ten minutes for the line at the server
 """
 
 import sys
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from functools import partial
 
 from qborg_wire import names
@@ -39,6 +41,8 @@ def get_parser() -> tools.Parser:
         type=argument(partial(names.parse, names.FINGERPRINT, 50)))
     add("--remote-borg", metavar="NAME", help="borg's name on the server (the best found)",
         type=argument(partial(names.parse, *PATTERNS["remote_borg"])))
+    add("--password", action=BooleanOptionalAction,
+        help="log in once by a password, typed in that qube; or never (asks at a terminal)")
     add("--wait", metavar="SECONDS", type=int, help="how long to wait for the line at the server")
     return parser
 

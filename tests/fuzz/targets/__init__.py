@@ -9,6 +9,7 @@ from fuzz.targets import (
     dom0_settings,
     maintenance_settings,
     patterns,
+    private_key,
     record,
     registry,
     reply,
@@ -19,6 +20,6 @@ TARGETS: dict[str, Target] = {
     module.TARGET.name: module.TARGET
     for module in (
         bundle, request, reply, call, authorized_keys, record, dom0_settings, client_settings,
-        patterns, maintenance_settings, registry,
+        patterns, maintenance_settings, registry, private_key,
     )
 }  # fmt: skip

@@ -11,7 +11,7 @@ from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_wire import names
 
-_SAID = Vocabulary(settings)
+_SAID = Vocabulary(settings, inserts=r"settings\.json")
 _PATTERNS = {
     "machine": names.MACHINE, "machine_id": names.NONCE, "host": names.HOST, "port": names.PORT,
     "account": names.ACCOUNT, "host_key": SLOTS["host_key"], "remote_borg": names.REMOTE_BORG,

@@ -32,6 +32,7 @@ class Honest:
         self.cron: set[str] = set()
         self.backed_up: set[str] = set()
         self.gates: list[str] = []
+        self.accepts = True  # the server, the admin key
         self.app = App(self.handle)
         template = self.app.domains.all["debian-13"]
         for name in SERVICES_OF_TEMPLATE:
@@ -70,8 +71,14 @@ class Honest:
         return "yes" if new else "no"
 
     def _CheckSetup(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"admin_key": KEY, "host_key": HOST_KEY, "login": "ok", "remote_borg": "borg14",
-                "borg": "1.4.0", "epoch": "1", "occupied": "none"}
+        login, name, version = ("ok", "borg14", "1.4.0") if self.accepts else (
+            "refused", "none", "none")
+        return {"admin_key": KEY, "host_key": HOST_KEY, "login": login, "remote_borg": name,
+                "borg": version, "epoch": "1", "occupied": "none"}
+
+    def _FirstLogin(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        before, self.accepts = self.accepts, True
+        return {"installed": "no" if before else "yes"}
 
     def _MakeKeys(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"public_key": KEY, "fingerprint": FINGERPRINT,

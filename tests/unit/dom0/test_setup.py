@@ -1,6 +1,7 @@
 """The set-up: goes on where it stopped, asks before it trusts, changes nothing twice."""
 
 import argparse
+import contextlib
 import dataclasses
 
 import pytest
@@ -105,6 +106,38 @@ def test_while_the_server_refuses_the_line_to_add_is_shown(
 
     stored = settings.load()
     assert stored is not None and (stored.machine, stored.remote_borg) == ("laptop", "borg14")
+
+
+def test_by_a_password_the_key_is_installed_and_the_set_up_goes_on(
+    machine: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.accepts = False
+
+    trace = run(machine, *CONFIRMED, "--password")
+
+    assert trace.count("call borg-maintenance qborg.FirstLogin+") == 1
+    said = capsys.readouterr().out
+    assert "Type the password of zh1@backup.example in borg-maintenance" in said
+    assert KEY not in said and settings.load() is not None
+
+
+@pytest.mark.parametrize(("args", "says", "logins"), [
+    ((), True, 1), ((), False, 0), (("--no-password",), True, 0), (("--password",), False, 1),
+    ((), None, 0),
+])  # fmt: skip
+def test_the_person_decides_about_the_password(
+    machine: Honest, args: tuple[str, ...], says: bool | None, logins: int
+) -> None:
+    machine.accepts = False
+
+    with contextlib.suppress(errors.WaitingForServer):
+        run(machine, *CONFIRMED, *args, "--wait", "0", says=says)
+
+    assert machine.app.trace.count("call borg-maintenance qborg.FirstLogin+") == logins
+
+
+def test_an_accepted_key_needs_no_password(machine: Honest) -> None:
+    assert "call borg-maintenance qborg.FirstLogin+" not in run(machine, *CONFIRMED, "--password")
 
 
 def test_with_wait_the_login_is_awaited(

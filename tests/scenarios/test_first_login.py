@@ -1,0 +1,196 @@
+"""An account that has only a password so far: it is typed once, and never in dom0."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from lab.running import RunningProcess
+from scenarios import bent, person, state
+
+WORLD = Path(__file__).parent / "world.toml"
+PASSWORD = b"correct horse: \"battery\" $taple"
+KEYS = f"{person.HOME}/{person.KEYS}"
+# Without an end, so that a line put after it must not be glued to it.
+FOREIGN = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKv8PkzJ7pmGNAnMPrCwTEu5qVdKmMgWz9pqGf8T2m3x nas"
+KEEPER = "borg-maintenance"
+ZENITY = b"#!/bin/sh\necho asked >> /tmp/asked\ncat /tmp/typed\n"
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab whose account takes a password; the maintenance qube is made, nothing is installed."""
+    world = tmp_path_factory.mktemp("world") / "world.toml"
+    text = WORLD.read_text(encoding="ascii")
+    quoted = PASSWORD.decode().replace('"', '\\"')
+    world.write_text(text.replace("quota_mb = 64", f'password = "{quoted}"'), encoding="ascii")
+    with Lab.up(world) as lab:
+        lab.do("start", "sys-firewall")
+        person.runs(lab, *_setup(lab, "--no-password"), code=15)
+        lab.do("start", KEEPER)
+        lab.snapshot("waiting")
+        yield lab
+
+
+@pytest.fixture
+def waiting(account: Lab) -> Lab:
+    """As the account was, before any password was typed."""
+    account.faults.clear()
+    account.restore("waiting")
+    return account
+
+
+def _setup(lab: Lab, *options: str) -> tuple[str, ...]:
+    return ("qvm-borg-setup", "--server", person.SERVER, "--fingerprint", person.fingerprint(lab),
+            *options)  # fmt: skip
+
+
+def _begins(lab: Lab) -> RunningProcess:
+    """Start a set-up and come back when the maintenance qube waits for the password."""
+    lab.faults.clear()
+    tool = lab.popen("dom0", ["qvm-borg-setup", "--password"], input=False)
+    pending = ["test", "-e", "/home/user/.local/share/qubes-borg/pending.json"]
+    deadline = time.monotonic() + 120
+    while lab.exec(KEEPER, pending).returncode != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return tool
+
+
+def _ends(tool: RunningProcess, code: int) -> str:
+    out, err = tool.communicate(None, 300)
+    tool.close()
+    said = (out + err).decode()
+    assert tool.returncode == code, said
+    assert "Traceback" not in said and PASSWORD.decode() not in said
+    return said
+
+
+def _types(lab: Lab, password: bytes) -> tuple[int, str]:
+    """Type a password into the command at a terminal of the maintenance qube."""
+    result = lab.exec(KEEPER, ["qborg-admin", "login", "--password-fd", "0"],
+                      input=password + b"\n")  # fmt: skip
+    assert PASSWORD not in result.stdout + result.stderr
+    return result.returncode, (result.stdout + result.stderr).decode()
+
+
+def _log(lab: Lab) -> str:
+    return lab.server.exec(["cat", "/rw/ssh/sshd.log"], check=True).stdout.decode()
+
+
+def _has_keys(lab: Lab, content: bytes) -> None:
+    lab.exec("server", ["dd", "status=none", f"of={KEYS}"], user="zh1234", input=content,
+             check=True)  # fmt: skip
+
+
+def test_a_password_typed_at_a_terminal_leads_to_an_enrolled_qube(waiting: Lab) -> None:
+    _has_keys(waiting, FOREIGN)
+    tool = _begins(waiting)
+    wrong = _types(waiting, b"wrong")
+    assert wrong[0] == 1 and "error: password-refused" in wrong[1] and "hint: " in wrong[1]
+
+    assert _types(waiting, PASSWORD) == (0, "the server accepts the admin key\n")
+
+    assert "borg14" in _ends(tool, 0)
+    lines = waiting.server.exec(["cat", KEYS], check=True).stdout.split(b"\n")
+    assert lines[0] == FOREIGN and lines[1].endswith(b" qubes-borg-admin qubes") and len(lines) == 3
+    assert waiting.server.exec(["stat", "-c", "%a", KEYS]).stdout == b"600\n"
+    assert waiting.server.exec(["test", "-d", f"{person.HOME}/repos"]).returncode == 0
+    before = _log(waiting).count("Accepted password")
+    assert before == 1
+    person.runs(waiting, "qvm-borg-enroll", "work", "--no-escrow")
+    assert _log(waiting).count("Accepted password") == 1
+
+
+def test_a_person_at_a_real_terminal_is_asked_without_an_echo(waiting: Lab) -> None:
+    tool = _begins(waiting)
+
+    with waiting.popen(KEEPER, ["script", "-qec", "qborg-admin login", "/dev/null"]) as terminal:
+        asked = b""
+        while not asked.endswith(b"Password of zh1234 at backup.example: "):
+            asked += terminal.stdout.read(1)
+        shown, _errors = terminal.communicate(PASSWORD + b"\n", 120)
+
+    assert terminal.returncode == 0 and b"the server accepts the admin key" in shown
+    assert PASSWORD not in asked + shown
+    _ends(tool, 0)
+
+
+def test_a_password_typed_in_a_window(waiting: Lab) -> None:
+    waiting.exec(KEEPER, ["dd", "status=none", "of=/usr/bin/zenity"], user="root", input=ZENITY,
+                 check=True)  # fmt: skip
+    # What the graphical session gives to the services that it starts.
+    display = "chmod 755 /usr/bin/zenity; echo 'export DISPLAY=:0' > /etc/profile.d/display.sh"
+    bent.root_does(waiting, KEEPER, display)
+    waiting.exec(KEEPER, ["dd", "status=none", "of=/tmp/typed"], input=PASSWORD + b"\n", check=True)
+
+    said = person.runs(waiting, "qvm-borg-setup", "--password")
+
+    assert "Type the password of" in said and PASSWORD.decode() not in said
+    assert waiting.exec(KEEPER, ["cat", "/tmp/asked"]).stdout == b"asked\n"
+
+
+def test_a_key_that_is_accepted_already_asks_nobody(waiting: Lab) -> None:
+    tool = _begins(waiting)
+    _types(waiting, PASSWORD)
+    _ends(tool, 0)
+
+    assert _types(waiting, b"not needed") == (0, "the server accepts the admin key already\n")
+    assert "nothing was changed" in person.runs(waiting, "qvm-borg-setup", "--password")
+
+
+def test_another_server_in_between_never_hears_the_password(waiting: Lab) -> None:
+    tool = _begins(waiting)
+    bent.listens_in(waiting, KEEPER)
+
+    code, said = _types(waiting, PASSWORD)
+
+    assert code == 1 and "error: host-key-changed" in said
+    assert "host key is not the confirmed one" in _ends(tool, 16)
+    assert "password" not in _log(waiting).lower()
+
+
+def test_without_a_first_set_up_the_command_says_what_to_do(waiting: Lab) -> None:
+    removed = "rm -f .local/share/qubes-borg/pending.json .local/share/qubes-borg/settings.json"
+    waiting.exec(KEEPER, ["sh", "-c", removed], check=True)
+
+    code, said = _types(waiting, PASSWORD)
+
+    assert code == 1 and "qvm-borg-setup --server" in said
+
+
+def test_a_set_up_that_is_killed_while_it_waits_goes_on(waiting: Lab) -> None:
+    tool = _begins(waiting)
+    tool.kill()
+    tool.close()
+
+    assert _types(waiting, PASSWORD)[0] == 0
+
+    assert "borg14" in person.runs(waiting, "qvm-borg-setup")
+    assert state.gates(waiting) == []
+
+
+def test_a_key_with_a_passphrase_is_unlocked_once_for_each_start(waiting: Lab) -> None:
+    make = ["sh", "-euc", "rm -r .local/share/qubes-borg/admin; "
+            "ssh-keygen -q -t ed25519 -N 'my phrase' -f .ssh-mine; qborg-admin import .ssh-mine"]
+    waiting.exec(KEEPER, make, check=True)
+    unlock = ["qborg-admin", "unlock", "--passphrase-fd", "0"]
+    locked = person.is_refused(waiting, "qvm-borg-setup", code=26, says="the admin key is locked")
+    assert "qborg-admin unlock" in locked
+    assert waiting.exec(KEEPER, unlock, input=b"wrong\n").returncode == 1
+    assert waiting.exec(KEEPER, unlock, input=b"my phrase\n").returncode == 0
+    tool = _begins(waiting)
+    assert _types(waiting, PASSWORD)[0] == 0
+    _ends(tool, 0)
+    person.runs(waiting, "qvm-borg-enroll", "work", "--no-escrow")
+
+    waiting.do("shutdown", KEEPER)
+    waiting.do("start", KEEPER)
+
+    row = ("qvm-borg-enroll", "work", "--no-escrow")
+    person.is_refused(waiting, *row, code=26, says="the admin key is locked")
+    again = waiting.exec(KEEPER, unlock, input=b"my phrase\n")
+    assert again.returncode == 0, again
+    assert "nothing was changed" in person.runs(waiting, *row)

@@ -1,0 +1,166 @@
+"""The admin key: made here or a person's own, with or without a passphrase; never replaced."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qborg_maintenance import admin_key, agent, keypair, private_key
+from qborg_maintenance.state import State
+from qborg_service.failure import ServiceFailure
+from qborg_service.secret import Secret
+from unit.maintenance.example import MACHINE
+
+PHRASE = "correct horse"
+
+
+def keygen(path: Path, *options: str, phrase: str = "") -> str:
+    """Make a key pair; answers its public half as `TYPE BASE64`."""
+    argv = ["ssh-keygen", "-q", "-N", phrase, "-C", "mine", "-f", str(path), *options]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    public = path.with_name(f"{path.name}.pub").read_text(encoding="ascii")
+    return " ".join(public.split()[:2])
+
+
+KINDS = {
+    "ed25519": (("-t", "ed25519"), ""),
+    "ed25519-locked": (("-t", "ed25519"), PHRASE),
+    "rsa": (("-t", "rsa", "-b", "2048"), ""),
+    "rsa-locked": (("-t", "rsa", "-b", "3072"), PHRASE),
+}
+
+
+@pytest.mark.parametrize(("options", "phrase"), KINDS.values(), ids=KINDS)
+def test_a_key_of_the_users_own_is_taken_as_it_is(
+    tmp_path: Path, options: tuple[str, ...], phrase: str
+) -> None:
+    state, source = State(tmp_path / "state"), tmp_path / "mine"
+    public = keygen(source, *options, phrase=phrase)
+
+    assert (admin_key.take(state, source), admin_key.take(state, source)) == (True, False)
+
+    assert admin_key.ensure(state, MACHINE) == public
+    assert admin_key.outline(state.admin_key).encrypted == bool(phrase)
+    assert state.admin_key.stat().st_mode & 0o777 == 0o600
+    assert admin_key.line(state, MACHINE) == f"{public} qubes-borg-admin {MACHINE}"
+
+
+def test_the_outline_of_our_own_key_is_what_ssh_keygen_says(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+
+    public = admin_key.ensure(state, MACHINE)
+
+    assert public == keypair.public_key(state.admin_key)
+    assert not admin_key.outline(state.admin_key).encrypted
+
+
+def test_another_key_never_takes_the_place_of_the_one_there(tmp_path: Path) -> None:
+    state, source = State(tmp_path / "state"), tmp_path / "mine"
+    public = admin_key.ensure(state, MACHINE)
+    keygen(source, "-t", "ed25519")
+
+    with pytest.raises(ServiceFailure, match="another admin key"):
+        admin_key.take(state, source)
+
+    assert admin_key.public_key(state) == public
+
+
+OTHERS = {
+    "ecdsa": (("-t", "ecdsa"), "neither an ed25519 nor an RSA"),
+    "pem": (("-t", "rsa", "-m", "PEM", "-b", "2048"), "ssh-keygen -p -f"),
+    "small-rsa": (("-t", "rsa", "-b", "1024"), "of a size"),
+}
+
+
+@pytest.mark.parametrize(("options", "says"), OTHERS.values(), ids=OTHERS)
+def test_a_key_that_cannot_be_used_is_refused(
+    tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
+    state, source = State(tmp_path / "state"), tmp_path / "mine"
+    keygen(source, *options)
+
+    with pytest.raises(ServiceFailure, match=says) as caught:
+        admin_key.take(state, source)
+
+    assert caught.value.cause == "admin-key-refused"
+    assert not state.root.exists()
+
+
+HEAD, TAIL = b"-----BEGIN OPENSSH PRIVATE KEY-----\n", b"-----END OPENSSH PRIVATE KEY-----\n"
+NO_KEYS = {
+    "empty": b"",
+    "public": b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + b"A" * 43 + b" mine\n",
+    "no-base64": HEAD + b"!!!!\n" + TAIL,
+    "no-magic": HEAD + b"AAAA\n" + TAIL,
+    "magic-only": HEAD + b"b3BlbnNzaC1rZXktdjEA\n" + TAIL,
+    "length-beyond-the-end": HEAD + b"b3BlbnNzaC1rZXktdjEA/////w==\n" + TAIL,
+    "not-text": bytes(range(256)),
+    "too-long": HEAD + b"A" * private_key.LIMIT + b"\n" + TAIL,
+}
+
+
+@pytest.mark.parametrize("untrusted_file", NO_KEYS.values(), ids=NO_KEYS)
+def test_what_is_no_key_is_refused(tmp_path: Path, untrusted_file: bytes) -> None:
+    state, source = State(tmp_path / "state"), tmp_path / "mine"
+    source.write_bytes(untrusted_file)
+
+    with pytest.raises(ServiceFailure) as caught:
+        admin_key.take(state, source)
+
+    assert caught.value.cause == "admin-key-refused"
+
+
+@pytest.mark.parametrize("place", ["nothing", "folder", "link"])
+def test_a_place_that_holds_no_file_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    keygen(tmp_path / "mine", "-t", "ed25519")
+
+    with pytest.raises(ServiceFailure) as caught:
+        admin_key.take(State(tmp_path / "state"), tmp_path / place)
+
+    assert caught.value.cause == "admin-key-refused"
+
+
+@pytest.fixture(name="locked")
+def locked_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A key with a passphrase, and an agent's place of its own that goes with it."""
+    place = tmp_path / "agent" / "socket"
+    monkeypatch.setattr(agent, "socket", lambda: place)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    keygen(tmp_path / "mine", "-t", "ed25519", phrase=PHRASE)
+    yield tmp_path / "mine"
+    subprocess.run(["pkill", "-f", f"ssh-agent -D -a {place}"], check=False)
+
+
+def test_a_locked_key_is_unlocked_once(locked: Path) -> None:
+    with pytest.raises(ServiceFailure) as caught:
+        agent.required_by(locked)
+    assert caught.value.cause == "admin-key-locked"
+
+    agent.unlock(locked, Secret(PHRASE.encode()))
+
+    assert agent.required_by(locked) == agent.required_by(locked) == str(agent.socket())
+
+
+def test_a_wrong_passphrase_unlocks_nothing(locked: Path) -> None:
+    with pytest.raises(ServiceFailure, match="not its passphrase"):
+        agent.unlock(locked, Secret(b"wrong horse"))
+
+    with pytest.raises(ServiceFailure, match="not typed"):
+        agent.required_by(locked)
+
+
+def test_an_agents_place_that_others_may_enter_is_not_used(locked: Path) -> None:
+    agent.socket().parent.mkdir(mode=0o755)
+
+    with pytest.raises(ServiceFailure, match="not ours alone"):
+        agent.unlock(locked, Secret(PHRASE.encode()))
+
+
+def test_a_key_without_a_passphrase_needs_no_agent(tmp_path: Path) -> None:
+    keygen(tmp_path / "mine", "-t", "ed25519")
+
+    assert agent.required_by(tmp_path / "mine") == "none"
