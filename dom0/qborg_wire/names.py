@@ -4,6 +4,8 @@ Used on every side of the contract. Each parser takes text from a less trusted s
 length first, and answers a clean value or raises NameRefused.
 """
 
+import base64
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -47,6 +49,13 @@ def parse_qube(untrusted_text: object) -> str:
     if name.lower() in RESERVED_QUBES or name.endswith("-dm"):
         raise NameRefused("a name that Qubes reserves")
     return name
+
+
+def fingerprint(key: str) -> str:
+    """Answer `SHA256:...` of a key `TYPE BASE64`; raises ValueError if it is not base64."""
+    blob = base64.b64decode(key.split(" ")[1], validate=True)
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii")
+    return f"SHA256:{digest.rstrip('=')}"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from qborg_wire import names
 from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qvm_borg import gate, record
@@ -93,7 +94,16 @@ def publish(enrolments: Sequence[Enrolment]) -> Done:
 
 
 def _create(enrolment: Enrolment) -> Done:
-    reply = enrolment.keyholder("MakeKeys")
+    reply, known = enrolment.keyholder("MakeKeys"), enrolment.record.fingerprint
+    try:
+        told = names.fingerprint(reply["public_key"])
+    except ValueError:
+        told = ""
+    if reply["fingerprint"] != told:
+        raise WireError(f"{enrolment.maintenance}: the fingerprint is another key's")
+    if reply["created"] == "no" and known not in ("", reply["fingerprint"]):
+        raise WireError(f"{enrolment.maintenance}: it tells of another key than was noted for "
+                        f"{enrolment}")
     return Done(f"{enrolment.maintenance} has its key {reply['fingerprint']}",
                 reply["created"] == "yes", {"fingerprint": reply["fingerprint"]})
 

@@ -5,6 +5,7 @@ A test changes one answer in `answers`, or one trait of a qube, and sees what do
 
 from pathlib import Path
 
+from qborg_wire.names import fingerprint
 from qvm_borg import settings
 from qvm_borg.enroll import enroll
 from qvm_borg.qubes import System
@@ -14,7 +15,7 @@ from unit.dom0.machine import Actions, App, Vm, answer
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 HOST_KEY = "SHA256:" + "h" * 43
-FINGERPRINT = "SHA256:" + "k" * 43
+FINGERPRINT = fingerprint(KEY)
 SETTINGS = settings.Settings(
     "qubes", "00112233445566778899aabbccddeeff", "zh1", "backup.example", "22", HOST_KEY, "borg14")
 SERVICES_OF_TEMPLATE = ("CheckSetup", "InstallBundle")

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from qborg_wire.names import fingerprint
 from qvm_borg import errors, record, settings
-from unit.dom0.honest import FINGERPRINT, SETTINGS, Honest, run
+from unit.dom0.honest import FINGERPRINT, KEY, SETTINGS, Honest, run
 from unit.dom0.machine import failure
 
 FULL = [
@@ -92,6 +93,41 @@ def test_a_failed_step_is_made_good_by_the_next_run(ready: Honest, service: str)
     found = record.parse(ready.app.domains.all["work"].features.own["x-qborg"])
     assert found is not None and found.step == "prove" and "proved" in found.times
     assert not [line for line in run(ready) if line.startswith("set ")]
+
+
+OTHER_KEY = KEY.replace("A" * 43, "B" * 43)
+# What the maintenance qube says of a key, after an enrolment that noted another.
+KEYS = {
+    "fingerprint-of-another": {"fingerprint": fingerprint(OTHER_KEY)},
+    "key-of-another": {"public_key": OTHER_KEY},
+    "no-base64": {"public_key": "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 301},
+    "another-than-noted": {"public_key": OTHER_KEY, "fingerprint": fingerprint(OTHER_KEY)},
+}
+
+
+@pytest.mark.parametrize("lies", KEYS.values(), ids=KEYS)
+def test_a_key_that_is_not_the_one_told_or_noted_is_not_published(
+    ready: Honest, lies: dict[str, str]
+) -> None:
+    run(ready)
+    ready.values["MakeKeys"] = lies
+
+    with pytest.raises(errors.WireError, match="another key"):
+        run(ready)
+
+    assert ready.app.trace[-1] == "shutdown borg-maintenance"
+    assert not [line for line in ready.app.trace if "PublishKeys" in line]
+
+
+def test_a_key_made_anew_is_noted(ready: Honest) -> None:
+    run(ready)
+    ready.values["MakeKeys"] = {
+        "public_key": OTHER_KEY, "fingerprint": fingerprint(OTHER_KEY), "created": "yes"}
+
+    run(ready)
+
+    found = record.parse(ready.app.domains.all["work"].features.own["x-qborg"])
+    assert found is not None and found.fingerprint == fingerprint(OTHER_KEY)
 
 
 def test_a_halted_qube_is_started_once_and_halted_again(ready: Honest) -> None:
