@@ -20,7 +20,7 @@ from qborg_maintenance.server import SSH, configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
-from qborg_service.files import write_private
+from qborg_service.files import read_limited, write_private
 from qborg_wire import names
 
 _SECONDS = 120.0
@@ -80,8 +80,23 @@ def _export(keys: ClientKeys, access: Access, *, created: bool) -> Born:
     outcome = run_borg(command.export_key(access), access, timeout=_SECONDS, limit=_EXPORT_LIMIT)
     _check(outcome)
     repository_id, digest = parse_export(outcome.stdout)
-    write_private(keys.export, outcome.stdout)
+    keep(keys, outcome.stdout, created=created)
     return Born(repository_id, digest, created)
+
+
+def keep(keys: ClientKeys, export: bytes, *, created: bool) -> None:
+    """Write the exported key, never over another one: that alone may open older archives.
+
+    A client can put any key in its repository's place. Raises wrong-passphrase for one that is
+    not the key of the birth.
+    """
+    if keys.export.exists():
+        repository_id, digest = parse_export(read_limited(keys.export, _EXPORT_LIMIT))
+        if (repository_id, digest) != parse_export(export):
+            if not created:
+                raise ServiceFailure("wrong-passphrase", "its key is not the one of its birth")
+            keys.export.rename(keys.export.with_name(f"{keys.export.name}.{digest[:16]}"))
+    write_private(keys.export, export)
 
 
 def parse_export(untrusted_export: bytes) -> tuple[str, str]:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from qborg_maintenance import host_keys, probe, repository, server
+from qborg_maintenance.keys import ClientKeys
 from qborg_service.failure import ServiceFailure
 from qborg_service.process import Finished
+from qborg_wire.names import Repository
 from unit.maintenance.example import key
 
 RSA = "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 520
@@ -107,6 +109,30 @@ def test_what_is_no_export_is_refused(untrusted_export: bytes) -> None:
         repository.parse_export(untrusted_export)
 
     assert caught.value.cause == "borg-failed"
+
+
+def test_the_key_of_the_birth_is_never_written_over(tmp_path: Path) -> None:
+    mine = ClientKeys(tmp_path, Repository("dom", "work"))
+    born, another = (b"BORG_KEY " + b"ab" * 32 + b"\n" + body + b"\n" for body in (b"AA", b"BB"))
+
+    repository.keep(mine, born, created=True)
+    repository.keep(mine, born.replace(b"AA", b"A\nA"), created=False)
+    with pytest.raises(ServiceFailure) as caught:
+        repository.keep(mine, another, created=False)
+
+    assert caught.value.cause == "wrong-passphrase"
+    assert mine.export.read_bytes().split() == [b"BORG_KEY", b"ab" * 32, b"A", b"A"]
+
+
+def test_a_repository_born_again_leaves_the_older_key_beside(tmp_path: Path) -> None:
+    mine = ClientKeys(tmp_path, Repository("dom", "work"))
+    born, another = (b"BORG_KEY " + b"ab" * 32 + b"\n" + body + b"\n" for body in (b"AA", b"BB"))
+    repository.keep(mine, born, created=True)
+
+    repository.keep(mine, another, created=True)
+
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [born, another]
+    assert mine.export.read_bytes() == another
 
 
 WORDS = [
