@@ -7,6 +7,7 @@ caller.
 
 import contextlib
 import re
+import resource
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ SSH = "/usr/bin/ssh"
 OUTPUT_LIMIT = 262144  # bytes of one command's stdout
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C"}
 _SSH_FAILED = 255
+_TALK_LIMIT = 65536  # bytes of stderr beside the living session
 _SECONDS = 60.0
 _GREETING = b"qubes-borg\n"
 # The server's shell splits and interprets what ssh joins: words need no quoting, or are refused.
@@ -124,8 +126,11 @@ def living_session(server: Server) -> Iterator[int]:
         master = subprocess.Popen(
             argv, env=ENVIRONMENT, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            restore_signals=False,  # SIGXFSZ stays ignored: a full file is no end, and no core
         )
         assert master.stdin is not None and master.stdout is not None
+        # The server may talk there for as long as the session lasts.
+        resource.prlimit(master.pid, resource.RLIMIT_FSIZE, (_TALK_LIMIT, _TALK_LIMIT))
         try:
             with contextlib.suppress(BrokenPipeError):
                 master.stdin.write(_GREETING)
