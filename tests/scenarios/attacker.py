@@ -113,18 +113,18 @@ def says(text: str) -> Actions:
     return [["read"], ["write", text]]
 
 
-def shadows(lab: Lab, service: str, *actions: object) -> None:
-    """Put a liar before a service of the client; liar.py knows the ACTIONS."""
+def shadows(lab: Lab, service: str, *actions: object, qube: str = VICTIM) -> None:
+    """Put a liar before a service of a qube; liar.py knows the ACTIONS."""
     command = shlex.join(["exec", "python3", "-I", f"{SHADOWS}/liar.py", json.dumps(actions)])
     script = f"""mkdir -p {SHADOWS} && cd {SHADOWS} && cat > liar.py && chmod 755 . &&
     printf '#!/bin/sh\\n%s\\n' "$1" > {service} && chmod 755 {service}"""
     install = ["sh", "-c", script, "sh", command]
-    lab.exec(VICTIM, install, user="root", input=LIAR.read_bytes(), check=True)
+    lab.exec(qube, install, user="root", input=LIAR.read_bytes(), check=True)
 
 
-def repents(lab: Lab) -> None:
+def repents(lab: Lab, qube: str = VICTIM) -> None:
     """Take the liars away: the genuine services answer again."""
-    lab.exec(VICTIM, ["rm", "-rf", SHADOWS], user="root", check=True)
+    lab.exec(qube, ["rm", "-rf", SHADOWS], user="root", check=True)
 
 
 def is_seen_through(lab: Lab, *command: str, code: int, seconds: float = QUICK) -> str:

@@ -63,7 +63,7 @@ LOGINS = {
     "newline": Login(
         "a second command after a newline", _REFUSED, ("borg14 serve\ntouch owned",), _CHOICE),
     "substitution": Login(
-        "a command in `$(...)`", _SERVED, ("borg14 serve $(touch owned)",), f"{_NO_LINE}|{_CHOICE}"),
+        "a command in `$(...)`", _REFUSED, ("borg14 serve $(touch owned)",), _CHOICE),
     "borg-version": Login("borg's version", _REFUSED, ("borg14", "--version"), "borg14 1"),
     "compact": Login(
         "`borg compact` on the server itself", _SERVED, ("borg14", "compact", OWN), _NO_LINE),

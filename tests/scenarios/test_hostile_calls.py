@@ -98,9 +98,21 @@ SOURCES = {
     "client-to-maintenance": (VICTIM, EVIL),
     "client-to-itself": (VICTIM, VICTIM),
     "client-to-dom0": (VICTIM, "dom0"),
+    "client-to-dom0-by-keyword": (VICTIM, "@adminvm"),
+    "client-to-the-default": (VICTIM, "@default"),
+    "client-to-a-new-disposable": (VICTIM, "@dispvm"),
+    "client-to-a-disposable": (VICTIM, "disp1"),
+    "client-to-another-client": (VICTIM, "offline"),
+    "client-to-its-netvm": (VICTIM, "sys-firewall"),
+    "client-to-its-template": (VICTIM, "debian-13"),
     "maintenance-to-client": (EVIL, VICTIM),
+    "maintenance-to-itself": (EVIL, EVIL),
     "maintenance-to-dom0": (EVIL, "dom0"),
+    "maintenance-to-a-stranger": (EVIL, "plain"),
+    "netvm-to-maintenance": ("sys-firewall", EVIL),
     "disposable-to-client": ("disp1", VICTIM),
+    "disposable-to-maintenance": ("disp1", EVIL),
+    "disposable-to-dom0": ("disp1", "dom0"),
 }
 
 

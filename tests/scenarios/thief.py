@@ -23,9 +23,9 @@ export BORG_DELETE_I_KNOW_WHAT_I_AM_DOING=YES BORG_UNKNOWN_UNENCRYPTED_REPO_ACCE
 export BORG_RELOCATED_REPO_ACCESS_IS_OK=yes; shift; exec borg "$@" """
 
 
-def ssh(lab: Lab, words: Sequence[str], options: Sequence[str] = (), data: bytes = b"") -> RunResult:
+def ssh(lab: Lab, words: Sequence[str], options: Sequence[str] = ()) -> RunResult:
     """Log in with the qube's own key and ask for WORDS."""
-    return lab.exec(VICTIM, [*SSH, *options, SERVER, *words], input=data, timeout=60)
+    return lab.exec(VICTIM, [*SSH, *options, SERVER, *words], input=b"", timeout=60)
 
 
 def url(path: str) -> str:
