@@ -69,7 +69,10 @@ LAB_PACKAGES = (
     Package("make", ("make",)),
     Package("util-linux", ("unshare",)),
 )
-LAB_TEST_PACKAGES = (Package("procps", ("pgrep",)),)
+LAB_TEST_PACKAGES = (
+    Package("procps", ("pgrep",)),
+    Package("strace", ("strace",)),
+)
 
 
 @dataclass(frozen=True)

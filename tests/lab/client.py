@@ -89,20 +89,22 @@ class Lab:
     @classmethod
     def up(
         cls, world: str | Path | None = None, state: str | Path | None = None,
-        qubesadmin: str | Path | None = None,
+        qubesadmin: str | Path | None = None, record: Path | None = None,
     ) -> Lab:  # fmt: skip
         """Bring a lab up and return it.
 
         WORLD: a TOML file or the name of one in worlds/ (`default` if STATE has none yet). STATE: a
         directory that keeps the lab, which then runs on until `down`; without it the lab ends with
         this process. QUBESADMIN: a directory that holds the genuine package (else LAB_QUBESADMIN,
-        else the stand-in).
+        else the stand-in). RECORD: a file that gets every program that the lab starts, with all
+        its arguments and its whole environment (see recorder.py).
         """
         directory = None if state is None else Path(state).resolve()
         chosen = choose_world(None if world is None else str(world), directory)
         if directory is not None and is_running(directory):
             return cls(directory, None)
-        owner = Owner(state, chosen, qubesadmin or os.environ.get("LAB_QUBESADMIN"))
+        genuine = qubesadmin or os.environ.get("LAB_QUBESADMIN")
+        owner = Owner(state, chosen, genuine, record)
         return cls(owner.state, owner)
 
     @classmethod

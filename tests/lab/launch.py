@@ -16,7 +16,7 @@ import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import ns, spawner, supervisor
+from . import inside, ns, recorder, spawner, supervisor
 from .errors import LabError, MachineError
 
 
@@ -30,6 +30,7 @@ class Config:
     repository: str
     ip_program: str
     qubesadmin: str | None
+    record: str | None
     ephemeral: bool
     lifeline: int
     ready: int
@@ -40,7 +41,7 @@ class Config:
 
 
 def main(argument: str) -> int:
-    """Be the outermost process; return the exit status."""
+    """Become root of a user namespace and the outermost process; return the exit status."""
     config = Config(**json.loads(argument))
     if config.lifeline < 0 and os.fork() != 0:
         # A lab that outlives its starter is nobody's child.
@@ -49,11 +50,21 @@ def main(argument: str) -> int:
         signal.signal(number, signal.SIG_IGN)
     try:
         ns.enter_user_namespace()
-        ns.unshare(ns.ALL_BUT_USER)
+        if config.record is not None:
+            # In here, since a user's own tracer would take newuidmap's privilege away.
+            recorder.become(config.record, inside.command("launch", "outermost", argument))
     except (ns.NamespaceError, OSError) as error:
-        hint = getattr(error, "hint", "run tests/labctl probe: it names what is missing")
-        tell(config.ready, {"error": str(error), "hint": hint})
-        return 1
+        return _refused(config, error)
+    return outermost(argument)
+
+
+def outermost(argument: str) -> int:
+    """Be the outermost process, which only waits; return the exit status."""
+    config = Config(**json.loads(argument))
+    try:
+        ns.unshare(ns.ALL_BUT_USER)
+    except OSError as error:
+        return _refused(config, error)
     child = os.fork()
     if child == 0:
         os._exit(_supervise(config))
@@ -62,6 +73,13 @@ def main(argument: str) -> int:
     if config.ephemeral:
         shutil.rmtree(config.state, ignore_errors=True)
     return 0
+
+
+def _refused(config: Config, error: Exception) -> int:
+    """Tell who started the lab why there is none; return the exit status."""
+    hint = getattr(error, "hint", "run tests/labctl probe: it names what is missing")
+    tell(config.ready, {"error": str(error), "hint": hint})
+    return 1
 
 
 def _wait(child: int, lifeline: int) -> None:

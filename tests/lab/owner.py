@@ -31,8 +31,9 @@ class Owner:
     """The process that keeps a lab alive, from the side that started it."""
 
     def __init__(
-        self, state: str | Path | None, world_path: Path, qubesadmin: str | Path | None
-    ) -> None:
+        self, state: str | Path | None, world_path: Path, qubesadmin: str | Path | None,
+        record: Path | None,
+    ) -> None:  # fmt: skip
         self.ephemeral = state is None
         world.load(world_path)
         if qubesadmin and not (Path(qubesadmin) / "qubesadmin/__init__.py").is_file():
@@ -44,7 +45,7 @@ class Owner:
         ip_program = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin")
         if ip_program is None:
             raise LabError("iproute2 is not installed", "as root: apt-get install iproute2", 3)
-        self._life = self._start(world_path, tree, ip_program, qubesadmin)
+        self._life = self._start(world_path, tree, ip_program, qubesadmin, record)
         link_current(self.state)
 
     def _directory(self, state: str | Path | None) -> Path:
@@ -66,8 +67,9 @@ class Owner:
         return path
 
     def _start(
-        self, world_path: Path, tree: Path, ip_program: str, qubesadmin: str | Path | None
-    ) -> int:
+        self, world_path: Path, tree: Path, ip_program: str, qubesadmin: str | Path | None,
+        record: Path | None,
+    ) -> int:  # fmt: skip
         """Start the outermost process and wait until the lab is up; return the lifeline."""
         life_read, life_write = os.pipe()
         ready_read, ready_write = os.pipe()
@@ -76,6 +78,7 @@ class Owner:
             state=str(self.state), world=str(world_path), tree=str(tree),
             repository=str(REPOSITORY), ip_program=ip_program,
             qubesadmin=str(Path(qubesadmin).resolve()) if qubesadmin else None,
+            record=str(record.resolve()) if record is not None else None,
             ephemeral=self.ephemeral, lifeline=lifeline, ready=ready_write,
         )  # fmt: skip
         passed = [ready_write, self._lock, *([life_read] if self.ephemeral else [])]
