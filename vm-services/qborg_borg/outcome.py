@@ -7,7 +7,7 @@ partly from the server, so they are bounded and only compared, never repeated as
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MESSAGE_LIMIT = 4000  # characters; a traceback of the server's fits, a flood does not
 _SIZE_KEYS = {"archive_progress": "original_size"}
@@ -39,7 +39,7 @@ class Outcome:
     code: int
     cause: str | None
     records: tuple[Record, ...]
-    stdout: bytes
+    stdout: bytes = field(repr=False)  # of a key export it is the key
     warnings: int = 0
     stdout_cut: bool = False
 

@@ -1,0 +1,82 @@
+"""Every object that holds a secret, printed in every way: it tells nothing."""
+
+import importlib
+import pkgutil
+import pprint
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+import qborg_borg
+import qborg_client
+import qborg_maintenance
+import qborg_service
+from qborg_borg.bundle import Bundle, match_bundle
+from qborg_borg.command import Access
+from qborg_borg.outcome import Outcome
+from qborg_maintenance.authorized_keys import Document
+from qborg_service.call import Call
+from qborg_service.process import Finished
+from qborg_service.secret import Secret
+from qborg_wire.services import SERVICES
+from unit.borg import bundles
+
+CANARY = bundles.PASSPHRASE
+KEY_LINE = bundles.key_pair()[0].split("\n")[2]
+# One of each class that may hold a secret, with one in it.
+BEARERS = (
+    match_bundle(bundles.record(), "work"),
+    Access("ssh://host/./repos/work", "borg14", "ssh", Secret(CANARY.encode())),
+    Outcome(0, None, (), CANARY.encode()),
+    Call(SERVICES["InstallBundle"], None, {}, bundles.record(), "keeper", lambda _progress: None),
+    Finished(0, CANARY.encode(), CANARY.encode()),
+    Secret(CANARY.encode()),
+)
+PUBLIC = {Document}  # the server's list of public keys
+
+
+def _caught(bearer: object) -> str:
+    try:
+        raise ValueError(bearer)
+    except ValueError as error:
+        return "".join(traceback.TracebackException.from_exception(error, capture_locals=True)
+                       .format())  # fmt: skip
+
+
+PRINTED = {
+    "repr": repr,
+    "str": str,
+    "format": lambda bearer: f"{bearer} {bearer!r}",
+    "pprint": pprint.pformat,
+    "in-a-list": lambda bearer: str([bearer]),
+    "traceback": _caught,
+}
+
+
+@pytest.mark.parametrize("show", PRINTED.values(), ids=PRINTED)
+@pytest.mark.parametrize("bearer", BEARERS, ids=lambda bearer: type(bearer).__name__)
+def test_it_prints_no_secret(bearer: object, show: Callable[[object], str]) -> None:
+    shown = show(bearer)
+
+    assert type(bearer).__name__ in shown or "<secret>" in shown
+    assert CANARY not in shown and KEY_LINE not in shown
+
+
+def _classes() -> Iterator[type]:
+    for package in (qborg_borg, qborg_client, qborg_maintenance, qborg_service):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(found.name)
+            yield from (each for each in vars(module).values() if isinstance(each, type)
+                        and each.__module__ == module.__name__)  # fmt: skip
+
+
+def test_every_class_that_could_hold_one_is_printed_here() -> None:
+    could = {
+        each for each in _classes() if is_dataclass(each)
+        and any("bytes" in str(field.type) or "Secret" in str(field.type) for field in fields(each))
+    }  # fmt: skip
+
+    assert could == {type(bearer) for bearer in BEARERS} - {Secret} | PUBLIC
+    assert Bundle in could
