@@ -26,4 +26,5 @@ def become(record: str, command: Sequence[str]) -> NoReturn:
     try:
         os.execv(PROGRAM, [PROGRAM, *_OPTIONS, f"--output={record}", "--", *command])
     except FileNotFoundError as error:
-        raise NamespaceError("strace is not installed", "as root: apt-get install strace") from error
+        hint = "as root: apt-get install strace"
+        raise NamespaceError("strace is not installed", hint) from error
