@@ -1,35 +1,24 @@
 """An account that has only a password so far: it is typed once, and never in dom0."""
 
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lab import Lab
-from lab.running import RunningProcess
-from scenarios import bent, person, state
+from scenarios import bent, person, state, typist
+from scenarios.typist import KEEPER, PASSWORD
 
-WORLD = Path(__file__).parent / "world.toml"
-PASSWORD = b"correct horse: \"battery\" $taple"
 KEYS = f"{person.HOME}/{person.KEYS}"
 # Without an end, so that a line put after it must not be glued to it.
 FOREIGN = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKv8PkzJ7pmGNAnMPrCwTEu5qVdKmMgWz9pqGf8T2m3x nas"
-KEEPER = "borg-maintenance"
 ZENITY = b"#!/bin/sh\necho asked >> /tmp/asked\ncat /tmp/typed\n"
 
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab whose account takes a password; the maintenance qube is made, nothing is installed."""
-    world = tmp_path_factory.mktemp("world") / "world.toml"
-    text = WORLD.read_text(encoding="ascii")
-    quoted = PASSWORD.decode().replace('"', '\\"')
-    world.write_text(text.replace("quota_mb = 64", f'password = "{quoted}"'), encoding="ascii")
-    with Lab.up(world) as lab:
-        lab.do("start", "sys-firewall")
-        person.runs(lab, *_setup(lab, "--no-password"), code=15)
-        lab.do("start", KEEPER)
+    with Lab.up(typist.world(tmp_path_factory.mktemp("world"))) as lab:
+        typist.makes_the_keeper(lab)
         lab.snapshot("waiting")
         yield lab
 
@@ -40,40 +29,6 @@ def waiting(account: Lab) -> Lab:
     account.faults.clear()
     account.restore("waiting")
     return account
-
-
-def _setup(lab: Lab, *options: str) -> tuple[str, ...]:
-    return ("qvm-borg-setup", "--server", person.SERVER, "--fingerprint", person.fingerprint(lab),
-            *options)  # fmt: skip
-
-
-def _begins(lab: Lab) -> RunningProcess:
-    """Start a set-up and come back when the maintenance qube waits for the password."""
-    lab.faults.clear()
-    tool = lab.popen("dom0", ["qvm-borg-setup", "--password"], input=False)
-    pending = ["test", "-e", "/home/user/.local/share/qubes-borg/pending.json"]
-    deadline = time.monotonic() + 120
-    while lab.exec(KEEPER, pending).returncode != 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return tool
-
-
-def _ends(tool: RunningProcess, code: int) -> str:
-    out, err = tool.communicate(None, 300)
-    tool.close()
-    said = (out + err).decode()
-    assert tool.returncode == code, said
-    assert "Traceback" not in said and PASSWORD.decode() not in said
-    return said
-
-
-def _types(lab: Lab, password: bytes) -> tuple[int, str]:
-    """Type a password into the command at a terminal of the maintenance qube."""
-    result = lab.exec(KEEPER, ["qborg-admin", "login", "--password-fd", "0"],
-                      input=password + b"\n")  # fmt: skip
-    assert PASSWORD not in result.stdout + result.stderr
-    return result.returncode, (result.stdout + result.stderr).decode()
 
 
 def _log(lab: Lab) -> str:
@@ -87,13 +42,13 @@ def _has_keys(lab: Lab, content: bytes) -> None:
 
 def test_a_password_typed_at_a_terminal_leads_to_an_enrolled_qube(waiting: Lab) -> None:
     _has_keys(waiting, FOREIGN)
-    tool = _begins(waiting)
-    wrong = _types(waiting, b"wrong")
+    tool = typist.begins(waiting)
+    wrong = typist.types(waiting, b"wrong")
     assert wrong[0] == 1 and "error: password-refused" in wrong[1] and "hint: " in wrong[1]
 
-    assert _types(waiting, PASSWORD) == (0, "the server accepts the admin key\n")
+    assert typist.types(waiting, PASSWORD) == (0, "the server accepts the admin key\n")
 
-    assert "borg14" in _ends(tool, 0)
+    assert "borg14" in typist.ends(tool, 0)
     lines = waiting.server.exec(["cat", KEYS], check=True).stdout.split(b"\n")
     assert lines[0] == FOREIGN and lines[1].endswith(b" qubes-borg-admin qubes") and len(lines) == 3
     assert waiting.server.exec(["stat", "-c", "%a", KEYS]).stdout == b"600\n"
@@ -105,7 +60,7 @@ def test_a_password_typed_at_a_terminal_leads_to_an_enrolled_qube(waiting: Lab) 
 
 
 def test_a_person_at_a_real_terminal_is_asked_without_an_echo(waiting: Lab) -> None:
-    tool = _begins(waiting)
+    tool = typist.begins(waiting)
 
     with waiting.popen(KEEPER, ["script", "-qec", "qborg-admin login", "/dev/null"]) as terminal:
         asked = b""
@@ -115,7 +70,7 @@ def test_a_person_at_a_real_terminal_is_asked_without_an_echo(waiting: Lab) -> N
 
     assert terminal.returncode == 0 and b"the server accepts the admin key" in shown
     assert PASSWORD not in asked + shown
-    _ends(tool, 0)
+    typist.ends(tool, 0)
 
 
 def test_a_password_typed_in_a_window(waiting: Lab) -> None:
@@ -133,22 +88,22 @@ def test_a_password_typed_in_a_window(waiting: Lab) -> None:
 
 
 def test_a_key_that_is_accepted_already_asks_nobody(waiting: Lab) -> None:
-    tool = _begins(waiting)
-    _types(waiting, PASSWORD)
-    _ends(tool, 0)
+    tool = typist.begins(waiting)
+    typist.types(waiting, PASSWORD)
+    typist.ends(tool, 0)
 
-    assert _types(waiting, b"not needed") == (0, "the server accepts the admin key already\n")
+    assert typist.types(waiting, b"not needed") == (0, "the server accepts the admin key already\n")
     assert "nothing was changed" in person.runs(waiting, "qvm-borg-setup", "--password")
 
 
 def test_another_server_in_between_never_hears_the_password(waiting: Lab) -> None:
-    tool = _begins(waiting)
+    tool = typist.begins(waiting)
     bent.listens_in(waiting, KEEPER)
 
-    code, said = _types(waiting, PASSWORD)
+    code, said = typist.types(waiting, PASSWORD)
 
     assert code == 1 and "error: host-key-changed" in said
-    assert "host key is not the confirmed one" in _ends(tool, 16)
+    assert "host key is not the confirmed one" in typist.ends(tool, 16)
     assert "password" not in _log(waiting).lower()
 
 
@@ -156,17 +111,17 @@ def test_without_a_first_set_up_the_command_says_what_to_do(waiting: Lab) -> Non
     removed = "rm -f .local/share/qubes-borg/pending.json .local/share/qubes-borg/settings.json"
     waiting.exec(KEEPER, ["sh", "-c", removed], check=True)
 
-    code, said = _types(waiting, PASSWORD)
+    code, said = typist.types(waiting, PASSWORD)
 
     assert code == 1 and "qvm-borg-setup --server" in said
 
 
 def test_a_set_up_that_is_killed_while_it_waits_goes_on(waiting: Lab) -> None:
-    tool = _begins(waiting)
+    tool = typist.begins(waiting)
     tool.kill()
     tool.close()
 
-    assert _types(waiting, PASSWORD)[0] == 0
+    assert typist.types(waiting, PASSWORD)[0] == 0
 
     assert "borg14" in person.runs(waiting, "qvm-borg-setup")
     assert state.gates(waiting) == []
@@ -181,9 +136,9 @@ def test_a_key_with_a_passphrase_is_unlocked_once_for_each_start(waiting: Lab) -
     assert "qborg-admin unlock" in locked
     assert waiting.exec(KEEPER, unlock, input=b"wrong\n").returncode == 1
     assert waiting.exec(KEEPER, unlock, input=b"my phrase\n").returncode == 0
-    tool = _begins(waiting)
-    assert _types(waiting, PASSWORD)[0] == 0
-    _ends(tool, 0)
+    tool = typist.begins(waiting)
+    assert typist.types(waiting, PASSWORD)[0] == 0
+    typist.ends(tool, 0)
     person.runs(waiting, "qvm-borg-enroll", "work", "--no-escrow")
 
     waiting.do("shutdown", KEEPER)

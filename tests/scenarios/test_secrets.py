@@ -1,0 +1,183 @@
+"""The secrets are followed through set-up and enrolment: they are in their files, nowhere else.
+
+Every program that any machine starts is recorded with its arguments and its environment; then all
+disks, logs and temporary directories are searched, in dom0, in every qube and on the server.
+"""
+
+import base64
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from scenarios import person, typist
+from scenarios.typist import KEEPER, PASSWORD
+
+STATE = "/home/user/.local/share/qubes-borg"
+KEPT = f"{STATE}/host-keys/qubes-work"
+MACHINES = ("dom0", KEEPER, "work", "sys-firewall", "server")
+PLACES = ("/home", "/root", "/etc", "/var", "/run", "/tmp", "/dev/shm", "/rw", "/usr/local")
+PHRASE = b"phrase-canary of my own admin key"
+PLANTED = b"planted-canary-of-no-worth-000000000000000"
+_CLIENT = r"/home/user/\.ssh/backups(?:\.d/[0-9]+)?"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A lab with an enrolled qube, its secrets, what was started and what was printed or logged."""
+
+    lab: Lab
+    programs: Path
+    said: bytes
+    secrets: dict[str, bytes]
+
+
+# The files in which each may lie; a private volume is seen below /rw too.
+ALLOWED = {
+    "passphrase": rf"{KEPT}/borgpass|{_CLIENT}/borgpass",
+    "key": rf"{KEPT}/qubes-work\.openssh|{_CLIENT}/qubes-work\.openssh",
+    # In repokey mode borg itself keeps it with the repository, under the passphrase.
+    "exported key": rf"{KEPT}/key-export|/home/zh1234/repos/qubes-work/config",
+    "admin key": f"{STATE}/admin/key",
+    "admin passphrase": "",
+    "account password": "",
+}
+
+
+def _read(lab: Lab, qube: str, path: str) -> list[bytes]:
+    return lab.exec(qube, ["cat", path], check=True).stdout.split(b"\n")
+
+
+def _secrets(lab: Lab) -> dict[str, bytes]:
+    """Answer what must not be seen: of a file of many lines one that is wholly random."""
+    return {
+        "passphrase": _read(lab, KEEPER, f"{KEPT}/borgpass")[0],
+        "key": _read(lab, KEEPER, f"{KEPT}/qubes-work.openssh")[3],
+        "exported key": _read(lab, KEEPER, f"{KEPT}/key-export")[2],
+        "admin key": _read(lab, KEEPER, f"{STATE}/admin/key")[3],
+        "admin passphrase": PHRASE,
+        "account password": PASSWORD,
+    }
+
+
+def _spellings(secret: bytes) -> list[bytes]:
+    """Answer how it could be written: as it is, in hex, in base64, escaped as in JSON or C."""
+    escaped = secret.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    whole = len(secret) - len(secret) % 3
+    return [*{secret, escaped}, secret.hex().encode(), base64.b64encode(secret[:whole])]
+
+
+def _files_with(lab: Lab, machine: str, needle: bytes, allowed: str = "") -> list[str]:
+    """Answer the files of a machine that hold some bytes, the allowed ones left out."""
+    found = lab.exec(
+        machine, ["grep", "-rlaF", "--devices=skip", "-f", "-", *PLACES], user="root", input=needle
+    )
+    names = found.stdout.decode("utf-8", "replace").splitlines()
+    return [name for name in names if not re.fullmatch(allowed, name.removeprefix("/rw"))]
+
+
+def _unlocks_a_key_of_its_own(lab: Lab, folder: Path) -> None:
+    # Made outside of the lab, where nothing is recorded: the phrase is an argument here.
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", PHRASE.decode(), "-f", str(folder / "key")]
+    subprocess.run(make, check=True)
+    take = "umask 077; cat > mine; rm -r .local/share/qubes-borg/admin; qborg-admin import mine; "
+    lab.exec(KEEPER, ["sh", "-euc", f"{take} rm mine"], input=(folder / "key").read_bytes(),
+             check=True)  # fmt: skip
+    unlock = ["qborg-admin", "unlock", "--passphrase-fd", "0"]
+    assert lab.exec(KEEPER, unlock, input=b"wrong\n").returncode == 1
+    lab.exec(KEEPER, unlock, input=PHRASE + b"\n", check=True)
+
+
+def _lives(lab: Lab) -> Iterator[str]:
+    """Log in by a password, enrol, restore; then have what can go wrong, for its messages."""
+    tool = typist.begins(lab)
+    yield typist.types(lab, b"wrong")[1]
+    yield typist.types(lab, PASSWORD)[1]
+    yield typist.ends(tool, 0)
+    yield person.runs(lab, "qvm-borg-enroll", "work", "--no-escrow")
+    yield person.runs(lab, "qvm-borg-restore", "work", "/home/user/.bashrc",
+                      "--to-directory", "/home/user/back")  # fmt: skip
+    lab.server.stop_sshd()
+    yield person.runs(lab, "qvm-borg-backup", "work", code=17)
+    yield person.runs(lab, "qvm-borg-enroll", "work", "--no-escrow", code=17)
+    lab.server.start_sshd()
+    # Of another shape, and of the right shape but wrong.
+    for change in ("s/^.//", "y/abcdefghijklm/nopqrstuvwxyz/"):
+        bent = f"cd .ssh/backups && cp -p borgpass kept && sed -i '{change}' borgpass; qborg-run"
+        failed = lab.exec("work", ["sh", "-c", f"{bent}; borgbak list; mv kept borgpass"])
+        assert b"error: " in failed.stderr
+        yield (failed.stdout + failed.stderr).decode()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
+    """A set-up and an enrolment, recorded, and all that was printed and logged."""
+    folder = tmp_path_factory.mktemp("recorded")
+    programs = folder / "programs"
+    with Lab.up(typist.world(folder), record=programs) as lab:
+        typist.makes_the_keeper(lab)
+        _unlocks_a_key_of_its_own(lab, folder)
+        said = "".join(_lives(lab)).encode()
+        logs = b"".join(path.read_bytes() for path in (lab.state / "log").glob("*"))
+        yield Recorded(lab, programs, said + logs, _secrets(lab))
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_no_program_gets_it_as_an_argument_or_in_its_environment(
+    recorded: Recorded, name: str
+) -> None:
+    programs = recorded.programs.read_bytes()
+
+    assert programs.count(b"execve(") > 200 and b"/usr/bin/borg" in programs
+    for spelling in _spellings(recorded.secrets[name]):
+        assert spelling not in programs
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_nothing_that_is_printed_or_logged_holds_it(recorded: Recorded, name: str) -> None:
+    assert b"enrolled as qubes-work" in recorded.said
+
+    for spelling in _spellings(recorded.secrets[name]):
+        assert spelling not in recorded.said
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("name", ALLOWED)
+def test_no_disk_and_no_temporary_directory_holds_it(
+    recorded: Recorded, machine: str, name: str
+) -> None:
+    for spelling in _spellings(recorded.secrets[name]):
+        assert _files_with(recorded.lab, machine, spelling, ALLOWED[name]) == []
+
+
+def test_each_is_found_in_its_own_file(recorded: Recorded) -> None:
+    for name in ("passphrase", "key", "exported key", "admin key"):
+        assert _files_with(recorded.lab, KEEPER, recorded.secrets[name]) != [], name
+
+
+def test_what_is_planted_is_found(recorded: Recorded) -> None:
+    lab, text = recorded.lab, PLANTED.decode()
+    for place in ("/tmp/planted", "/var/log/planted", "/rw/config/planted"):
+        lab.exec("work", ["dd", "status=none", f"of={place}"], user="root", input=PLANTED,
+                 check=True)  # fmt: skip
+        assert place in _files_with(lab, "work", PLANTED)
+    seen = [recorded.programs.read_bytes().count(PLANTED)]
+
+    lab.exec("work", ["true", text], check=True)
+    seen.append(recorded.programs.read_bytes().count(PLANTED))
+    lab.exec("work", ["true"], env={"PLANTED": text}, check=True)
+    seen.append(recorded.programs.read_bytes().count(PLANTED))
+
+    assert seen[0] < seen[1] < seen[2]
+
+
+def test_the_files_that_hold_secrets_are_private(recorded: Recorded) -> None:
+    open_to_others = ["-type", "f", "-perm", "/077", "!", "-name", "*.pub"]
+
+    for qube, folder in ((KEEPER, STATE), ("work", "/home/user/.ssh/backups/")):
+        found = recorded.lab.exec(qube, ["find", "-L", folder, *open_to_others], check=True)
+        assert found.stdout == b""
