@@ -11,10 +11,10 @@ PYTEST := $(VENV) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 DESTDIR :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz docs clean $(ROLES:%=install-%)
+.PHONY: help demo test test-user check fuzz docs clean $(ROLES:%=install-%)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
 	@echo "  make install-ROLE DESTDIR=/some/root   ROLE: $(ROLES)"
 
 demo: ## the whole way in a simulated Qubes: set up, enrol, back up, restore
@@ -28,6 +28,9 @@ test: ## everything: what check does, the lab's own tests, the scenarios in the 
 check: ## the fast part: no lab, no root, under a minute
 	@$(PYTHON) tests/bootstrap.py check
 	$(PYTEST) $(FAST)
+
+test-user: ## a part of it in a fresh clone as a fresh user without any rights; needs root
+	@$(PYTHON) tests/fresh_user.py
 
 fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again; some minutes
 	@$(PYTHON) tests/bootstrap.py fuzz
