@@ -22,7 +22,7 @@ RunResult = subprocess.CompletedProcess[bytes]
 
 
 class Faults:
-    """Faults injected at the boundaries the lab owns; see lab.faults.Rule for the fields."""
+    """Faults injected at the boundaries the lab owns; see lab.fault_rules.Rule for the fields."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

@@ -18,7 +18,8 @@ from . import store, wire
 from .api_errors import ApiError
 from .channel import SOCKET
 from .errors import LabError, MachineError
-from .faults import Rule, TraceEntry
+from .fault_rules import Rule
+from .faults import TraceEntry
 from .process import Process
 
 if TYPE_CHECKING:

@@ -3,104 +3,42 @@
 Runs in the supervisor. It knows calls by their name only; it must not know what a call does.
 
 A call is named as it is on the wire, METHOD+ARGUMENT. Before qubesd or qrexec acts on a call it
-asks `Faults.before`, and when the call is done, but not yet answered, `Faults.after`.
+asks `Faults.before`, and when the call is done, but not yet answered, `Faults.after`. What is due
+`amid` a call is done by a timer, if the call is not over by then.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-WHERES = ("qubesd", "qrexec")
-WHENS = ("before", "after")
-DIRECTIONS = ("in", "out")
-
-
-@dataclass(frozen=True)
-class Action:
-    """What a rule does: `kind`, and `argument` in the form that this kind wants."""
-
-    kind: str
-    argument: str = ""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Do `action` at the `n`-th call (1 is the next; 0 is every) that `match` names.
-
-    `match`, `source` and `target` are shell patterns; `match` may be several, joined by `|`.
-    Actions: kill-caller, kill-session, kill-qube:NAME, delay:SECONDS, refuse, error[:WHAT],
-    cut-after:BYTES[:in|:out] (qrexec, before; `in` is towards the service). `error` raises
-    QubesException, or the type WHAT, in qubesd and ends a qrexec call with status WHAT or 255.
-    kill-caller kills the whole session of a caller in dom0, and only the process in a qube.
-    """
-
-    where: str
-    match: str
-    n: int = 1
-    when: str = "before"
-    action: str = "refuse"
-    source: str = "*"
-    target: str = "*"
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a rule that could never act."""
-        if self.where not in WHERES or self.when not in WHENS or self.n < 0:
-            raise ValueError(f"not a fault rule: {self}")
-        action = self.parsed()
-        if action.kind == "cut-after" and (self.where, self.when) != ("qrexec", "before"):
-            raise ValueError("cut-after is for qrexec calls, before they begin")
-
-    def parsed(self) -> Action:
-        """Return the action in two halves; raise ValueError when it is none of ours."""
-        kind, _, argument = self.action.partition(":")
-        good = {
-            "kill-caller": argument == "",
-            "kill-session": argument == "",
-            "refuse": argument == "",
-            "error": True,
-            "kill-qube": argument != "",
-            "delay": argument.replace(".", "", 1).isdigit(),
-            "cut-after": _is_cut(argument),
-        }
-        if not good.get(kind, False):
-            raise ValueError(f"unknown fault action: {self.action!r}")
-        return Action(kind, argument)
-
-    def matches(self, where: str, source: str, target: str, name: str) -> bool:
-        """Tell whether the rule is about this call."""
-        return (
-            where == self.where
-            and fnmatch.fnmatchcase(source, self.source)
-            and fnmatch.fnmatchcase(target, self.target)
-            and any(fnmatch.fnmatchcase(name, part) for part in self.match.split("|"))
-        )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Rule:
-        """Build a rule from a control request; raise ValueError for keys that are no fields."""
-        known = {item.name for item in fields(cls)}
-        if not set(data) <= known:
-            raise ValueError(f"unknown keys in a fault rule: {sorted(set(data) - known)}")
-        numbers = {"n": int(str(data.get("n", 1)))}
-        return cls(**{key: str(value) for key, value in data.items() if key != "n"}, **numbers)
+from lab.fault_rules import Rule
 
 
 @dataclass(frozen=True)
 class TraceEntry:
-    """One call seen. `nth` counts calls with the same where, source, target and name, from 1."""
+    """One call seen. `nth` counts calls with the same where, source, target and name, from 1.
+
+    `running`: its target was up when it began. `within`: the qrexec call that was open then,
+    begun last. `seconds`: how long it took, 0 if it is not over or was broken off. `hit`: a rule
+    has done something to it.
+    """
 
     where: str
     source: str
     target: str
     name: str
     nth: int
+    running: bool = False
+    within: str = ""
+    seconds: float = 0.0
+    hit: bool = False
 
     def rule(self, when: str, action: str) -> Rule:
         """Return the rule that hits this very call in a second, equal run."""
@@ -115,7 +53,10 @@ class TraceEntry:
 
 @dataclass
 class Call:
-    """One call on its way; `pid` is its caller as seen from here, 0 when there is none."""
+    """One call on its way; `pid` is its caller as seen from here, 0 when there is none.
+
+    `kill_service` is what kills the process that serves it, once there is one.
+    """
 
     where: str
     source: str
@@ -123,11 +64,18 @@ class Call:
     name: str
     pid: int = 0
     due: list[Rule] = field(default_factory=list)
+    kill_service: Callable[[], None] | None = None
+    entry: TraceEntry | None = None
+    begun: float = 0.0
+    over: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the boundary has to do: `go`, `drop` (no answer), `refuse`, `error` or `cut`."""
+    """What the boundary has to do: `go`, `drop` (no answer), `refuse`, `error` or `cut`.
+
+    `kill`: kill the service as it begins; `withhold`: as it ends, and its reply is lost.
+    """
 
     kind: str = "go"
     argument: str = ""
@@ -142,9 +90,12 @@ class Faults:
     def __init__(self, kill_qube: Callable[[str], None] | None = None) -> None:
         """Take the function that kills a qube by name, for the action of that name."""
         self.kill_qube = kill_qube
+        self.kill_sshd: Callable[[], None] = lambda: None
+        self.is_running: Callable[[str], bool] = lambda name: False
         self._lock = threading.Lock()
         self._rules: list[tuple[Rule, int]] = []
         self._trace: list[TraceEntry] = []
+        self._open: dict[int, Call] = {}  # by the thread that serves it
 
     def add(self, rule: Rule) -> None:
         """Put one more rule in force; it counts calls from now on."""
@@ -174,33 +125,84 @@ class Faults:
                         call.due.append(rule)
                 counted.append((rule, seen))
             self._rules = counted
+        for rule in call.due:
+            if rule.when == "amid":
+                timer = threading.Timer(rule.seconds, self._amid, (rule, call))
+                timer.daemon = True
+                timer.start()
         return self._apply(call, "before")
 
     def after(self, call: Call) -> Verdict:
         """Apply what is due once the call is done and before its caller hears of it."""
+        with self._lock:
+            call.over = True
+            self._rewrite(call, seconds=time.monotonic() - call.begun)
         return self._apply(call, "after")
+
+    def ended(self) -> None:
+        """Note that the qrexec call of this thread is over, however it ended."""
+        with self._lock:
+            call = self._open.pop(threading.get_ident(), None)
+            if call is not None:
+                call.over = True
+
+    def _amid(self, rule: Rule, call: Call) -> None:
+        if not call.over:
+            self._hit(rule, call)
 
     def _note(self, call: Call) -> None:
         key = (call.where, call.source, call.target, call.name)
         nth = 1 + sum(
             key == (entry.where, entry.source, entry.target, entry.name) for entry in self._trace
         )
-        self._trace.append(TraceEntry(*key, nth))
+        within = list(self._open.values())[-1].name if self._open else ""
+        call.entry = TraceEntry(*key, nth, self.is_running(call.target), within)
+        call.begun = time.monotonic()
+        self._trace.append(call.entry)
+        if call.where == "qrexec":
+            self._open[threading.get_ident()] = call
+
+    def _rewrite(self, call: Call, **changes: Any) -> None:
+        """Change what the trace says of a call, if that is still there; the lock is held."""
+        if call.entry in self._trace:
+            at = self._trace.index(call.entry)
+            call.entry = self._trace[at] = replace(call.entry, **changes)
+
+    def _hit(self, rule: Rule, call: Call) -> Verdict:
+        with self._lock:
+            self._rewrite(call, hit=True)
+        return self._act(rule, call)
+
+    def _tool_of(self, call: Call) -> Call:
+        """Return the call of dom0 for which this one is made; itself if it is dom0's."""
+        with self._lock:
+            callers = [other for other in self._open.values() if other.source == "dom0"]
+        return call if call.source == "dom0" or not callers else callers[-1]
 
     def _apply(self, call: Call, when: str) -> Verdict:
         verdict = GO
         for rule in call.due:
-            if rule.when == when:
-                answer = self._act(rule.parsed(), call)
+            if rule.acts == when:
+                answer = self._hit(rule, call)
                 verdict = answer if verdict is GO else verdict
         return verdict
 
-    def _act(self, action: Action, call: Call) -> Verdict:
+    def _act(self, rule: Rule, call: Call) -> Verdict:
+        action = rule.parsed()
         if action.kind == "delay":
             time.sleep(float(action.argument))
         elif action.kind == "kill-qube":
             if self.kill_qube is not None:
                 self.kill_qube(action.argument)
+        elif action.kind == "kill-sshd":
+            self.kill_sshd()
+        elif action.kind == "kill-service":
+            if call.kill_service is not None:
+                call.kill_service()
+            return Verdict("withhold" if rule.when == "after" else "kill")
+        elif action.kind == "kill-tool":
+            kill_caller(self._tool_of(call).pid, session=True)
+            return Verdict("drop") if call.source == "dom0" else GO
         elif action.kind in ("kill-caller", "kill-session"):
             kill_caller(call.pid, action.kind == "kill-session" or call.source == "dom0")
             return Verdict("drop")
@@ -209,17 +211,6 @@ class Faults:
         else:
             return Verdict(action.kind, action.argument)
         return GO
-
-
-def parse_cut(argument: str) -> tuple[int, str]:
-    """Return (bytes, direction) of a cut-after action."""
-    count, _, direction = argument.partition(":")
-    return int(count), direction or "in"
-
-
-def _is_cut(argument: str) -> bool:
-    count, colon, direction = argument.partition(":")
-    return count.isdigit() and (direction in DIRECTIONS if colon else True)
 
 
 def kill_caller(pid: int, session: bool) -> None:

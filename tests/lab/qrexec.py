@@ -74,8 +74,7 @@ class Qrexec:
         """Take dom0's /etc/qubes/policy.d and /run/qubes/policy.d as this process sees them."""
         self.machines = machines
         self.qubesd = qubesd
-        etc, run = policy_dirs
-        self.policy_dirs = (run, etc)
+        self.policy_dirs = (policy_dirs[1], policy_dirs[0])
         self.log = Log(log_path)
         self.faults = faults
         self.policy_delay = POLICY_DELAY
@@ -103,6 +102,8 @@ class Qrexec:
                 self._from_dom0(caller, *(os.fsdecode(part) for part in untrusted_fields))
         except (qrexec_frame.BadRequest, Refusal):
             caller.send(qrexec_frame.REFUSED)
+        finally:
+            self.faults.ended()
 
     # --- calls that policy decides about ---------------------------------------------------
 
@@ -254,6 +255,7 @@ class Qrexec:
             self.log.write(f"{service.machine}: {service.full_name}: {error}")
             on_cut()
             return
+        fault.kill_service = running.kill
         caller.send(qrexec_frame.ACCEPTED, "", running.descriptors)
         qrexec_frame.close_all(running.descriptors)
         status = running.wait()
@@ -282,12 +284,11 @@ class Qrexec:
 
     def _is_over(self, caller: Caller, verdict: Verdict) -> bool:
         """Answer as a fault wants it; tell whether that was the end of the call."""
+        status = verdict.argument or str(BROKEN_STATUS)
         endings: dict[str, Callable[[], None]] = {
             "drop": lambda: None,
             "refuse": lambda: caller.send(qrexec_frame.REFUSED),
-            "error": lambda: caller.send(
-                qrexec_frame.EXITED, verdict.argument or str(BROKEN_STATUS)
-            ),
+            "error": lambda: caller.send(qrexec_frame.EXITED, status),
         }
         if verdict.kind in endings:
             endings[verdict.kind]()
@@ -296,5 +297,4 @@ class Qrexec:
 
 def sanitise(untrusted_name: bytes, allowed: frozenset[str]) -> str:
     """Return the name with every byte that is not allowed replaced by `_`."""
-    text = untrusted_name.decode("latin-1")
-    return "".join(character if character in allowed else "_" for character in text)
+    return "".join(char if char in allowed else "_" for char in untrusted_name.decode("latin-1"))

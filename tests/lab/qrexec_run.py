@@ -6,15 +6,18 @@ Runs in the supervisor, under `qrexec`. Policy has been asked before; nothing he
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from lab import rpc_config
 from lab.errors import MachineError
-from lab.faults import Verdict, parse_cut
+from lab.fault_rules import parse_cut
+from lab.faults import Verdict
 from lab.plumbing import Log
 
 SERVICE_DIRECTORIES = ("/run/qubes-rpc", "/usr/local/etc/qubes-rpc", "/etc/qubes-rpc")
@@ -25,10 +28,13 @@ DOM0_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 NAME_LIMIT = 255
 CHUNK = 65536
 PROBLEM_STATUS, NOT_FOUND_STATUS, BROKEN_STATUS = 125, 127, 255
+KILLED_STATUS = 128 + signal.SIGKILL
 
 
 class Process(Protocol):
-    """A process in a machine."""
+    """A process in a machine. `pid` is its number as this process sees it."""
+
+    pid: int
 
     def wait(self) -> int:
         """Return the exit code, 128 + signal, 255 when the machine is gone."""
@@ -195,13 +201,23 @@ class Running:
         if cut.kind == "cut":
             count, direction = parse_cut(cut.argument)
             self._insert(ends, count, direction)
+        self._withheld = cut.kind == "withhold"
+        if self._withheld:
+            self._swallow(ends)
+        elif cut.kind == "kill":
+            self.kill()
         self.descriptors = (ends[0].detach(), ends[1].detach(), far_errors)
 
     def wait(self) -> int:
         """Return the exit code, when the program has ended and its stderr is closed."""
         status = self.process.wait()
         self._relay.join()
-        return status
+        return KILLED_STATUS if self._withheld else status
+
+    def kill(self) -> None:
+        """SIGKILL the one process; what it has started lives on, as it would anywhere."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGKILL)
 
     def _relay_errors(self, source: int, sink: int) -> None:
         """Copy stderr to the log and, from a qube, to the caller until nobody holds it open."""
@@ -237,6 +253,18 @@ class Running:
                     other.shutdown(socket.SHUT_RDWR)
 
         threading.Thread(target=_quietly, args=(copy,), daemon=True).start()
+
+    def _swallow(self, ends: list[socket.socket]) -> None:
+        """Let the caller see the end of the output, when it comes, and nothing before it."""
+        caller, near = socket.socketpair()
+        service, ends[1] = ends[1], caller
+
+        def swallow() -> None:
+            with near, service:
+                while service.recv(CHUNK):
+                    pass
+
+        threading.Thread(target=_quietly, args=(swallow,), daemon=True).start()
 
 
 def _quietly(work: Callable[[], None]) -> None:

@@ -66,6 +66,7 @@ class Qubesd:
         self.power = Power(self.store, machines, self.log)
         self.system = System(self.store, self.power, machines, self._feature_changed)
         faults.kill_qube = self.kill
+        faults.is_running = self._is_running
 
     def serve(self, listener: socket.socket) -> None:
         """Answer every connection to the listening socket, each in a thread of its own."""
@@ -203,6 +204,11 @@ class Qubesd:
         """Stop a qube at once; nothing if it is off."""
         with suppress(ApiError):
             self.power.kill(self.store.get(name))
+
+    def _is_running(self, name: str) -> bool:
+        """Tell whether this is the name of a qube that runs."""
+        qube = self.store.qubes.get(name)
+        return qube is not None and qube.klass != "AdminVM" and qube.is_running()
 
     def machine_ended(self, name: str) -> None:
         """Note that a machine ended, whose volumes are still to be put away."""

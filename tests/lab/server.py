@@ -85,6 +85,11 @@ class BackupServer:
         self._sh('kill "$(cat /run/sshd.pid)"; while [ -e /run/sshd.pid ]; do sleep 0.01; done')
         self.sshd_wanted = False
 
+    def kill_sshd(self) -> None:
+        """Kill sshd and every session, as the crash of a host would; `start_sshd` mends it."""
+        self._sh("pkill -KILL -x sshd || true")
+        self.drop_sessions()
+
     def drop_sessions(self) -> None:
         """Kill every running session of the account, as a crash on the way would."""
         self._sh('pkill -KILL -u "$1" || true; pkill -KILL sshd-session || true', self._world.user)

@@ -69,6 +69,7 @@ class Supervisor:
         self.machines.hosts = f"{self.world.server.address} {self.world.server.host}\n"
         self.server = BackupServer(self.machines, self.world.server)
         self.faults = Faults()
+        self.faults.kill_sshd = self.server.kill_sshd
         self.qubesd = Qubesd(
             self.machines, self.state / "qubesd.json", self.state / "log/qubesd.log", self.faults
         )

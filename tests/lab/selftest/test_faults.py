@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from lab.faults import Call, Faults, Rule, kill_caller
+from lab.fault_rules import Rule
+from lab.faults import Call, Faults, kill_caller
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,9 @@ from lab.faults import Call, Faults, Rule, kill_caller
     [
         {"where": "xen"},
         {"when": "during"},
+        {"when": "amid", "action": "refuse"},
+        {"action": "kill-service"},
+        {"action": "kill-sshd:now", "where": "qrexec"},
         {"n": -1},
         {"action": "explode"},
         {"action": "delay"},

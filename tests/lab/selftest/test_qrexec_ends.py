@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.faults import Rule
+from lab.fault_rules import Rule
 from lab.selftest.calls import Calls
 
 OPEN = "* * * * allow\n"
@@ -128,3 +128,47 @@ def test_cut_stream(calls: Calls, tmp_path: Path, direction: str, count: int) ->
     arrived = flag.read_bytes() if direction == "in" else done.stdout
     assert len(arrived) == count
     assert calls.qube("vault", "work", "t.Say", data=b"y").returncode == 0
+
+
+def test_killed_service_answers_nothing(calls: Calls, tmp_path: Path) -> None:
+    """As it begins, or with its work done and the reply lost; either way it is status 137."""
+    work, flag = "#!/bin/sh\nsleep 0.5\ntouch {flag}\necho reply\n", tmp_path / "done"
+    calls.service("work", "t.Work", work.format(flag=flag))
+
+    for when, worked in (("before", False), ("after", True)):
+        calls.qrexec.faults.clear()
+        calls.qrexec.faults.add(Rule("qrexec", "t.Work+", when=when, action="kill-service"))
+        done = calls.dom0("work", "t.Work+")
+
+        assert (done.returncode, done.stdout) == (137, b"")
+        assert flag.exists() is worked
+        assert [entry.hit for entry in calls.qrexec.faults.trace()] == [True]
+
+
+def test_service_is_killed_amid_its_work_and_the_trace_tells_times(calls: Calls) -> None:
+    """A timer does it, if the call is not over by then."""
+    faults = calls.qrexec.faults
+    calls.service("work", "t.Wait", "#!/bin/sh\necho begun\nexec sleep 60\n")
+    faults.add(Rule("qrexec", "t.Wait+", when="amid", action="kill-service", seconds=0.5))
+
+    done = calls.dom0("work", "t.Wait+")
+
+    assert (done.returncode, done.stdout) == (137, b"begun\n")
+    [entry] = faults.trace()
+    assert entry.hit and entry.running and 0.5 <= entry.seconds < 60
+
+
+def test_kill_tool_reaches_dom0_behind_a_call_of_a_qube(calls: Calls) -> None:
+    """The qube's call goes on: nobody tells it that dom0's is gone."""
+    inner = " ".join(calls.client_vm_argv("work", "vault", "t.In"))
+    calls.service("work", "t.Out", f"#!/bin/sh\n{inner}\n")
+    calls.service("vault", "t.In", "#!/bin/sh\necho in\n")
+    calls.policy(OPEN)
+    calls.qrexec.faults.add(Rule("qrexec", "t.In+", action="kill-tool"))
+    argv = calls.client_argv("-d", "work", "DEFAULT:QUBESRPC t.Out+ dom0")
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        assert process.wait(timeout=20) == -9
+
+    calls.wait_for(lambda: all(entry.seconds > 0 for entry in calls.qrexec.faults.trace()))
+    assert [(entry.name, entry.within) for entry in calls.qrexec.faults.trace()] == [
+        ("t.Out+", ""), ("t.In+", "t.Out+")]  # fmt: skip

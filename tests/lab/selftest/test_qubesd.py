@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import MachineError
-from lab.faults import Faults, Rule
+from lab.fault_rules import Rule
+from lab.faults import Faults
 from lab.qubesd import Qubesd
 from lab.selftest.system import System, failure
 

@@ -51,6 +51,22 @@ def test_one_plain_command_per_login(lab: Lab, command: str, code: int) -> None:
     assert _work(lab, f"{SSH} {command}").returncode == code
 
 
+def test_a_killed_sshd_takes_its_sessions_along_and_starts_again(lab: Lab) -> None:
+    with lab.popen("work", ["sh", "-c", f"{SSH} cat"]) as session:
+        assert session.stdin is not None and session.stdout is not None
+        session.stdin.write(b"connected\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == b"connected\n"
+        lab.faults.add(where="qubesd", match="admin.vm.List+", action="kill-sshd")
+        look = "import qubesadmin; list(qubesadmin.Qubes().domains)"
+        lab.run(["python3", "-c", look], check=True)
+
+        assert session.wait() == 255
+    assert _work(lab, f"{SSH} ls").returncode == 255
+    lab.server.start_sshd()
+    assert _work(lab, f"{SSH} ls").returncode == 0
+
+
 def test_a_forced_command_holds_a_client_to_its_repository(lab: Lab) -> None:
     _work(lab, f"{SSH} mkdir repos")
     forced = "borg14 serve --append-only --restrict-to-repository repos/a"
