@@ -5,13 +5,14 @@ PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 FAST := tests/static tests/unit tests/contract tests/policy tests/fuzz
 SLOW := tests/lab/selftest tests/scenarios
+KILL := tests/kill
 ROLES := dom0 common client maintenance vault worker
 # A file's tests stay together: those of one file share a lab.
 PYTEST := $(VENV) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 DESTDIR :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-user check fuzz docs clean $(ROLES:%=install-%)
+.PHONY: help demo test test-kill test-user check fuzz docs clean $(ROLES:%=install-%)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -28,6 +29,10 @@ test: ## everything: what check does, the lab's own tests, the scenarios in the 
 check: ## the fast part: no lab, no root, under a minute
 	@$(PYTHON) tests/bootstrap.py check
 	$(PYTEST) $(FAST)
+
+test-kill: ## every kill in a set-up and an enrolment, some 330 of them; about an hour, ends in a table
+	@$(PYTHON) tests/bootstrap.py test
+	$(VENV) -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=load $(KILL)
 
 test-user: ## a part of it in a fresh clone as a fresh user without any rights; needs root
 	@$(PYTHON) tests/fresh_user.py

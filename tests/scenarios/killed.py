@@ -1,0 +1,183 @@
+"""Running a row of the table of kills, and what must be so afterwards."""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lab import Lab
+from scenarios import kills, person, state
+from scenarios.kills import Call, Row, Seen
+
+ENROL = ("qvm-borg-enroll", "work", "--no-escrow")
+KEEPER = "borg-maintenance"
+SIGKILL = 137
+_STATE = "/home/user/.local/share/qubes-borg"
+_DIGESTS = "cd {} && sha256sum qubes-work/*.openssh qubes-work/borgpass qubes-work/key-export"
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A clean run: its calls, and the end that every other way must reach."""
+
+    calls: dict[Call, Seen]
+    end: dict[str, Any]
+
+
+def _end(lab: Lab) -> dict[str, Any]:
+    """What must be the same after any way to the end: no key, digest, uuid or time is in it."""
+    knows = state.qubesd(lab)
+    for qube in knows.values():
+        # Whoever started it may have been killed, and no later run stops what it has not started.
+        if qube["features"].get("service.qborg-maintenance"):
+            del qube["uuid"], qube["power"]
+    role = knows["dom0"]["features"].pop("x-qborg-maintenance", "")
+    kept = state.files(lab, KEEPER, "/rw/home/user")
+    server = state.files(lab, "server", person.HOME)
+    keys = lab.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
+    dom0 = state.files(lab, "dom0", "/home/user", "/etc/qubes")
+    return {
+        "qubesd": knows,
+        "role": re.sub("[0-9a-f]{8}-[0-9a-f-]{27}", "UUID", role),
+        "dom0": {path: about[:3] for path, about in dom0.items()},
+        "maintenance": {path: about[:3] for path, about in kept.items()},
+        "server": {path: about[:3] for path, about in server.items() if "/data/" not in path
+                   and not re.search(r"/(hints|index|integrity)\.[0-9]+$", path)},
+        "lines": [re.sub(rb"AAAA\S+|epoch=[0-9]+|id=[0-9a-f]{32}", b"", line)
+                  for line in keys.splitlines()],
+        "gates": state.gates(lab),
+    }  # fmt: skip
+
+
+def _enrolled(lab: Lab) -> dict[str, Any]:
+    end = _end(lab)
+    note = json.loads(end["qubesd"]["work"]["features"].pop("x-qborg"))
+    client = state.files(lab, "work", "/rw/home/user", "/rw/bind-dirs", "/rw/config")
+    return end | {
+        "note": {key: sorted(value) if isinstance(value, dict) else "" for key, value in
+                 note.items()},
+        "step": note["step"],
+        "client": {path: about[:3] for path, about in client.items() if "/borg/" not in path},
+        "crontab": lab.exec("work", ["crontab", "-l"], check=True).stdout,
+    }
+
+
+def strikes(lab: Lab, row: Row, seen: Seen, *command: str) -> bool:
+    """Run a command with a row's kill in its way; answer whether its tool was killed."""
+    call, alone = row.call, {"tool", "service", "sshd"}
+    lab.faults.clear()
+    lab.faults.add(
+        where=call.where, match=call.name, source=call.source, target=seen.target, n=seen.nth,
+        when=row.moment, seconds=seen.seconds / 2,
+        action=f"kill-{row.victim}" if row.victim in alone else f"kill-qube:{row.victim}",
+    )
+    done = lab.run(list(command))
+    # What ends sooner than it did undisturbed is over before the middle of it.
+    assert row.moment == "amid" or any(call["hit"] for call in lab.trace())
+    lab.faults.clear()
+    said = (done.stdout + done.stderr).decode()
+    if row.victim == "tool" and not (row.moment == "amid" and done.returncode != SIGKILL):
+        assert done.returncode == SIGKILL, said
+        return True
+    assert "Traceback" not in said and done.returncode != SIGKILL, said
+    assert len(re.findall(r"^error: ", said, re.MULTILINE)) == (done.returncode != 0), said
+    assert state.gates(lab) == []
+    return False
+
+
+def mended(lab: Lab, row: Row) -> None:
+    """Start again what was killed and ran before; the next run shall not have to."""
+    if row.victim == "sshd":
+        lab.server.start_sshd()
+    elif row.victim not in ("tool", "service") and row.call.run == "enrol":
+        _until_halted(lab, row.victim)
+        lab.do("start", row.victim)
+
+
+def _until_halted(lab: Lab, qube: str) -> None:
+    deadline = time.monotonic() + 60
+    while lab.qubes()[qube]["state"] != "Halted":
+        assert time.monotonic() < deadline, f"{qube} does not halt"
+        time.sleep(0.05)
+
+
+def admin_logs_in(lab: Lab) -> None:
+    """Log in with the admin key in a session of its own."""
+    command = ["ssh", "-F", f"{_STATE}/ssh_config", "bakadmin", "ls", "-d", ".ssh"]
+    done = lab.exec(KEEPER, command)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def secrets(lab: Lab) -> dict[str, str]:
+    """Answer the digests of the client's secrets, once the server knows their key."""
+    keys = lab.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
+    if b"repos/qubes-work" not in keys:
+        return {}
+    listed = lab.exec(KEEPER, ["sh", "-c", _DIGESTS.format(f"{_STATE}/host-keys")]).stdout.decode()
+    return {name: digest for digest, name in map(str.split, listed.splitlines())}
+
+
+def enrolment(lab: Lab) -> Undisturbed:
+    """Answer what an undisturbed enrolment is; the lab is at `ready`."""
+    person.runs(lab, *ENROL)
+    return Undisturbed(kills.distinct("enrol", lab.trace()), _enrolled(lab))
+
+
+def enrolment_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
+    """Kill in an enrolment, and see that one more run reaches the end of a clean one."""
+    strikes(lab, row, clean.calls[row.call], *ENROL)
+    mended(lab, row)
+    admin_logs_in(lab)
+    before = secrets(lab)
+
+    person.runs(lab, *ENROL)
+
+    assert state.changes(clean.end, _enrolled(lab)) == []
+    after = secrets(lab)
+    assert before.items() <= after.items() and len(after) == 3
+    admin_logs_in(lab)
+    listed = lab.exec("work", ["borgbak", "list", "--short"], check=True).stdout.decode()
+    assert listed.startswith("work-")
+
+
+class Setup:
+    """A set-up in two runs, with a person at the server between them."""
+
+    def __init__(self, lab: Lab) -> None:
+        """Go through it undisturbed; the lab is at `fresh`."""
+        self._lab = lab
+        lab.do("start", "sys-firewall")
+        self._command = ("qvm-borg-setup", "--server", person.SERVER,
+                         "--fingerprint", person.fingerprint(lab))
+        lab.snapshot("before-setup")
+        lab.faults.clear()
+        said = person.runs(lab, *self._command, code=15)
+        calls = kills.distinct("setup", lab.trace())
+        person.adds_the_line(lab, said)
+        lab.snapshot("line-added")
+        lab.faults.clear()
+        person.runs(lab, "qvm-borg-setup")
+        calls |= kills.distinct("login", lab.trace())
+        self.clean = Undisturbed(calls, self._end())
+
+    def _end(self) -> dict[str, Any]:
+        self._lab.do("start", KEEPER)
+        return _end(self._lab)
+
+    def converges(self, row: Row) -> None:
+        """Kill in one of the runs, and see that one more goes on as if nothing had been."""
+        lab, first = self._lab, row.call.run == "setup"
+        lab.restore("before-setup" if first else "line-added")
+        command = self._command if first else ("qvm-borg-setup",)
+        strikes(lab, row, self.clean.calls[row.call], *command)
+        mended(lab, row)
+        if first:
+            person.adds_the_line(lab, person.runs(lab, *command, code=15))
+
+        person.runs(lab, "qvm-borg-setup")
+
+        if lab.qubes()[KEEPER]["state"] == "Halted":
+            lab.do("start", KEEPER)
+        assert state.changes(self.clean.end, _end(lab)) == []
+        admin_logs_in(lab)
