@@ -119,7 +119,7 @@ _ROWS = (
         ),
     ),
     Service(
-        "PublishKeys", (_D,), (_M,), 64 * _KIB, 180, argument=False, served_by=(_M,),
+        "PublishKeys", (_D,), (_M,), 64 * _KIB, 180, argument=False, idle=True, served_by=(_M,),
         request=(_name("repositories", _REPOSITORY, 48, many=True),),
         reply=(
             _name("epoch", _NUMBER, 15),

@@ -52,7 +52,8 @@ class Report:
 
     def progress(self, progress: Progress) -> None:
         """Tell how far long work is, rewriting the line on a terminal."""
-        line = f"      {progress.stage}: {progress.files} files, {size(progress.size)}"
+        done = f": {progress.files} files, {size(progress.size)}" if progress.files else ""
+        line = f"      {progress.stage}{done}"
         if self._terminal:
             sys.stdout.write("\r" + line.ljust(self._width))
             sys.stdout.flush()

@@ -3,14 +3,18 @@
 
 Runs on the lab's server only. Modelled on hosts that sell ssh and borg without a shell: no
 pipes, redirections, lists, expansions or interactive login; whatever else is refused with 126.
+While the lab watches the account (account.py), each command is noted, and one may be held.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import sys
+import time
 
+WATCH = "/run/account"
 OFFERED_BORG = "/etc/lab/borg"
 COMMANDS = ("cat", "chmod", "cp", "dd", "df", "du", "ls", "mkdir", "mv", "rm", "stat", "touch")
 REFUSED = 126
@@ -58,7 +62,30 @@ def main(arguments: list[str]) -> int:
     for key in ("SSH_ORIGINAL_COMMAND", "SSH_CONNECTION"):
         if key in os.environ:
             environment[key] = os.environ[key]
+    if os.path.isdir(WATCH):
+        return _watched(arguments[1], program, words, environment)
     os.execve(program, words, environment)
+
+
+def _watched(line: str, program: str, words: list[str], environment: dict[str, str]) -> int:
+    """Note the command and run it, standing still before or after it if it is to be held."""
+    with open(f"{WATCH}/trace", "a+", encoding="utf-8") as trace:
+        fcntl.flock(trace, fcntl.LOCK_EX)
+        trace.seek(0)
+        number = len(trace.readlines()) + 1
+        trace.write(f"{line}\n")
+    _hold("before", number)
+    ended = os.spawnve(os.P_WAIT, program, words, environment)
+    _hold("after", number)
+    return ended if ended >= 0 else 128 - ended
+
+
+def _hold(when: str, number: int) -> None:
+    """Stand still as long as the lab's order holds this command."""
+    order = f"{WATCH}/{when}-{number}"
+    while os.path.exists(order):
+        with open(f"{WATCH}/held", "w", encoding="ascii"):
+            time.sleep(0.01)
 
 
 if __name__ == "__main__":

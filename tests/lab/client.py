@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Mapping, Sequence
 
+from .account import Account
 from .channel import SOCKET, Channel
 from .errors import LabError
 from .owner import Owner, choose_world, current, is_running, wait_until_down
@@ -42,6 +43,7 @@ class Server:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._channel = lab.channel
+        self.account = Account(self.exec)
 
     def exec(self, argv: Sequence[str], user: str = "root", **rest: Any) -> RunResult:
         """Run ARGV on the server without its restricted shell, as root or as the account."""

@@ -66,16 +66,16 @@ def _add(server: Server, line: str) -> bytes | None:
     if server.run("ls", "-d", _FOLDER).code != 0:
         _must(server, "the directory .ssh cannot be made", "mkdir", _FOLDER)
         _must(server, "the mode of .ssh cannot be set", "chmod", "700", _FOLDER)
-    former = server.read(publish.KEYS)
-    if former is None and server.run("ls", "-d", publish.KEYS).code == 0:
-        raise ServiceFailure("publish-refused", f"{publish.KEYS} is there and cannot be read")
+    former = server.read(way_back.KEYS)
+    if former is None and server.run("ls", "-d", way_back.KEYS).code == 0:
+        raise ServiceFailure("publish-refused", f"{way_back.KEYS} is there and cannot be read")
     kept = former or b""
     if b"\0" in kept or len(kept) + len(line) > FILE_LIMIT:
-        raise ServiceFailure("publish-refused", f"{publish.KEYS} is too long, or no text")
+        raise ServiceFailure("publish-refused", f"{way_back.KEYS} is too long, or no text")
     if line.encode("ascii") in kept.split(b"\n"):
         # It stands there and is refused: sshd takes no key from what others may write to.
         _must(server, "the mode of .ssh cannot be set", "chmod", "700", _FOLDER)
-        _must(server, "the file's mode cannot be set", "chmod", "600", publish.KEYS)
+        _must(server, "the file's mode cannot be set", "chmod", "600", way_back.KEYS)
     else:
         # A last line without its end would swallow ours.
         glue = b"" if not kept or kept.endswith(b"\n") else b"\n"
@@ -84,16 +84,16 @@ def _add(server: Server, line: str) -> bytes | None:
 
 
 def _replace(server: Server, data: bytes) -> None:
-    server.write(publish.NEW, data)
-    if server.read(publish.NEW) != data:
+    server.write(way_back.NEW, data)
+    if server.read(way_back.NEW) != data:
         raise ServiceFailure("publish-refused", "the upload came back different")
-    _must(server, "the new file's mode cannot be set", "chmod", "600", publish.NEW)
-    _must(server, "the new file cannot be moved in place", "mv", publish.NEW, publish.KEYS)
+    _must(server, "the new file's mode cannot be set", "chmod", "600", way_back.NEW)
+    _must(server, "the new file cannot be moved in place", "mv", way_back.NEW, way_back.KEYS)
 
 
 def _put_back(server: Server, former: bytes | None) -> None:
     if former is None:
-        server.run("rm", "-f", publish.KEYS)
+        server.run("rm", "-f", way_back.KEYS)
     else:
         _replace(server, former)
 

@@ -1,29 +1,28 @@
 """Publishing: the server's authorized_keys changed so that nobody can be locked out.
 
 Runs in the maintenance qube with the admin key. Read, rendered, checked, uploaded beside, read
-back, swapped under a guard, proved by a login of its own; else the old file is put back.
+back, swapped under a guard, proved by a login of its own; else the old file is put back. What
+another person writes meanwhile is noticed and stays, but for one who replaces the whole file in
+the instant between our last look and the swap: no command of the account could tell.
 """
 
 import dataclasses
 import hashlib
-import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qborg_maintenance import admin_key, authorized_keys, keypair, registry
 from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
 from qborg_maintenance.guard import Verdict, guarded
-from qborg_maintenance.remote_lock import LOCK, remote_lock
+from qborg_maintenance.remote_lock import Lock, remote_lock
 from qborg_maintenance.server import Server, configured, living_session, refusal
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
-from qborg_service import process
+from qborg_maintenance.way_back import FORMER, KEYS, NEW, WayBack
 from qborg_service.failure import ServiceFailure
 
-KEYS = ".ssh/authorized_keys"
 ROOT = "repos"
-NEW, _BACKUP, _BACK = f"{KEYS}.qborg-new", f"{KEYS}.qborg-bak", f"{KEYS}.qborg-rb"
+_MEANWHILE = "someone else changed authorized_keys"
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,20 @@ def read_document(server: Server, settings: Settings) -> tuple[bytes, Document]:
         raise ServiceFailure("publish-refused", str(error)) from error
 
 
-def publish(state: State, settings: Settings, wanted: Sequence[str]) -> Published:
+def publish(
+    state: State, settings: Settings, wanted: Sequence[str], waits: Callable[[], None]
+) -> Published:
     """Bring the registry's live keys onto the server; raises ServiceFailure, then unchanged.
 
-    Every repository in `wanted` must be among them.
+    Every repository in `wanted` must be among them. `waits` is called while another computer
+    publishes.
     """
-    with state.locked() as lock, configured(settings, state.admin_key) as server:
-        with living_session(server) as session, remote_lock(server, settings.machine_id):
-            return _Publication(state, settings, server, (lock, session)).run(wanted)
+    with (
+        state.locked() as own, configured(settings, state.admin_key) as server,
+        living_session(server) as session,
+        remote_lock(server, settings.machine_id, waits) as lock,
+    ):
+        return _Publication(state, settings, lock, (own, session)).run(wanted)
 
 
 def make_root(server: Server) -> None:
@@ -69,10 +74,10 @@ def make_root(server: Server) -> None:
 
 class _Publication:
     def __init__(
-        self, state: State, settings: Settings, server: Server, held: tuple[int, ...]
+        self, state: State, settings: Settings, lock: Lock, held: tuple[int, ...]
     ) -> None:
         self._state, self._settings = state, settings
-        self._server, self._held = server, held
+        self._server, self._lock, self._held = lock.server, lock, held
         self._admin_key = admin_key.public_key(state)
 
     def run(self, wanted: Sequence[str]) -> Published:
@@ -124,68 +129,47 @@ class _Publication:
             self._server.run("rm", "-f", NEW)
             raise ServiceFailure("publish-refused", "the upload came back different")
         self._must("the new file's mode cannot be set", "chmod", "600", NEW)
-        self._must("the old file cannot be copied", "cp", "-p", KEYS, _BACKUP)
-        if self._server.read(_BACKUP) != current:
-            raise ServiceFailure("publish-refused", "someone else changed authorized_keys")
+        self._server.run("rm", "-f", FORMER)
+        # A second name of the same file also gets what a person still writes into it.
+        if self._server.run("cp", "-l", KEYS, FORMER).code != 0:
+            self._must("the old file cannot be copied", "cp", "-p", KEYS, FORMER)
+        if not self._lock.is_held():
+            raise ServiceFailure("publish-refused", "another computer took the lock over")
+        if self._server.read(FORMER) != current or self._server.read(KEYS) != current:
+            raise ServiceFailure("publish-refused", _MEANWHILE)
 
     def _swap(self, current: bytes, candidate: bytes) -> None:
-        def undo(orphaned: bool) -> bool:
-            return _roll_back(self._server, current, orphaned)
-
-        with guarded(undo, self._held) as guard:
-            try:
-                self._must("the new file cannot be moved in place", "mv", NEW, KEYS)
-                # A login of its own, and what it sees: both must hold before the guard goes.
-                proof = self._server.run_apart("cat", KEYS)
-                reason = "" if proof.stdout == candidate else "it does not read as published"
-            except ServiceFailure as failure:
-                reason = failure.detail
+        way_back = WayBack(self._server, self._lock, candidate)
+        with guarded(way_back.go, self._held) as guard:
+            reason, theirs = self._move_and_prove(current, candidate)
             verdict = guard.roll_back() if reason else guard.keep()
         if verdict is Verdict.LOST:
             raise ServiceFailure(
-                "connection-failed", f"not rolled back: log in by password, put {_BACKUP} back"
+                "connection-failed", f"not rolled back: log in by password, put {FORMER} back"
             )
         if verdict is Verdict.ROLLED_BACK:
             raise ServiceFailure("publish-refused", f"rolled back: {reason or 'time was up'}")
+        if theirs:
+            raise ServiceFailure("publish-refused", f"{_MEANWHILE} after us; it stays theirs")
+
+    def _move_and_prove(self, current: bytes, candidate: bytes) -> tuple[str, bool]:
+        """Answer why the swap must be undone, empty if not, and if someone wrote after it."""
+        try:
+            self._must("the new file cannot be moved in place", "mv", NEW, KEYS)
+            # A login of its own, and what it sees: both must hold before the guard goes.
+            proof = self._server.run_apart("cat", KEYS)
+            if proof.code != 0:
+                return "the new file cannot be read", False
+            if self._server.read(FORMER) != current:
+                return _MEANWHILE, False
+        except ServiceFailure as failure:
+            return failure.detail, False
+        return "", proof.stdout != candidate
 
     def _must(self, detail: str, *words: str) -> None:
         finished = self._server.run(*words)
         if finished.code != 0:
             raise refusal(finished, detail)
-
-
-def _roll_back(server: Server, former: bytes, orphaned: bool) -> bool:
-    """Put the old file back over the living session; answer whether it is surely there.
-
-    `orphaned`: the service was killed, so a move of its may still be on the way, and nobody
-    else removes its lock and its configuration.
-    """
-    run = _way_back(server)
-    restored = False
-    for _attempt in range(3):
-        run("rm", "-f", NEW, _BACK)
-        run("cp", "-p", _BACKUP, _BACK)
-        # On a full disk the copy is cut; the backup itself goes back without any space.
-        whole = run("cat", _BACK).stdout == former
-        run("mv", _BACK if whole else _BACKUP, KEYS)
-        if orphaned:
-            time.sleep(1)
-        restored = server.run_apart("cat", KEYS).stdout == former
-        if restored:
-            break
-    if orphaned:
-        run("rm", "-r", "-f", LOCK)
-        shutil.rmtree(server.config.parent)
-    return restored
-
-
-def _way_back(server: Server) -> Callable[..., process.Finished]:
-    """Answer how to run commands now: over the session of before, or a new one if it broke."""
-    try:
-        server.run("ls", "-d", KEYS)
-    except ServiceFailure:
-        return server.run_apart
-    return server.run
 
 
 def _published(epoch: int, keys: dict[str, str], changed: bool, data: bytes) -> Published:

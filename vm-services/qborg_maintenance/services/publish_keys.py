@@ -8,13 +8,18 @@ from qborg_maintenance.publish import publish
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
+from qborg_wire.reply import Progress
 from qborg_wire.services import Role
 
 
 def publish_keys(call: Call) -> dict[str, str]:
     """Answer what stands on the server, changed now or as it was."""
     state = own_state()
-    published = publish(state, settings.require(state), call.texts("repositories"))
+
+    def waits() -> None:
+        call.progress(Progress("another-computer-works", 0, 0))
+
+    published = publish(state, settings.require(state), call.texts("repositories"), waits)
     return {
         "epoch": str(published.epoch),
         "keys": str(published.keys),

@@ -1,0 +1,77 @@
+"""The way back from a swapped authorized_keys: what the guard does.
+
+Runs in the maintenance qube, in the guard's process. A person's own edit is never undone as long
+as the admin can log in with it.
+"""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qborg_maintenance.remote_lock import Lock
+from qborg_maintenance.server import Server, try_login
+from qborg_service import process
+from qborg_service.failure import ServiceFailure
+
+KEYS = ".ssh/authorized_keys"
+# The new file on its way, the former one, and one of somebody else that let nobody in.
+NEW, FORMER, REFUSED = f"{KEYS}.qborg-new", f"{KEYS}.qborg-bak", f"{KEYS}.qborg-refused"
+_PATIENCE = 60.0  # seconds that the server may be away
+_PAUSE = 2.0  # seconds
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """From `new`, which a swap may have put in place, to the file that stood there before."""
+
+    server: Server
+    lock: Lock
+    new: bytes
+
+    def go(self, orphaned: bool) -> bool:
+        """Answer whether the new file is surely not in place any more.
+
+        `orphaned`: the service was killed, so nobody else removes its lock and configuration.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        back = False
+        while not (back := self._try()) and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        if orphaned:
+            with contextlib.suppress(ServiceFailure):
+                self.lock.release()
+            shutil.rmtree(self.server.config.parent)
+        return back
+
+    def _try(self) -> bool:
+        try:
+            run = self._run()
+            # First: a killed service's move may still be on its way and finds nothing then.
+            run("rm", "-f", NEW)
+            there = run("cat", KEYS).stdout
+            if there != self.new:
+                if self._lets_in():
+                    return True
+                if there != run("cat", FORMER).stdout:
+                    run("cp", "-p", KEYS, REFUSED)
+            run("mv", FORMER, KEYS)
+            return run("cat", KEYS).stdout != self.new
+        except ServiceFailure:
+            return False
+
+    def _lets_in(self) -> bool:
+        """Tell whether the admin may log in now, as far as the server answers at all."""
+        try:
+            return try_login(self.server)
+        except ServiceFailure:
+            return True
+
+    def _run(self) -> Callable[..., process.Finished]:
+        """Answer how to run commands now: over the session of before, or a new one if it broke."""
+        try:
+            self.server.run("ls", "-d", KEYS)
+        except ServiceFailure:
+            return self.server.run_apart
+        return self.server.run
