@@ -15,7 +15,7 @@ from qborg_maintenance import admin_key, authorized_keys, keypair, registry
 from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
 from qborg_maintenance.guard import Verdict, guarded
 from qborg_maintenance.remote_lock import Lock, remote_lock
-from qborg_maintenance.server import Server, configured, living_session, refusal
+from qborg_maintenance.server import Server, configured, living_session, refusal, try_login
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_maintenance.way_back import FORMER, KEYS, NEW, WayBack
@@ -162,6 +162,9 @@ class _Publication:
                 return "the new file cannot be read", False
             if self._server.read(FORMER) != current:
                 return _MEANWHILE, False
+            # Somebody wrote after our login, so that one does not speak for what stands there now.
+            if proof.stdout != candidate and not try_login(self._server):
+                return "what someone else wrote does not accept the admin key", False
         except ServiceFailure as failure:
             return failure.detail, False
         return "", proof.stdout != candidate

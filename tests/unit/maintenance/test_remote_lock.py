@@ -111,7 +111,9 @@ def test_a_left_over_entry_is_taken_by_one_only(account: Account) -> None:
     assert [entry[11:] for entry in _entries(account)] == ["3" * 32]
 
 
-@pytest.mark.parametrize(("age", "owner"), [(0, MINE), (5, MINE), (10_000, OTHER), (-10_000, OTHER)])
+@pytest.mark.parametrize(
+    ("age", "owner"), [(0, MINE), (5, MINE), (10_000, OTHER), (-10_000, OTHER)]
+)
 def test_what_a_killed_run_left_is_taken_over(account: Account, age: int, owner: str) -> None:
     account.leaves(age, owner)
 
