@@ -90,9 +90,9 @@ _MSGIDS = {
 # borg 1.4 with BORG_EXIT_CODES=modern; 1.2 knows only 2 and is told apart by its msgid.
 _CODES = {
     10: "repository-exists",
-    12: "repository-exists",
     13: "repository-missing",
     15: "repository-missing",
+    19: "repository-exists",
     20: "quota-exceeded",
     31: "archive-missing",
     42: "keys-missing",

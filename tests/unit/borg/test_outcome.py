@@ -28,11 +28,15 @@ NAMED = {
     "repository": (13, "Repository.DoesNotExist", "repository-missing"),
     "forbidden-path": (83, "PathNotAllowed", "repository-missing"),
     "exists": (10, "Repository.AlreadyExists", "repository-exists"),
+    "damaged": (12, "Repository.CheckNeeded", "borg-failed"),
     "quota-bare-name": (2, "StorageQuotaExceeded", "quota-exceeded"),
     "connection": (81, "ConnectionClosedWithHint", "connection-failed"),
     "replay": (2, "Cache.RepositoryReplay", "borg-failed"),
 }
-CODES = {"quota": (20, "quota-exceeded"), "lock": (73, "locked"), "unknown": (2, "borg-failed")}
+CODES = {
+    "quota": (20, "quota-exceeded"), "lock": (73, "locked"), "unknown": (2, "borg-failed"),
+    "damaged": (12, "borg-failed"), "path-taken": (19, "repository-exists"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("code", "msgid", "cause"), NAMED.values(), ids=NAMED)
