@@ -126,11 +126,12 @@ def living_session(server: Server) -> Iterator[int]:
         master = subprocess.Popen(
             argv, env=ENVIRONMENT, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-            restore_signals=False,  # SIGXFSZ stays ignored: a full file is no end, and no core
         )
         assert master.stdin is not None and master.stdout is not None
-        # The server may talk there for as long as the session lasts.
-        resource.prlimit(master.pid, resource.RLIMIT_FSIZE, (_TALK_LIMIT, _TALK_LIMIT))
+        # The server may talk there for as long as the session lasts: a full file ends ssh, and
+        # the core that the kernel would write holds the admin key.
+        for kind, limit in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _TALK_LIMIT)):
+            resource.prlimit(master.pid, kind, (limit, limit))
         try:
             with contextlib.suppress(BrokenPipeError):
                 master.stdin.write(_GREETING)
