@@ -42,7 +42,8 @@ fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again
 	@$(VENV) tests/fuzz $(if $(SEED),--seed $(SEED))
 
 docs: ## write the tables of docs/ anew from what the code holds as data
-	@$(PYTHON) tests/static/tables.py
+	@$(PYTHON) tests/bootstrap.py check
+	@$(VENV) tests/static/tables.py
 
 $(ROLES:%=install-%): install-%:
 	@$(PYTHON) setup.py install_role --role $* --root "$(DESTDIR)/"

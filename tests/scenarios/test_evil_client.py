@@ -177,22 +177,25 @@ def test_it_reaches_no_repository_but_its_own(neighbours: Lab, row: Place) -> No
 
 
 _IGNORED = "ignored or refused: the server runs the forced command"
+_PATHS = {
+    "serve-everything": "borg14 serve --restrict-to-path / --storage-quota 10G",
+    "not-restricted": "borg14 --restrict-to-path=/",
+    "shell": "sh -c id",
+    "env": "env BORG_X=1 borg14",
+    "second-command": "borg14; touch owned;",
+    "another-borg": "../borg14",
+    "umask": "borg14 --umask=0000",
+}
 REMOTE_PATHS = {
-    "serve-everything": Attempt("borg14 serve --restrict-to-path / --storage-quota 10G", _IGNORED),
-    "not-restricted": Attempt("borg14 --restrict-to-path=/", _IGNORED),
-    "shell": Attempt("sh -c id", _IGNORED),
-    "env": Attempt("env BORG_X=1 borg14", _IGNORED),
-    "second-command": Attempt("borg14; touch owned;", _IGNORED),
-    "another-borg": Attempt("../borg14", _IGNORED),
-    "umask": Attempt("borg14 --umask=0000", _IGNORED),
+    name: Attempt(f"borg's `--remote-path '{words}'`", _IGNORED) for name, words in _PATHS.items()
 }
 
 
-@pytest.mark.parametrize("row", REMOTE_PATHS.values(), ids=REMOTE_PATHS)
-def test_a_remote_path_of_its_own_changes_nothing(neighbours: Lab, row: Attempt) -> None:
+@pytest.mark.parametrize("words", _PATHS.values(), ids=REMOTE_PATHS)
+def test_a_remote_path_of_its_own_changes_nothing(neighbours: Lab, words: str) -> None:
     before = _account(neighbours)
 
-    done = thief.borg(neighbours, "--remote-path", row.tried, "list", url(OTHER))
+    done = thief.borg(neighbours, "--remote-path", words, "list", url(OTHER))
 
     assert done.returncode in (81, 83) and b"uid=" not in done.stdout + done.stderr
     assert _account(neighbours) == before

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from lab import Lab
-from scenarios import attacker, state
+from scenarios import attacker, attempts, state
 from scenarios.attacker import EVIL, KEY, VICTIM, Record, reply_to, sends, spelled
 
 MARK = "/tmp/it-was-run"
@@ -155,6 +155,9 @@ BENT: dict[str, Bend] = {
     "another-order": _bytes(lambda data: b'{"format":1,' + data[1:].replace(b'"format":1,', b"")),
     "escaped": _bytes(lambda data: data.replace(b'"format"', b'"\\u0066ormat"')),
 }  # fmt: skip
+ATTEMPTS = attempts.named(
+    "deliver a bundle", "refused with the reason, nothing changed",
+    (*BENT, "private-half-of-another-pair", "public-half-of-another-pair"))  # fmt: skip
 
 
 @pytest.mark.parametrize("bend", BENT.values(), ids=BENT)

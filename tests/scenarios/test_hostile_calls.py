@@ -12,7 +12,7 @@ import pytest
 
 from lab import Lab
 from qborg_wire.services import SERVICES
-from scenarios import attacker, person, state
+from scenarios import attacker, attempts, person, state
 from scenarios.attacker import CALL, EVIL, KEY, VICTIM, other_pair, reply_to, sends, spelled
 
 
@@ -74,6 +74,7 @@ CLOSED = {
     "gate-for-another-source": (CALL, "plain", VICTIM),
     "gate-for-another-service": ("qborg.StoreRecord+qubes-work", EVIL, VICTIM),
 }  # fmt: skip
+GATES = attempts.named("deliver a good bundle", "denied by dom0's policy, nothing changed", CLOSED)
 
 
 @pytest.mark.parametrize("opened", CLOSED.values(), ids=CLOSED)
@@ -115,6 +116,7 @@ SOURCES = {
     "disposable-to-maintenance": ("disp1", EVIL),
     "disposable-to-dom0": ("disp1", "dom0"),
 }
+CALLS = attempts.named("call each of our services", "denied by dom0's policy", SOURCES)
 
 
 @pytest.mark.parametrize(("source", "target"), SOURCES.values(), ids=SOURCES)

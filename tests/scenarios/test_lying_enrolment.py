@@ -8,7 +8,7 @@ import json
 import pytest
 
 from lab import Lab
-from scenarios import attacker, person, state
+from scenarios import attacker, attempts, person, state
 from scenarios.attacker import ESC, MARK, QUICK, Actions, says
 
 ENROL = ("qvm-borg-enroll", "work", "--no-escrow")
@@ -62,6 +62,8 @@ DESCRIBED = {
     "bundle-is-text": ({"bundle": MARK}, 8),
     "time-is-huge": ({"last_success": "9" * 30}, 8),
 }  # fmt: skip
+ABOUT_ITSELF = attempts.coded(
+    "describe itself", ((name, code) for name, (_lies, code) in DESCRIBED.items()))  # fmt: skip
 
 
 @pytest.mark.parametrize(("lies", "code"), DESCRIBED.values(), ids=DESCRIBED)
@@ -109,6 +111,9 @@ LIES: dict[str, tuple[str, Actions, int]] = {
     "ProveRecord-escapes": ("ProveRecord", says(f"{OK}archives={ESC}\nproof={'0' * 64}\n"), 8),
     "ProveRecord-gone": ("ProveRecord", [["read"], ["exit", 255]], 5),
 }  # fmt: skip
+LATER = attempts.coded(
+    "answer in a later step", ((name, code) for name, (_service, _actions, code) in LIES.items())
+)
 
 
 @pytest.mark.parametrize(("service", "actions", "code"), LIES.values(), ids=LIES)

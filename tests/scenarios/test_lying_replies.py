@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab import Lab
-from scenarios import attacker, person, state
+from scenarios import attacker, attempts, person, state
 from scenarios.attacker import ESC, MARK, QUICK, Actions, says
 
 PROOF = "0" * 64
@@ -83,6 +83,8 @@ LIES: dict[str, tuple[Actions, int]] = {
     "stderr-flood-and-nothing": ([["noise", 2_000_000], ["read"]], 8),
     "nothing-read": ([["close"], ["exit", 1]], 8),
 }  # fmt: skip
+ATTEMPTS = attempts.coded(
+    "answer a backup", ((name, code) for name, (_actions, code) in LIES.items()))  # fmt: skip
 
 
 @pytest.mark.parametrize(("actions", "code"), LIES.values(), ids=LIES)
@@ -124,6 +126,7 @@ ENDLESS: dict[str, Actions] = {
     "open-after-the-reply": [*says(GOOD), ["sleep", 10**6]],
     "one-letter-a-second": [["read"], ["drip", "a", 10**6, 1]],
 }
+WAITING = attempts.named("answer a backup for ever", "Ctrl-C ends it, the gate is closed", ENDLESS)
 
 
 @pytest.mark.parametrize("actions", ENDLESS.values(), ids=ENDLESS)

@@ -4,17 +4,28 @@
 Called by `make docs` to write them and by a test to compare them. Runs on a developer's host.
 """
 
+import importlib
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "dom0"))
+    sys.path[:0] = [str(ROOT / "dom0"), str(ROOT / "tests")]
 
 from qborg_wire.services import SERVICES, Field, Role, Service
 from qvm_borg import errors
+from scenarios.attempts import Attempt
 
+# A place that is evil, and the scenarios' modules that hold what it tries.
+EVIL = {
+    "An evil client": ("test_evil_client", "test_evil_client_history", "test_lying_replies",
+                       "test_lying_enrolment"),
+    "An evil maintenance qube": ("test_evil_maintenance", "test_hostile_bundle"),
+    "Any evil qube": ("test_hostile_calls",),
+    "An evil server": ("test_evil_server", "test_evil_server_repository"),
+}  # fmt: skip
 BEGIN = "<!-- begin: rendered by `make docs` -->\n"
 END = "<!-- end -->\n"
 
@@ -69,7 +80,33 @@ def exit_codes() -> str:
     )
 
 
-TABLES = {"docs/protocol.md": services, "docs/exit-codes.md": exit_codes}
+def attempts() -> str:
+    """Answer what is tried from each place, below what its module says of itself."""
+    parts = []
+    for place, modules in EVIL.items():
+        parts.append(f"## {place}\n\n")
+        for name in modules:
+            module = importlib.import_module(f"scenarios.{name}")
+            intro = (module.__doc__ or "").partition("\n\n")[0]
+            parts.append(f"{intro}\n(`tests/scenarios/{name}.py`)\n\n{rows_of(module)}\n")
+    return "".join(parts)
+
+
+def rows_of(module: ModuleType) -> str:
+    """Answer every attempt of a module as a row of a table."""
+    tables = [value for value in vars(module).values() if isinstance(value, dict)]
+    rows = [(name, row) for found in tables for name, row in found.items()
+            if isinstance(row, Attempt)]  # fmt: skip
+    return "| row | what is tried | how it must end |\n|---|---|---|\n" + "".join(
+        f"| `{name}` | {row.tried} | {row.outcome} |\n"
+        for name, row in rows
+    )
+
+
+TABLES = {
+    "docs/protocol.md": services, "docs/exit-codes.md": exit_codes,
+    "docs/threat-model.md": attempts,
+}  # fmt: skip
 
 
 def rendered(name: str) -> str:
