@@ -4,13 +4,13 @@ dom0 turns each into an error with an exit code and a hint (qvm_borg/errors.py).
 """
 
 CAUSES = frozenset({
-    "admin-key-locked", "admin-key-refused", "archive-missing", "bad-request", "borg-failed",
-    "borg-missing", "borg-renamed", "borgmatic-missing", "bundle-missing", "bundle-refused",
-    "connection-failed", "cron-missing", "delivery-failed", "directory-refused",
-    "host-key-changed", "host-key-unknown", "import-refused", "internal", "keys-awaited",
-    "keys-missing", "locked", "login-refused", "no-space", "not-this-qube", "not-this-role",
-    "password-awaited", "password-refused", "publish-refused", "quota-exceeded",
-    "registry-stale", "repository-exists", "repository-missing", "server-full",
-    "server-unreachable", "settings-differ", "settings-missing", "source-missing", "time-out",
-    "wrong-caller", "wrong-passphrase",
+    "access-changed", "admin-key-locked", "admin-key-refused", "archive-missing", "bad-request",
+    "borg-failed", "borg-missing", "borg-renamed", "borgmatic-missing", "bundle-missing",
+    "bundle-refused", "connection-failed", "cron-missing", "delivery-failed",
+    "directory-refused", "host-key-changed", "host-key-unknown", "import-refused", "internal",
+    "keys-awaited", "keys-missing", "locked", "login-refused", "no-space", "not-this-qube",
+    "not-this-role", "password-awaited", "password-refused", "publish-refused",
+    "quota-exceeded", "registry-stale", "repository-exists", "repository-missing",
+    "server-full", "server-unreachable", "settings-differ", "settings-missing",
+    "source-missing", "time-out", "wrong-caller", "wrong-passphrase",
 })  # fmt: skip

@@ -96,7 +96,10 @@ _SETTINGS = (
 _ROWS = (
     Service(
         "CheckSetup", (_D,), (_M,), 4 * _KIB, 120, argument=False, served_by=(_M,),
-        request=(*_SETTINGS, _name("repositories", _REPOSITORY, 48, many=True)),
+        request=(
+            *_SETTINGS, _name("repositories", _REPOSITORY, 48, many=True),
+            _oneof("purpose", "set-up", "enrolment"),  # record anew, or find the same
+        ),
         reply=(
             _name("admin_key", names.PUBLIC_KEY, 800),
             _name("host_key", names.FINGERPRINT, 50),
@@ -105,6 +108,10 @@ _ROWS = (
             _name("borg", _VERSION, 40),
             _name("epoch", _NUMBER, 15),
             _name("occupied", _LIST, 2000),
+            _oneof("provider", "generic", "rsync.net", "hetzner", "borgbase"),
+            _oneof("access", "shell", "sftp", "borg", "unknown"),
+            _oneof("keys", "ours", "awaited", "unknown"),
+            _oneof("snapshots", "yes", "no", "unknown"),
         ),
     ),
     Service(
@@ -124,7 +131,7 @@ _ROWS = (
         reply=(
             _name("epoch", _NUMBER, 15),
             _name("keys", _NUMBER, 6), _oneof("changed", "yes", "no"),
-            _name("digest", names.DIGEST, 64),
+            _name("digest", names.DIGEST, 64), _name("awaited", _LIST, 2000),
         ),
     ),
     Service(

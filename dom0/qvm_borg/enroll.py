@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 
+from qborg_wire.reply import Failure
 from qvm_borg import preflight, record
-from qvm_borg.errors import PartialFailure, QvmBorgError
+from qvm_borg.errors import PartialFailure, QvmBorgError, SettingsError, from_failure
 from qvm_borg.qubes import running
 from qvm_borg.report import Report
 from qvm_borg.session import Session
-from qvm_borg.steps import STEPS, Done, Enrolment, Step, publish
+from qvm_borg.steps import STEPS, Done, Enrolment, Step, create, publish
 
 _T = TypeVar("_T")
 _NAMES = tuple(row.name for row in STEPS)
@@ -51,23 +52,38 @@ def enroll(session: Session, wanted: Sequence[str], dry_run: bool) -> None:
     """Enrol qubes without escrow; raises the one qube's error, or PartialFailure."""
     names = list(dict.fromkeys(wanted))
     crowd = Crowd(session.report, len(names))
-    settings, maintenance = session.site()
-    records = ((qube, record.parse(qube.feature(record.FEATURE)))
-               for qube in session.system.qubes())
-    taken = names + [qube.name for qube, found in records if found and found.uuid == qube.uuid]
-
-    def planned(name: str) -> Enrolment:
-        enrolment = Enrolment(session, settings, maintenance, session.system.find(name))
-        preflight.qube(enrolment, taken)
-        return enrolment
-
-    enrolments = crowd.each(names, planned)
+    enrolments = crowd.each(names, _planner(session, names))
     if dry_run:
         for line in (line for each in enrolments for line in plan(each)):
             session.report.say(line)
     elif enrolments:
         _run(session, crowd, enrolments)
     crowd.finish()
+
+
+def key_lines(session: Session, wanted: Sequence[str]) -> list[str]:
+    """Answer the lines of authorized_keys; keys are made, and nothing else is changed anywhere."""
+    enrolments = list(map(_planner(session, wanted), dict.fromkeys(wanted)))
+    if enrolments[0].settings.remote_borg == "probe":
+        raise SettingsError("the set-up has not come to its end", "run `qvm-borg-setup` again")
+    with running(enrolments[0].maintenance, session.report.say):
+        for each in enrolments:
+            create(each)
+    return [each.line for each in enrolments]
+
+
+def _planner(session: Session, names: Sequence[str]) -> Callable[[str], Enrolment]:
+    settings, maintenance = session.site()
+    records = ((qube, record.parse(qube.feature(record.FEATURE)))
+               for qube in session.system.qubes())
+    taken = [*names, *(qube.name for qube, found in records if found and found.uuid == qube.uuid)]
+
+    def planned(name: str) -> Enrolment:
+        enrolment = Enrolment(session, settings, maintenance, session.system.find(name))
+        preflight.qube(enrolment, taken)
+        return enrolment
+
+    return planned
 
 
 def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> None:
@@ -79,8 +95,8 @@ def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> Non
         good = crowd.each(enrolments, lambda each: _checked(each, occupied))
         good = crowd.each(good, lambda each: _walk(each, STEPS[_NAMES.index("create")]))
         if good:
-            done = publish(good)
-            good = crowd.each(good, lambda each: _tell(each, "publish", done))
+            done, awaited = publish(good)
+            good = crowd.each(good, lambda each: _published(each, done, awaited))
         for each in crowd.each(good, _completed):
             session.report.say(f"{each}: enrolled as {each.repository}" if each.changed
                                else f"{each}: was enrolled already; nothing was changed")
@@ -90,6 +106,15 @@ def _checked(enrolment: Enrolment, occupied: Sequence[str]) -> Enrolment:
     _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
     preflight.client(enrolment, occupied)
     return _tell(enrolment, "preflight", Done("nothing speaks against it", changed=False))
+
+
+def _published(enrolment: Enrolment, done: Done, awaited: Sequence[str]) -> Enrolment:
+    if str(enrolment.repository) in awaited:
+        _show(enrolment, "publish", f"this line is awaited in the keys of "
+                                    f"{enrolment.settings.server}:")
+        enrolment.session.report.say(enrolment.line)
+        raise from_failure(enrolment.qube.name, Failure("keys-awaited", "-"))
+    return _tell(enrolment, "publish", done)
 
 
 def _completed(enrolment: Enrolment) -> Enrolment:

@@ -138,6 +138,8 @@ class AdminKeyLocked(QvmBorgError, code=26, hint="type its passphrase there, onc
 
 # cause: class, message, hint (none: the class's own); NAME becomes the qube's name
 _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
+    "access-changed": (SettingsError, "the account is not what the set-up found",
+                       "run `qvm-borg-setup` again: it looks anew, and says what it finds"),
     "admin-key-locked": (AdminKeyLocked, "the admin key is locked", ""),
     "admin-key-refused": (ServiceFailed, "the admin key cannot be used",
                           "`qborg-admin --help` in that qube tells which keys can be"),
@@ -148,7 +150,7 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                      "in its template; on the server: ask the provider, or set remote_borg"),
     "borg-renamed": (SettingsError, "the server has borg under another name now",
                      "`qvm-borg-setup --remote-borg` with the name that is said above, then "
-                     "`qvm-borg-enroll` for each enrolled qube"),
+                     "`qvm-borg-enroll` with all the enrolled qubes"),
     "borgmatic-missing": (TemplateError, "there is no borgmatic 1.8 or later", ""),
     "bundle-missing": (NotEnrolled, "no bundle has been delivered to it", ""),
     "bundle-refused": (ServiceFailed, "it refused its bundle", "mend that; or " + _RELEASE),
@@ -163,8 +165,8 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                        "NAME.openssh, NAME.openssh.pub, borgpass and borgrepo, in that qube"),
     "internal": (ServiceFailed, "the service failed in an unforeseen way", ""),
     "keys-awaited": (WaitingForServer, "the server does not accept its key yet",
-                     "add its line at the server, as `--show-authorized-keys` prints it, and run "
-                     "the command again"),
+                     "have the line above added to the account's keys, whole, and run the command "
+                     "again; `--show-authorized-keys` prints it as well"),
     "keys-missing": (NotFound, "the keys of this repository are not there", _ENROLL),
     "locked": (RepositoryError, "the repository is locked",
                "wait for the other backup; if there is none: `borgbak break-lock` in the qube"),

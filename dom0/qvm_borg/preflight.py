@@ -62,7 +62,7 @@ def server(enrolments: Sequence[Enrolment]) -> list[str]:
     Raises what speaks against any enrolment.
     """
     one = enrolments[0]
-    values = one.settings.request([str(each.repository) for each in enrolments])
+    values = one.settings.request([str(each.repository) for each in enrolments], "enrolment")
     reply = one.session.call(one.maintenance, "CheckSetup", values)
     wrong = {
         "host-key-changed": reply["host_key"] != one.settings.host_key,

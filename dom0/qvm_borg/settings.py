@@ -15,9 +15,8 @@ from qborg_wire.services import SERVICES
 from qvm_borg import files
 from qvm_borg.errors import SettingsError
 
-# What the maintenance qube takes in CheckSetup, its list of repositories aside.
-PATTERNS = {row.name: (row.pattern, row.limit)
-            for row in SERVICES["CheckSetup"].request if not row.many}
+# What the maintenance qube takes in FirstLogin.
+PATTERNS = {row.name: (row.pattern, row.limit) for row in SERVICES["FirstLogin"].request}
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,9 @@ class Settings:
         """Answer the server as a person writes it."""
         return f"{self.account}@{self.host}" + ("" if self.port == "22" else f":{self.port}")
 
-    def request(self, repositories: Sequence[str] = ()) -> Values:
+    def request(self, repositories: Sequence[str] = (), purpose: str = "set-up") -> Values:
         """Answer what CheckSetup is asked with."""
-        return {**asdict(self), "repositories": list(repositories)}
+        return {**asdict(self), "repositories": list(repositories), "purpose": purpose}
 
 
 def path() -> Path:

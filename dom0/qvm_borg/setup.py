@@ -47,8 +47,15 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     session.report.step(_STEPS, "login", f"{wanted.server} accepts the admin key")
     if "none" in (reply["borg"], reply["remote_borg"]):
         raise errors.from_failure(maintenance.name, Failure("borg-missing", "-"))
+    if wanted.remote_borg not in ("probe", reply["remote_borg"]):
+        raise errors.WireError(f"{maintenance}: it tells of another borg than it was asked for")
     wanted = replace(wanted, remote_borg=reply["remote_borg"])
     session.report.step(_STEPS, "borg", f"{wanted.remote_borg} {reply['borg']} is on the server")
+    found = ", ".join(f"{key} {reply[key]}" for key in ("provider", "access", "keys", "snapshots"))
+    session.report.say(f"the account: {found}")
+    if reply["keys"] == "awaited":
+        session.report.say("its list of keys is not ours to write: `qvm-borg-enroll` shows a line "
+                           "for each qube, and goes on when it is there")
     if wanted != known:
         settings.store(wanted)
     session.report.say("set up; next: `qvm-borg-enroll NAME --no-escrow`" if changed
@@ -69,8 +76,7 @@ def _wanted(options: Namespace, known: Settings | None) -> Settings:
     if known is None:
         return Settings(options.machine or "qubes", secrets.token_hex(16), account, host, port,
                         "unknown", options.remote_borg or "probe")
-    if known.remote_borg == "probe":
-        known = replace(known, remote_borg=options.remote_borg or "probe")
+    known = replace(known, remote_borg=options.remote_borg or known.remote_borg)
     given = {**vars(options), "account": account, "host": host, "port": port,
              "host_key": options.fingerprint}
     _same("the set-up", asdict(known), given, f"or edit {settings.path()}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qborg_wire import names
+from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qvm_borg import gate, record
@@ -44,6 +45,7 @@ class Enrolment:
         self.record = record.parse(qube.feature(record.FEATURE)) or record.Record(
             qube.uuid, self.repository, "plan", notes={"escrow": "none, by choice"})
         self.client: dict[str, str] = {}
+        self.line = ""  # of authorized_keys, once its key is known
         self.changed = False
 
     def __str__(self) -> str:
@@ -86,14 +88,18 @@ class Step:
     left_out: bool = False
 
 
-def publish(enrolments: Sequence[Enrolment]) -> Done:
-    """Have the keys of all of them in the server's authorized_keys, written once."""
+def publish(enrolments: Sequence[Enrolment]) -> tuple[Done, list[str]]:
+    """Have the keys of all of them in the server's authorized_keys, written once.
+
+    Answers also the repositories whose lines somebody else has still to add there.
+    """
     one, names = enrolments[0], [str(each.repository) for each in enrolments]
     reply = one.session.call(one.maintenance, "PublishKeys", {"repositories": names})
-    return Done("its key is on the server", reply["changed"] == "yes")
+    return Done("its key is on the server", reply["changed"] == "yes"), reply["awaited"].split()
 
 
-def _create(enrolment: Enrolment) -> Done:
+def create(enrolment: Enrolment) -> Done:
+    """Have a key pair and a passphrase at the keyholder."""
     reply, known = enrolment.keyholder("MakeKeys"), enrolment.record.fingerprint
     try:
         told = names.fingerprint(reply["public_key"])
@@ -104,6 +110,8 @@ def _create(enrolment: Enrolment) -> Done:
     if reply["created"] == "no" and known not in ("", reply["fingerprint"]):
         raise WireError(f"{enrolment.maintenance}: it tells of another key than was noted for "
                         f"{enrolment}")
+    enrolment.line = restricted_line(
+        enrolment.settings.remote_borg, enrolment.repository, reply["public_key"])
     return Done(f"{enrolment.maintenance} has its key {reply['fingerprint']}",
                 reply["created"] == "yes", {"fingerprint": reply["fingerprint"]})
 
@@ -187,7 +195,7 @@ def _prove(enrolment: Enrolment) -> Done:
 STEPS = (
     Step("plan"),
     Step("preflight"),
-    Step("create", action=_create),
+    Step("create", action=create),
     Step("publish"),
     Step("initialise", action=_initialise),
     Step("escrow", "skipped, by --no-escrow", left_out=True),

@@ -4,6 +4,7 @@
 Runs on the lab's server only. Modelled on hosts that sell ssh and borg without a shell: no
 pipes, redirections, lists, expansions or interactive login; whatever else is refused with 126.
 While the lab watches the account (account.py), each command is noted, and one may be held.
+A poorer account (/etc/lab/offers) has `borg serve` alone, with sftp or without.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 WATCH = "/run/account"
 OFFERED_BORG = "/etc/lab/borg"
 COMMANDS = ("cat", "chmod", "cp", "dd", "df", "du", "ls", "mkdir", "mv", "rm", "stat", "touch")
+SFTP = "/usr/lib/openssh/sftp-server"
+OFFERS = "/etc/lab/offers"
 REFUSED = 126
 _OPERATORS = frozenset("();<>|&")
 
@@ -44,6 +47,15 @@ def _words(line: str) -> list[str] | None:
     return words
 
 
+def _offers() -> str:
+    """Return what this account has: shell, sftp or borg."""
+    try:
+        with open(OFFERS, encoding="ascii") as stream:
+            return stream.read().strip()
+    except FileNotFoundError:  # outside a lab
+        return "shell"
+
+
 def main(arguments: list[str]) -> int:
     """Run the one command of `-c LINE`; return only when it is refused."""
     if len(arguments) != 2 or arguments[0] != "-c":
@@ -51,8 +63,12 @@ def main(arguments: list[str]) -> int:
     words = _words(arguments[1])
     if not words:
         return _refuse("one plain command, please")
-    name = words[0]
-    if name in COMMANDS:
+    name, offers = words[0], _offers()
+    if words == [SFTP] and offers == "sftp":
+        program = SFTP
+    elif offers != "shell" and words[1:2] != ["serve"]:
+        return _refuse("borg serve, and nothing else")
+    elif name in COMMANDS and offers == "shell":
         program = f"/usr/bin/{name}"
     elif "/" not in name and os.path.islink(f"{OFFERED_BORG}/{name}"):
         program = f"{OFFERED_BORG}/{name}"

@@ -23,13 +23,14 @@ _VM_PROGRAMS = {
 }
 _DOM0_PROGRAMS = {"qrexec-client": "usr/lib/qubes/qrexec-client"}
 _DIST_PACKAGES = "usr/lib/python3/dist-packages"
-_SSHD_CONFIG = """Port 22
+_SSHD_CONFIG = """Port {port}
 AddressFamily inet
 HostKey /rw/ssh/ssh_host_ed25519_key
 AllowUsers {user}
 PasswordAuthentication {password}
-KbdInteractiveAuthentication no
-UsePAM no
+KbdInteractiveAuthentication {interactive}
+UsePAM {interactive}
+Subsystem sftp /usr/lib/openssh/sftp-server
 PermitRootLogin no
 X11Forwarding no
 AllowTcpForwarding no
@@ -116,5 +117,10 @@ def _server(root: Path, tree: Path, server: Server) -> None:
     _put(root, "etc/shells", f"/bin/sh\n/bin/bash\n{shell}\n")
     text = (HERE / "account_shell.py").read_text(encoding="ascii")
     _put(root, shell.lstrip("/"), text, 0o755)
-    password = "no" if server.password is None else "yes"
-    _put(root, "etc/ssh/sshd_config", _SSHD_CONFIG.format(user=server.user, password=password))
+    _put(root, "etc/lab/offers", f"{server.offers}\n")
+    config = _SSHD_CONFIG.format(
+        user=server.user, port=server.port or 22,
+        password="yes" if server.password is not None and not server.interactive else "no",
+        interactive="yes" if server.interactive else "no",
+    )
+    _put(root, "etc/ssh/sshd_config", config)

@@ -28,6 +28,11 @@ if [ ! -e "$home/.ssh" ]; then
   chmod 0600 "$home/.ssh/authorized_keys"
   chown -R "$1:$1" "$home"
 fi
+if [ "$2" = root ]; then
+  chown -R root:root "$home/.ssh"
+  chmod 0755 "$home/.ssh"
+  chmod 0644 "$home/.ssh/authorized_keys"
+fi
 """
 _OFFER = """set -eu
 find /etc/lab/borg -mindepth 1 -delete
@@ -64,7 +69,7 @@ class BackupServer:
         """Boot the machine and bring up the account, its borg names and sshd."""
         boot = Boot(persistence="rw-only", mac=MAC, ip=self._world.address)
         self._machines.boot(NAME, boot, uplink=True)
-        self._sh(_SET_UP, self._world.user)
+        self._sh(_SET_UP, self._world.user, self._world.keys)
         self.offer(self.offered)
         if self._world.password is not None:
             line = f"{self._world.user}:{self._world.password}\n"

@@ -28,12 +28,18 @@ _WRITTEN = {
 }  # fmt: skip
 _TAG = re.compile(r"[A-Za-z0-9_-]+")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_OFFERS, _KEYS = re.compile("shell|sftp|borg"), re.compile("account|root")
 _HOST = re.compile(r"[a-z0-9][a-z0-9.-]{0,250}")
 
 
 @dataclass(frozen=True)
 class Server:
-    """The backup server; QUOTA_MB limits the account's home, PASSWORD allows password login."""
+    """The backup server; QUOTA_MB limits the account's home, PASSWORD allows password login.
+
+    INTERACTIVE: the password is asked for by PAM's dialogue, and in no other way. OFFERS: shell,
+    sftp or borg, the latter two beside `borg serve` and nothing else. KEYS: whose file the
+    account's authorized_keys is, `account` or `root`.
+    """
 
     host: str = "backup.example"
     address: str = "198.51.100.10"
@@ -41,6 +47,10 @@ class Server:
     borg: tuple[str, ...] = ("borg14", "borg12")
     quota_mb: int | None = None
     password: str | None = None
+    interactive: bool = False
+    port: int | None = None
+    offers: str = "shell"
+    keys: str = "account"
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,10 @@ def parse(data: Mapping[str, Any], where: str) -> World:
     qubes = tuple(_qube(name, body, where) for name, body in _tables(data, "qubes", where))
     if server.quota_mb is not None and server.quota_mb < 1:
         raise LabError(f"{where}: quota_mb is {server.quota_mb}", "it is 1 or more", 2)
+    if server.port is not None and not 1 <= server.port <= 65535:
+        raise LabError(f"{where}: port is {server.port}", "it is 1 to 65535", 2)
+    _match(_OFFERS, server.offers, f"{where}: server offers")
+    _match(_KEYS, server.keys, f"{where}: server keys")
     _match_labels(templates + qubes, where)
     world = World(server, dom0, templates, qubes)
     _cross_check(world, where)

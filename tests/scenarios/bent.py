@@ -53,6 +53,12 @@ def drops_the_admin_key(lab: Lab) -> None:
     lab.server.exec(["sed", "-i", "/qubes-borg-admin/d", f"{HOME}/{KEYS}"], check=True)
 
 
+def takes_the_key_list(lab: Lab) -> None:
+    """Make the account's list of keys root's, as a provider does that has a web page for it."""
+    script = f"chown -R root:root {HOME}/.ssh && chmod 755 {HOME}/.ssh && chmod 644 {HOME}/{KEYS}"
+    lab.server.exec(["/bin/sh", "-euc", script], check=True)
+
+
 def makes_a_foreign_repository(lab: Lab, name: str) -> None:
     """Make a repository of somebody else's below that name, whatever was there before."""
     script = ('rm -rf "repos/$1" && mkdir -p repos && '

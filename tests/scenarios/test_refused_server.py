@@ -47,7 +47,9 @@ SERVER = {
     "another-host-key": Bent(bent.changes_the_host_key, 16, "is not the confirmed one"),
     "admin-key-gone": Bent(bent.drops_the_admin_key, 17, "refused the login"),
     "no-borg": Bent(lambda lab: lab.server.offer(), 22, "the server has no borg"),
-    "borg-renamed": Bent(lambda lab: lab.server.offer("borg12"), 22, "as borg14"),
+    "borg-renamed": Bent(
+        lambda lab: lab.server.offer("borg12"), 3, "borg12 1.4.0 is there, and no borg14"),
+    "key-list-taken-away": Bent(bent.takes_the_key_list, 3, "is not what the set-up found"),
     "full": Bent(lambda lab: lab.server.fill(), 18, "the server's disk is full"),
     "directory-in-the-way": Bent(lambda lab: _has(lab, "repos/qubes-work"), 19, "with another key"),
     "foreign-repository": Bent(

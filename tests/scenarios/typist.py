@@ -12,19 +12,20 @@ PASSWORD = b"correct horse: \"battery\" $taple"
 KEEPER = "borg-maintenance"
 
 
-def world(folder: Path) -> Path:
-    """Answer a world like the usual one whose account takes a password."""
+def world(folder: Path, *server: str) -> Path:
+    """Answer a world like the usual one whose account takes a password; SERVER: more lines."""
     path = folder / "world.toml"
     text = WORLD.read_text(encoding="ascii")
     quoted = PASSWORD.decode().replace('"', '\\"')
-    path.write_text(text.replace("quota_mb = 64", f'password = "{quoted}"'), encoding="ascii")
+    lines = "\n".join((f'password = "{quoted}"', *server))
+    path.write_text(text.replace("quota_mb = 64", lines), encoding="ascii")
     return path
 
 
-def makes_the_keeper(lab: Lab) -> None:
+def makes_the_keeper(lab: Lab, server: str = person.SERVER) -> None:
     """Set up as far as it goes without a password: the maintenance qube is made and runs."""
     lab.do("start", "sys-firewall")
-    person.runs(lab, "qvm-borg-setup", "--server", person.SERVER, "--fingerprint",
+    person.runs(lab, "qvm-borg-setup", "--server", server, "--fingerprint",
                 person.fingerprint(lab), "--no-password", code=15)  # fmt: skip
     lab.do("start", KEEPER)
 

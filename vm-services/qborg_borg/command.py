@@ -49,8 +49,8 @@ def argv(tail: Sequence[str]) -> list[str]:
 
 
 def init(access: Access, encryption: str) -> list[str]:
-    """Answer how to make the repository."""
-    return ["init", "--encryption", encryption, "--", access.url]
+    """Answer how to make the repository, and the directory above it where nobody else can."""
+    return ["init", "--make-parent-dirs", "--encryption", encryption, "--", access.url]
 
 
 def export_key(access: Access) -> list[str]:

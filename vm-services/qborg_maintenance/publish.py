@@ -8,36 +8,43 @@ the instant between our last look and the swap: no command of the account could 
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from qborg_maintenance import admin_key, authorized_keys, keypair, registry
+from qborg_maintenance import admin_key, authorized_keys, awaited, keypair, registry
 from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
+from qborg_maintenance.connection import refusal
+from qborg_maintenance.files import KEYS, ROOT
 from qborg_maintenance.guard import Verdict, guarded
+from qborg_maintenance.provider import AWAITED
 from qborg_maintenance.remote_lock import Lock, remote_lock
-from qborg_maintenance.server import Server, configured, living_session, refusal, try_login
+from qborg_maintenance.server import Server, configured, living_session, try_login
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
-from qborg_maintenance.way_back import FORMER, KEYS, NEW, WayBack
+from qborg_maintenance.way_back import FORMER, NEW, WayBack
 from qborg_service.failure import ServiceFailure
+from qborg_service.process import Finished
 
-ROOT = "repos"
 _MEANWHILE = "someone else changed authorized_keys"
 
 
 @dataclass(frozen=True)
 class Published:
-    """What stands on the server now: epoch and number of our keys, digest of the whole file."""
+    """What stands on the server now: epoch and number of our keys, digest of the whole file.
+
+    `awaited` are the repositories whose line somebody else has still to add.
+    """
 
     epoch: int
     keys: int
     changed: bool
     digest: str
+    awaited: tuple[str, ...] = ()
 
 
 def read_document(server: Server, settings: Settings) -> tuple[bytes, Document]:
     """Answer the server's file and its parts; raises publish-refused or settings-differ."""
-    data = server.read(KEYS)
+    data = server.files.read(KEYS)
     if data is None:
         raise ServiceFailure("publish-refused", f"the server does not show {KEYS}")
     try:
@@ -54,8 +61,15 @@ def publish(
     """Bring the registry's live keys onto the server; raises ServiceFailure, then unchanged.
 
     Every repository in `wanted` must be among them. `waits` is called while another computer
-    publishes.
+    publishes. A list of keys that is not ours to write is only looked at: the answer tells which
+    of `wanted` it lacks.
     """
+    if settings.keys == AWAITED:
+        with state.locked():
+            live = registry.load(state, settings).live()
+            _require(wanted, live)
+            lacking = awaited.lacking(state, settings, wanted)
+        return Published(0, len(live), False, hashlib.sha256(b"").hexdigest(), lacking)
     with (
         state.locked() as own, configured(settings, state.admin_key) as server,
         living_session(server) as session,
@@ -66,10 +80,19 @@ def publish(
 
 def make_root(server: Server) -> None:
     """Make the account's directory of all repositories unless it is there."""
-    if server.run("ls", "-d", ROOT).code != 0:
-        made = server.run("mkdir", ROOT)
-        if made.code != 0:
-            raise refusal(made, f"the directory {ROOT} cannot be made")
+    if not server.files.exists(ROOT):
+        _must(f"the directory {ROOT} cannot be made", server.files.make_directory(ROOT))
+
+
+def _require(wanted: Sequence[str], keys: Collection[str]) -> None:
+    for name in wanted:
+        if name not in keys:
+            raise ServiceFailure("keys-missing", f"there is no live key for {name} here")
+
+
+def _must(detail: str, finished: Finished) -> None:
+    if finished.code != 0:
+        raise refusal(finished, detail)
 
 
 class _Publication:
@@ -83,9 +106,7 @@ class _Publication:
     def run(self, wanted: Sequence[str]) -> Published:
         known = registry.load(self._state, self._settings)
         keys = known.live()
-        for name in wanted:
-            if name not in keys:
-                raise ServiceFailure("keys-missing", f"there is no live key for {name} here")
+        _require(wanted, keys)
         current, document = read_document(self._server, self._settings)
         registry.check_epoch(known, document.epoch)
         if document.epoch is not None:
@@ -124,18 +145,19 @@ class _Publication:
             raise ServiceFailure("publish-refused", "the admin key would be gone")
 
     def _upload(self, current: bytes, candidate: bytes) -> None:
-        self._server.write(NEW, candidate)
-        if self._server.read(NEW) != candidate:
-            self._server.run("rm", "-f", NEW)
+        files = self._server.files
+        files.write(NEW, candidate)
+        if files.read(NEW) != candidate:
+            files.remove(NEW)
             raise ServiceFailure("publish-refused", "the upload came back different")
-        self._must("the new file's mode cannot be set", "chmod", "600", NEW)
-        self._server.run("rm", "-f", FORMER)
+        _must("the new file's mode cannot be set", files.set_mode(NEW, "600"))
+        files.remove(FORMER)
         # A second name of the same file also gets what a person still writes into it.
-        if self._server.run("cp", "-l", KEYS, FORMER).code != 0:
-            self._must("the old file cannot be copied", "cp", "-p", KEYS, FORMER)
+        if files.link(KEYS, FORMER).code != 0:
+            _must("the old file cannot be copied", files.copy(KEYS, FORMER))
         if not self._lock.is_held():
             raise ServiceFailure("publish-refused", "another computer took the lock over")
-        if self._server.read(FORMER) != current or self._server.read(KEYS) != current:
+        if files.read(FORMER) != current or files.read(KEYS) != current:
             raise ServiceFailure("publish-refused", _MEANWHILE)
 
     def _swap(self, current: bytes, candidate: bytes) -> None:
@@ -155,24 +177,19 @@ class _Publication:
     def _move_and_prove(self, current: bytes, candidate: bytes) -> tuple[str, bool]:
         """Answer why the swap must be undone, empty if not, and if someone wrote after it."""
         try:
-            self._must("the new file cannot be moved in place", "mv", NEW, KEYS)
+            _must("the new file cannot be moved in place", self._server.files.move(NEW, KEYS))
             # A login of its own, and what it sees: both must hold before the guard goes.
-            proof = self._server.run_apart("cat", KEYS)
-            if proof.code != 0:
+            proof = self._server.apart().files.read(KEYS)
+            if proof is None:
                 return "the new file cannot be read", False
-            if self._server.read(FORMER) != current:
+            if self._server.files.read(FORMER) != current:
                 return _MEANWHILE, False
             # Somebody wrote after our login, so that one does not speak for what stands there now.
-            if proof.stdout != candidate and not try_login(self._server):
+            if proof != candidate and not try_login(self._server):
                 return "what someone else wrote does not accept the admin key", False
         except ServiceFailure as failure:
             return failure.detail, False
-        return "", proof.stdout != candidate
-
-    def _must(self, detail: str, *words: str) -> None:
-        finished = self._server.run(*words)
-        if finished.code != 0:
-            raise refusal(finished, detail)
+        return "", proof != candidate
 
 
 def _published(epoch: int, keys: dict[str, str], changed: bool, data: bytes) -> Published:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from qborg_maintenance.server import Server, refusal
+from qborg_maintenance.connection import refusal
+from qborg_maintenance.server import Server
 from qborg_service.failure import ServiceFailure
 
 LOCK = ".ssh/qborg-lock"
@@ -38,8 +39,8 @@ class Lock:
 
     def release(self) -> None:
         """Take our entry away, and the directory if nobody else has one there."""
-        self.server.run("rm", "-d", f"{LOCK}/{self.entry}")
-        self.server.run("rm", "-d", LOCK)
+        self.server.files.remove_directory(f"{LOCK}/{self.entry}")
+        self.server.files.remove_directory(LOCK)
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def _take(server: Server, machine_id: str) -> Lock | None:
     """Try once to get the lock."""
     found = _entries(server)
     if found is None:
-        made = server.run("mkdir", LOCK)
+        made = server.files.make_directory(LOCK)
         if made.code != 0 and _entries(server) is None:
             raise refusal(made, "no directory can be made in .ssh")
         found = []
@@ -77,11 +78,11 @@ def _take(server: Server, machine_id: str) -> Lock | None:
     lock = Lock(server, f"{int(time.time())}-{machine_id}")
     path = f"{LOCK}/{lock.entry}"
     if not left_over:
-        made = server.run("mkdir", path)
+        made = server.files.make_directory(path)
         if made.code != 0 and (failure := refusal(made, "")).cause == "server-full":
             raise failure
     elif lock.entry not in left_over:
-        server.run("mv", f"{LOCK}/{left_over[0]}", path)
+        server.files.move(f"{LOCK}/{left_over[0]}", path)
     if _entries(server) == [lock.entry]:
         return lock
     lock.release()
@@ -90,11 +91,11 @@ def _take(server: Server, machine_id: str) -> Lock | None:
 
 def _entries(server: Server) -> list[str] | None:
     """Answer the entries that contenders made, None if there is no directory."""
-    listed = server.run("ls", LOCK)
-    if listed.code != 0:
+    untrusted_names = server.files.names(LOCK)
+    if untrusted_names is None:
         return None
-    words = listed.stdout.decode("ascii", "replace").split("\n")
-    return [word for word in words if _ENTRY.fullmatch(word)]
+    words = (name.decode("ascii", "replace") for name in untrusted_names)
+    return sorted(word for word in words if _ENTRY.fullmatch(word))
 
 
 def _is_left_over(entry: str, machine_id: str) -> bool:

@@ -15,8 +15,10 @@ from qborg_borg.command import Access
 from qborg_borg.outcome import Outcome
 from qborg_borg.process import run_borg
 from qborg_maintenance import ssh_config
+from qborg_maintenance.connection import SSH
 from qborg_maintenance.keys import ClientKeys
-from qborg_maintenance.server import SSH, configured, living_session
+from qborg_maintenance.provider import BORG
+from qborg_maintenance.server import configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
@@ -46,7 +48,7 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
 
     Raises ServiceFailure: repository-exists if another passphrase made it, or borg's cause.
     """
-    with _access(settings, keys) as access:
+    with opened(settings, keys) as access:
         made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
         if made.cause in _IN_THE_WAY:
             found = run_borg(command.info(access), access, timeout=_SECONDS)
@@ -62,7 +64,8 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
 
 
 @contextmanager
-def _access(settings: Settings, keys: ClientKeys) -> Iterator[Access]:
+def opened(settings: Settings, keys: ClientKeys) -> Iterator[Access]:
+    """Lend what opens the repository by the client's own key; borg's notes go at the end."""
     with ssh_config.written(ssh_config.CLIENT, settings, keys.private) as private:
         yield Access(
             url=keys.repository.url, remote_borg=settings.remote_borg,
@@ -115,15 +118,15 @@ def parse_export(untrusted_export: bytes) -> tuple[str, str]:
 def _set_unborn_aside(state: State, settings: Settings, keys: ClientKeys) -> bool:
     """Move what a cut birth left out of the way; False if a backup may ever have gone there."""
     path = keys.repository.path
-    if keys.export.exists():
+    if keys.export.exists() or settings.access == BORG:
         return False
     with configured(settings, state.admin_key) as server, living_session(server):
-        if server.run("ls", f"{path}/transactions").code == 0:
+        files = server.files
+        if files.exists(f"{path}/transactions"):
             return False
-        written = server.run("ls", f"{path}/data", f"{path}/data/0").stdout.split()
-        # The birth itself writes segments 0 and 1; `dir:` heads of the listing are ours.
-        heads = {f"{path}/data:".encode("ascii"), f"{path}/data/0:".encode("ascii")}
-        if not set(written) <= heads | {b"0", b"1"}:
+        written = [files.names(f"{path}/data") or (), files.names(f"{path}/data/0") or ()]
+        # The birth itself writes segments 0 and 1, into directory 0.
+        if not {b"0", b"1"}.issuperset(*written):
             return False
         aside = f"{path}.unfinished-{int(time.time())}"
-        return server.run("mv", path, aside).code == 0
+        return files.move(path, aside).code == 0

@@ -1,12 +1,10 @@
-"""Sessions to the account on the server: one plain command per exec, nothing of a shell.
+"""The account on the server: logins, one living session, and the files in it.
 
-Runs in the maintenance qube with the admin key. The server's shell may be restricted: no pipe,
-no redirection, no `&&`, no `true`. What comes back is untrusted: bounded here, parsed by the
-caller.
+Runs in the maintenance qube with the admin key. The account may have a restricted shell, sftp
+alone, or neither (provider.py); which of them is recorded at the set-up and not guessed anew.
 """
 
 import contextlib
-import re
 import resource
 import subprocess
 import tempfile
@@ -14,92 +12,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from qborg_maintenance import agent, ssh_config
+from qborg_maintenance.connection import (
+    ENVIRONMENT,
+    NOT_OFFERED,
+    SSH,
+    SSH_FAILED,
+    Connection,
+    no_session,
+)
+from qborg_maintenance.files import Files, SftpFiles, ShellFiles
+from qborg_maintenance.provider import BORG, SFTP
 from qborg_maintenance.settings import Settings
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
 
-SSH = "/usr/bin/ssh"
-OUTPUT_LIMIT = 262144  # bytes of one command's stdout
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C"}
-_SSH_FAILED = 255
 _TALK_LIMIT = 65536  # bytes of stderr beside the living session
-_SECONDS = 60.0
-_GREETING = b"qubes-borg\n"
-# The server's shell splits and interprets what ssh joins: words need no quoting, or are refused.
-_WORD = re.compile(r"[A-Za-z0-9_./=,:+-]+")
-_NO_SPACE = re.compile(rb"No space left on device|Disk quota exceeded|disk full", re.IGNORECASE)
-_CAUSES = (
-    (re.compile(rb"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed"
-                rb"|No \S+ host key is known"), "host-key-changed", "it shows another host key"),
-    (re.compile(rb"Permission denied|Too many authentication failures"),
-     "login-refused", "the server does not accept the admin key"),
-    (re.compile(rb"Bad configuration option|terminating, \d+ bad configuration"),
-     "internal", "ssh refuses our configuration"),
-)
-
-
-class NoSession(Exception):
-    """ssh itself failed (255): `cause` and `detail` tell how it could be told apart."""
-
-    def __init__(self, cause: str, detail: str) -> None:
-        super().__init__(cause, detail)
-        self.cause, self.detail = cause, detail
+GREETING = b"qubes-borg\n"
+# sftp's first words, version 3, and what a server of that version answers after a length.
+_INIT, _VERSION, _LENGTH = b"\0\0\0\x05\x01\0\0\0\x03", b"\x02\0\0\0\x03", 4
 
 
 @dataclass(frozen=True)
-class Server:
-    """The account, through our own configuration and at best over one living session."""
+class Server(Connection):
+    """The account and what it offers: `access` is shell, sftp or borg."""
 
-    config: Path
-    socket: Path
+    access: str
 
-    def run(self, *words: str, stdin: bytes | None = None) -> process.Finished:
-        """Run one command over the living session; raises ServiceFailure if ssh itself fails."""
-        # Without the session ssh would quietly log in anew, which is no way back after a swap.
-        only = ["-S", str(self.socket), "-o", "ProxyCommand=/bin/false"]
-        return self._checked(only, words, stdin)
+    def apart(self) -> "Server":
+        """Answer the same account over logins of their own: each proves the server's keys."""
+        return Server(self.config, None, self.access)
 
-    def run_apart(self, *words: str) -> process.Finished:
-        """Run one command over a connection of its own: a login that proves the server's keys."""
-        return self._checked(["-S", "none", "-o", "ControlMaster=no"], words, None)
-
-    def read(self, path: str) -> bytes | None:
-        """Answer a file's bytes, None if the server cannot show it."""
-        finished = self.run("cat", path)
-        return finished.stdout if finished.code == 0 else None
-
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file in place; raises server-full, or publish-refused for another reason."""
-        finished = self.run("dd", f"of={path}", stdin=data)
-        if finished.code != 0:
-            raise refusal(finished, f"{path} cannot be written")
-
-    def _checked(
-        self, options: list[str], words: tuple[str, ...], stdin: bytes | None
-    ) -> process.Finished:
-        try:
-            return _ssh(self.config, options, words, stdin)
-        except NoSession as error:
-            raise ServiceFailure(error.cause, error.detail) from error
-
-
-def refusal(finished: process.Finished, detail: str) -> ServiceFailure:
-    """Answer the failure that a command's stderr tells of: no space, or just refused."""
-    if _NO_SPACE.search(finished.stderr):
-        return ServiceFailure("server-full", "the account has no space left")
-    return ServiceFailure("publish-refused", detail)
+    @property
+    def files(self) -> Files:
+        """The account's files, by what it offers."""
+        return SftpFiles(self) if self.access == SFTP else ShellFiles(self)
 
 
 def try_login(server: Server) -> bool:
     """Tell whether the admin key is accepted; raises ServiceFailure for anything else."""
     try:
-        _ssh(server.config, ["-S", "none", "-o", "ControlMaster=no"], ("ls", "-d", ".ssh"), None)
-    except NoSession as error:
-        if error.cause == "login-refused":
+        server.apart().run("ls", "-d", ".ssh")
+    except ServiceFailure as failure:
+        if failure.cause == "login-refused":
             return False
-        raise ServiceFailure(error.cause, error.detail) from error
+        raise
     return True
 
 
@@ -111,17 +70,21 @@ def configured(settings: Settings, admin_key: Path) -> Iterator[Server]:
     """
     holder = agent.required_by(admin_key)
     with ssh_config.written(ssh_config.ADMIN, settings, admin_key, holder) as private:
-        yield Server(private / "ssh_config", private / "session")
+        yield Server(private / "ssh_config", private / "session", settings.access)
 
 
 @contextmanager
 def living_session(server: Server) -> Iterator[int]:
     """Hold one authenticated connection that `run` uses; answers the descriptor that holds it.
 
-    It lasts as long as any process keeps that descriptor: the far `cat` ends with its input, so
-    a killed service leaves no connection behind.
+    It lasts as long as any process keeps that descriptor: the far end ends with its input, so
+    a killed service leaves no connection behind. Raises access-changed if the account does not
+    offer what it was recorded with.
     """
-    argv = [SSH, "-F", str(server.config), "-M", "-S", str(server.socket), ssh_config.ADMIN, "cat"]
+    if server.access == BORG:
+        raise ServiceFailure("access-changed", "the account serves borg and nothing else")
+    far = ["-s", ssh_config.ADMIN, "sftp"] if server.access == SFTP else [ssh_config.ADMIN, "cat"]
+    argv = [SSH, "-F", str(server.config), "-M", "-S", str(server.socket), *far]
     with tempfile.TemporaryFile() as errors:
         master = subprocess.Popen(
             argv, env=ENVIRONMENT, start_new_session=True,
@@ -133,17 +96,10 @@ def living_session(server: Server) -> Iterator[int]:
         for kind, limit in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _TALK_LIMIT)):
             resource.prlimit(master.pid, kind, (limit, limit))
         try:
-            with contextlib.suppress(BrokenPipeError):
-                master.stdin.write(_GREETING)
-                master.stdin.flush()
-            heard = master.stdout.readline(len(_GREETING))
-            if heard and not _GREETING.startswith(heard):
-                raise ServiceFailure("connection-failed", "it prints words at login; silence it")
-            if heard != _GREETING:
-                master.wait()
+            if not _greeted(server.access, master.stdin, master.stdout):
+                code = master.wait()
                 errors.seek(0)
-                failure = _no_session(errors.read(8192))
-                raise ServiceFailure(failure.cause, failure.detail)
+                raise _no_session(code, errors.read(8192))
             yield master.stdin.fileno()
         finally:
             process.kill_group(master)
@@ -153,27 +109,21 @@ def living_session(server: Server) -> Iterator[int]:
             master.wait()
 
 
-def _ssh(
-    config: Path, options: list[str], words: tuple[str, ...], stdin: bytes | None
-) -> process.Finished:
-    if not all(_WORD.fullmatch(word) for word in words):
-        raise ValueError("a word that a shell might interpret")
-    argv = [SSH, "-F", str(config), *options, "--", ssh_config.ADMIN, *words]
-    try:
-        finished = process.run(
-            argv, stdin=stdin, env=ENVIRONMENT, timeout=_SECONDS, limit=OUTPUT_LIMIT
-        )
-    except process.TimedOut as error:
-        raise NoSession("server-unreachable", "the server stopped answering") from error
-    except process.OutputTooLong as error:
-        raise ServiceFailure("publish-refused", "the server sent more than allowed") from error
-    if finished.code == _SSH_FAILED:
-        raise _no_session(finished.stderr)
-    return finished
+def _greeted(access: str, say: IO[bytes], hear: IO[bytes]) -> bool:
+    """Tell whether the far end answers as it should; raises connection-failed for other words."""
+    with contextlib.suppress(BrokenPipeError):
+        say.write(_INIT if access == SFTP else GREETING)
+        say.flush()
+    if access == SFTP:
+        heard, wanted = hear.read(_LENGTH + len(_VERSION))[_LENGTH:], _VERSION
+    else:
+        heard, wanted = hear.readline(len(GREETING)), GREETING
+    if not wanted.startswith(heard):
+        raise ServiceFailure("connection-failed", "it prints words at login; silence it")
+    return heard == wanted
 
 
-def _no_session(untrusted_stderr: bytes) -> NoSession:
-    for pattern, cause, detail in _CAUSES:
-        if pattern.search(untrusted_stderr):
-            return NoSession(cause, detail)
-    return NoSession("server-unreachable", "no connection to the server")
+def _no_session(code: int, untrusted_stderr: bytes) -> ServiceFailure:
+    if code != SSH_FAILED or NOT_OFFERED.search(untrusted_stderr):
+        return ServiceFailure("access-changed", "the account no longer runs what the set-up found")
+    return no_session(untrusted_stderr)

@@ -5,21 +5,26 @@ Runs in the maintenance qube. Nothing here is secret.
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from qborg_borg.slots import HOST_KEY
-from qborg_maintenance import keypair
+from qborg_maintenance import keypair, provider
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire import names
 
 _LIMIT = 16384
+# Of what the set-up found; a file of before 0.1.0's last change lacks them.
+_FOUND = {"access": provider.SHELL, "keys": provider.OURS, "snapshots": provider.UNKNOWN}
 _PATTERNS = {
     "machine": (names.MACHINE, 16), "machine_id": (names.NONCE, 32), "host": (names.HOST, 253),
     "port": (names.PORT, 5), "account": (names.ACCOUNT, 32), "host_key": (HOST_KEY, 1500),
     "remote_borg": (names.REMOTE_BORG, 32),
+    "access": (re.compile("shell|sftp|borg"), 5), "keys": (re.compile("ours|awaited"), 7),
+    "snapshots": (re.compile("yes|no|unknown"), 7),
 }  # fmt: skip
 
 
@@ -28,7 +33,8 @@ class Settings:
     """Which computer this is and which account it uses.
 
     `host_key` is `TYPE BASE64` as the server showed it and the user confirmed it;
-    `remote_borg` the program name that the server knows borg by.
+    `remote_borg` the program name that the server knows borg by; `access`, `keys` and `snapshots`
+    what the account was found to offer, in the words of provider.py.
     """
 
     machine: str
@@ -38,11 +44,19 @@ class Settings:
     account: str
     host_key: str
     remote_borg: str
+    access: str = _FOUND["access"]
+    keys: str = _FOUND["keys"]
+    snapshots: str = _FOUND["snapshots"]
 
     @property
     def fingerprint(self) -> str:
         """The host key's `SHA256:...`."""
         return keypair.fingerprint(self.host_key)
+
+    @property
+    def provider(self) -> provider.Provider:
+        """What is known of the account by its host's name."""
+        return provider.of_host(self.host)
 
     def same_place(self, other: "Settings") -> bool:
         """Tell whether both are the same computer and the same account of the same server."""
@@ -64,7 +78,7 @@ def load_pending(state: State) -> Settings | None:
 
 def _read(path: Path) -> Settings | None:
     try:
-        found = json.loads(read_limited(path, _LIMIT))
+        found = {**_FOUND, **json.loads(read_limited(path, _LIMIT))}
         if found.keys() != _PATTERNS.keys():
             raise names.NameRefused("other keys than the settings have")
         settings = Settings(**{key: names.parse(*_PATTERNS[key], found[key]) for key in found})
@@ -72,7 +86,7 @@ def _read(path: Path) -> Settings | None:
         return settings
     except FileNotFoundError:
         return None
-    except (FileRefused, ValueError, AttributeError, RecursionError) as error:
+    except (FileRefused, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ServiceFailure("settings-differ", f"{path.name} in that qube is damaged") from error
 
 

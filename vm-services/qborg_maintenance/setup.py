@@ -19,7 +19,8 @@ from qborg_maintenance import (
     ssh_config,
 )
 from qborg_maintenance.keypair import fingerprint
-from qborg_maintenance.server import configured, living_session, try_login
+from qborg_maintenance.provider import AWAITED, BORG
+from qborg_maintenance.server import Server, configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
@@ -40,12 +41,15 @@ class Findings:
     borg: str = "none"
     epoch: int = 0
     occupied: tuple[str, ...] = ()
+    offered: Settings | None = None
 
 
 def check(
-    state: State, wanted: Settings, confirmed: str, repositories: Sequence[str]
+    state: State, wanted: Settings, confirmed: str, repositories: Sequence[str], anew: bool
 ) -> Findings:
     """Answer what the server offers; stores the settings when login and borg are fine.
+
+    Unless `anew`, the account must offer what the set-up recorded, else access-changed.
 
     `wanted.remote_borg` is a name or `probe`; `confirmed` the host key's fingerprint as the
     user confirmed it, or `unknown`. Raises ServiceFailure and then stores nothing but the admin
@@ -54,12 +58,19 @@ def check(
     stored = settings.load(state)
     if stored is not None and not stored.same_place(wanted):
         raise ServiceFailure("settings-differ", f"this qube is set up for {stored.host}")
+    _check_port(wanted)
     shown = host_keys.scan(wanted.host, wanted.port)
     public_key = _ensure_admin_key(state, wanted.machine)
     if confirmed == UNKNOWN:
         return Findings(public_key, fingerprint(shown[0]), "untried")
     candidate = dataclasses.replace(wanted, host_key=_matching(shown, confirmed))
-    return _look(state, stored, candidate, public_key, repositories)
+    return _look(state, None if anew else stored, candidate, public_key, repositories)
+
+
+def _check_port(wanted: Settings) -> None:
+    row = wanted.provider
+    if row.port not in (None, wanted.port):
+        raise ServiceFailure("borg-missing", f"{row.name} has it at port {row.port} only")
 
 
 def _matching(shown: Sequence[str], confirmed: str) -> str:
@@ -90,28 +101,53 @@ def _ensure_admin_key(state: State, machine: str) -> str:
 
 
 def _look(
-    state: State, stored: Settings | None, candidate: Settings, public_key: str,
+    state: State, recorded: Settings | None, candidate: Settings, public_key: str,
     repositories: Sequence[str],
 ) -> Findings:
     with configured(candidate, state.admin_key) as server:
-        if not try_login(server):
+        access = probe.access(server.apart())
+        if access is None:
             return Findings(public_key, candidate.fingerprint, "refused")
-        with living_session(server):
-            name, version = probe.borg(server, candidate.remote_borg)
-            probe.check_writable(server)
-            publish.make_root(server)
-            _data, document = publish.read_document(server, candidate)
-            there = probe.existing(server, repositories)
-    found = dataclasses.replace(candidate, remote_borg=name)
+        server = dataclasses.replace(server, access=access)
+        found, version, epoch, there = _probe(server, candidate, public_key, repositories)
+    if recorded is not None and (found.access, found.keys) != (recorded.access, recorded.keys):
+        raise ServiceFailure("access-changed", f"{_words(found)} now, not {_words(recorded)}")
     with state.locked():
         known = registry.load(state, found)
-        registry.check_epoch(known, document.epoch)
-        if found != stored:
+        registry.check_epoch(known, epoch)
+        if found != settings.load(state):
             _store(state, found)
     return Findings(
-        public_key, found.fingerprint, "ok", name, version, document.epoch or 0,
-        tuple(name for name in there if name not in known.repositories),
+        public_key, found.fingerprint, "ok", found.remote_borg, version, epoch or 0,
+        tuple(name for name in there if name not in known.repositories), found,
     )
+
+
+def _probe(
+    server: Server, candidate: Settings, public_key: str, repositories: Sequence[str]
+) -> tuple[Settings, str, int | None, Sequence[str]]:
+    """Answer the settings as found, borg's version, the published epoch, what lies there."""
+    row = candidate.provider
+    if server.access == BORG:
+        name, version = probe.borg(server.apart(), row, candidate.remote_borg)
+        found = dataclasses.replace(candidate, remote_borg=name, access=BORG, keys=AWAITED)
+        return found, version, None, ()
+    with living_session(server):
+        name, version = probe.borg(server, row, candidate.remote_borg)
+        publish.make_root(server)
+        probe.check_writable(server)
+        found = dataclasses.replace(
+            candidate, remote_borg=name, access=server.access,
+            keys=probe.key_list(server, row, public_key), snapshots=probe.snapshots(server, row),
+        )
+        epoch = None
+        if found.keys != AWAITED:
+            epoch = publish.read_document(server, candidate)[1].epoch
+        return found, version, epoch, probe.existing(server, repositories)
+
+
+def _words(offered: Settings) -> str:
+    return f"access {offered.access}, key list {offered.keys}"
 
 
 def _store(state: State, found: Settings) -> None:

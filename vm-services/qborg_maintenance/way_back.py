@@ -7,15 +7,13 @@ as the admin can log in with it.
 import contextlib
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from qborg_maintenance.files import KEYS
 from qborg_maintenance.remote_lock import Lock
 from qborg_maintenance.server import Server, try_login
-from qborg_service import process
 from qborg_service.failure import ServiceFailure
 
-KEYS = ".ssh/authorized_keys"
 # The new file on its way, the former one, and one of somebody else that let nobody in.
 NEW, FORMER, REFUSED = f"{KEYS}.qborg-new", f"{KEYS}.qborg-bak", f"{KEYS}.qborg-refused"
 _PATIENCE = 60.0  # seconds that the server may be away
@@ -47,17 +45,17 @@ class WayBack:
 
     def _try(self) -> bool:
         try:
-            run = self._run()
+            files = self._reached().files
             # First: a killed service's move may still be on its way and finds nothing then.
-            run("rm", "-f", NEW)
-            there = run("cat", KEYS).stdout
+            files.remove(NEW)
+            there = files.read(KEYS)
             if there != self.new:
                 if self._lets_in():
                     return True
-                if there != run("cat", FORMER).stdout:
-                    run("cp", "-p", KEYS, REFUSED)
-            run("mv", FORMER, KEYS)
-            return run("cat", KEYS).stdout != self.new
+                if there != files.read(FORMER):
+                    files.copy(KEYS, REFUSED)
+            files.move(FORMER, KEYS)
+            return files.read(KEYS) != self.new
         except ServiceFailure:
             return False
 
@@ -68,10 +66,10 @@ class WayBack:
         except ServiceFailure:
             return True
 
-    def _run(self) -> Callable[..., process.Finished]:
-        """Answer how to run commands now: over the session of before, or a new one if it broke."""
+    def _reached(self) -> Server:
+        """Answer the way to the account now: over the session of before, or anew if it broke."""
         try:
-            self.server.run("ls", "-d", KEYS)
+            self.server.files.exists(KEYS)
         except ServiceFailure:
-            return self.server.run_apart
-        return self.server.run
+            return self.server.apart()
+        return self.server

@@ -6,12 +6,15 @@ maintenance qube to the qube itself. Run it again at any time: what is done is l
 examples:
   qvm-borg-enroll work --dry-run --no-escrow     what would change, and where
   qvm-borg-enroll work personal --no-escrow      without a copy of the secrets in a vault
+  qvm-borg-enroll work --show-authorized-keys    only its key and its line for the server's list
 """
 
+import sys
 from argparse import Namespace
+from contextlib import redirect_stdout
 
 from qvm_borg import tools
-from qvm_borg.enroll import enroll
+from qvm_borg.enroll import enroll, key_lines
 from qvm_borg.errors import EscrowMissing
 from qvm_borg.session import Session
 
@@ -23,10 +26,18 @@ def get_parser() -> tools.Parser:
     parser.add_argument("--no-escrow", action="store_true",
                         help="keep the secrets in the maintenance qube and in no vault, for ever")
     parser.add_argument("--dry-run", action="store_true", help="print what would change, no more")
+    parser.add_argument("--show-authorized-keys", action="store_true", help="make the keys and "
+                        "print their lines of authorized_keys, no more; the server is not asked")
     return parser
 
 
 def _work(session: Session, options: Namespace) -> None:
+    if options.show_authorized_keys:
+        with redirect_stdout(sys.stderr):  # what is said meanwhile is none of the lines
+            lines = key_lines(session, options.qubes)
+        for line in lines:
+            session.report.say(line)
+        return
     if not options.no_escrow:
         raise EscrowMissing("there is no vault yet to keep the recovery records")
     enroll(session, options.qubes, options.dry_run)

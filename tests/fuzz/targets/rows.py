@@ -23,8 +23,9 @@ def byte_of(row: Service) -> bytes:
 
 
 def good(field: Field) -> str:
-    """Answer a value that matches a field."""
-    return next(text for text in _CANDIDATES
+    """Answer a value that matches a field; of a choice of words the first."""
+    word = field.pattern.pattern.partition("|")[0].replace("\\", "")
+    return next(text for text in (*_CANDIDATES, word)
                 if len(text) <= field.limit and field.pattern.fullmatch(text))
 
 

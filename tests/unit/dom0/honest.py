@@ -75,7 +75,8 @@ class Honest:
         login, name, version = ("ok", "borg14", "1.4.0") if self.accepts else (
             "refused", "none", "none")
         return {"admin_key": KEY, "host_key": HOST_KEY, "login": login, "remote_borg": name,
-                "borg": version, "epoch": "1", "occupied": "none"}
+                "borg": version, "epoch": "1", "occupied": "none", "provider": "generic",
+                "access": "shell", "keys": "ours", "snapshots": "unknown"}
 
     def _FirstLogin(self, _vm: Vm, _argument: str) -> dict[str, str]:
         before, self.accepts = self.accepts, True
@@ -86,7 +87,8 @@ class Honest:
                 "created": self._once(f"key {argument}")}
 
     def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"epoch": "2", "keys": "1", "changed": self._once("publish"), "digest": "d" * 64}
+        return {"epoch": "2", "keys": "1", "changed": self._once("publish"), "digest": "d" * 64,
+                "awaited": "none"}
 
     def _InitRepository(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"repository_id": "1" * 64, "key_digest": "2" * 64,

@@ -1,30 +1,13 @@
 """The set-up: goes on where it stopped, asks before it trusts, changes nothing twice."""
 
-import argparse
 import contextlib
 import dataclasses
 
 import pytest
 
 from qvm_borg import errors, settings
-from qvm_borg.setup import setup
-from qvm_borg.tools.setup import get_parser
 from unit.dom0.honest import HOST_KEY, KEY, Honest
-
-SERVER = ("--server", "zh1@backup.example")
-CONFIRMED = (*SERVER, "--fingerprint", HOST_KEY)
-
-
-def options(*args: str) -> argparse.Namespace:
-    """Answer a command line's options."""
-    return get_parser().parse_args(args)
-
-
-def run(machine: Honest, *args: str, says: bool | None = None) -> list[str]:
-    """Set up; `says` is the person's answer, None stands for no terminal."""
-    machine.app.trace.clear()
-    setup(machine.session(), options(*args), None if says is None else lambda _question: says)
-    return list(machine.app.trace)
+from unit.dom0.setting_up import CONFIRMED, SERVER, run
 
 
 def role(machine: Honest) -> str | None:
@@ -177,7 +160,7 @@ def test_borgs_name_can_be_given_later(machine: Honest) -> None:
 @pytest.mark.parametrize("args", [
     ("--server", "zh2@backup.example"), ("--server", "zh1@other.example"),
     ("--server", "zh1@backup.example:23"), ("--machine", "laptop"),
-    ("--fingerprint", "SHA256:" + "x" * 43), ("--remote-borg", "borg12"),
+    ("--fingerprint", "SHA256:" + "x" * 43),
     ("--maintenance", "other"), ("--template", "fedora"), ("--netvm", "sys-vpn"),
     ("--label", "red"),
 ])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qborg_maintenance import host_keys, probe, repository, server
+from qborg_maintenance import connection, host_keys, probe, repository
 from qborg_maintenance.keys import ClientKeys
 from qborg_service.failure import ServiceFailure
 from qborg_service.process import Finished
@@ -142,10 +142,12 @@ WORDS = [
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_word_that_a_shell_might_interpret_is_never_sent(tmp_path: Path, word: str) -> None:
-    account = server.Server(tmp_path / "no-config", tmp_path / "no-session")
+    account = connection.Connection(tmp_path / "no-config", tmp_path / "no-session")
 
     with pytest.raises(ValueError, match="shell"):
         account.run("ls", word)
+    with pytest.raises(ValueError, match="sftp"):
+        account.transfer(f"@rm {word}" if word != "a b" else "@rm 'a b'")
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,12 @@ def test_a_word_that_a_shell_might_interpret_is_never_sent(tmp_path: Path, word:
     [
         (b"dd: closing output file: No space left on device", "server-full"),
         (b"dd: writing: Disk quota exceeded", "server-full"),
-        (b"dd: Permission denied", "publish-refused"),
+        (b"dd: Permission denied", "access-changed"),
+        (b"mv: cannot move 'a' to 'b': Operation not permitted", "access-changed"),
+        (b"remote open \"/repos/x\": Failure", "publish-refused"),
         (b"", "publish-refused"),
         (b"\xff\xfe", "publish-refused"),
     ],
 )
 def test_no_space_is_told_apart(stderr: bytes, cause: str) -> None:
-    assert server.refusal(Finished(1, b"", stderr), "x").cause == cause
+    assert connection.refusal(Finished(1, b"", stderr), "x").cause == cause

@@ -10,6 +10,8 @@ from typing import cast
 import pytest
 
 from qborg_maintenance import remote_lock
+from qborg_maintenance.connection import Connection
+from qborg_maintenance.files import ShellFiles
 from qborg_maintenance.server import Server
 from qborg_service.failure import ServiceFailure
 from qborg_service.process import Finished
@@ -25,6 +27,7 @@ class Account:
         (home / ".ssh").mkdir()
         self.home = home
         self.before: Callable[[str], None] = lambda _line: None
+        self.files = ShellFiles(cast(Connection, self))
 
     def run(self, *words: str) -> Finished:
         """Run one command."""

@@ -18,7 +18,11 @@ def check_setup(call: Call) -> dict[str, str]:
         host=call.text("host"), port=call.text("port"), account=call.text("account"),
         host_key="", remote_borg=call.text("remote_borg"),
     )
-    found = setup.check(own_state(), wanted, call.text("host_key"), call.texts("repositories"))
+    found = setup.check(
+        own_state(), wanted, call.text("host_key"), call.texts("repositories"),
+        anew=call.text("purpose") == "set-up",
+    )
+    offered = found.offered
     return {
         "admin_key": found.admin_key,
         "host_key": found.host_key,
@@ -27,6 +31,10 @@ def check_setup(call: Call) -> dict[str, str]:
         "borg": found.borg,
         "epoch": str(found.epoch),
         "occupied": setup.listed(found.occupied),
+        "provider": wanted.provider.name,
+        "access": offered.access if offered else setup.UNKNOWN,
+        "keys": offered.keys if offered else setup.UNKNOWN,
+        "snapshots": offered.snapshots if offered else setup.UNKNOWN,
     }
 
 

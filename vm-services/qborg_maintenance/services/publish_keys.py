@@ -3,7 +3,7 @@
 Runs in the maintenance qube with the admin key.
 """
 
-from qborg_maintenance import settings
+from qborg_maintenance import settings, setup
 from qborg_maintenance.publish import publish
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
@@ -25,6 +25,7 @@ def publish_keys(call: Call) -> dict[str, str]:
         "keys": str(published.keys),
         "changed": "yes" if published.changed else "no",
         "digest": published.digest,
+        "awaited": setup.listed(published.awaited),
     }
 
 

@@ -1,0 +1,76 @@
+"""The account changes after the set-up: noticed, said, and recorded by the person alone."""
+
+import re
+
+from lab import Lab
+from scenarios import bent, person, state
+
+ENROLL = ("qvm-borg-enroll", "work", "--no-escrow")
+SHOW = ("qvm-borg-enroll", "work", "personal", "--show-authorized-keys")
+LINE = re.compile(rb'command="borg14 serve --append-only --restrict-to-repository'
+                  rb' repos/qubes-(work|personal)",restrict ssh-ed25519 [A-Za-z0-9+/]+ qubes-\1')
+
+
+def test_a_renamed_borg_is_followed_when_the_person_says_so(enrolled: Lab) -> None:
+    enrolled.server.offer("borg12")
+    said = person.is_refused(enrolled, *ENROLL, code=3, says="borg12 1.4.0 is there, and no borg14")
+    assert "hint: `qvm-borg-setup --remote-borg`" in said
+    person.is_refused(enrolled, "qvm-borg-setup", code=3, says="borg12 1.4.0 is there")
+
+    person.runs(enrolled, "qvm-borg-setup", "--remote-borg", "borg12")
+
+    assert "the bundle is delivered" in person.runs(enrolled, *ENROLL)
+    keys = enrolled.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
+    assert b'command="borg12 serve' in keys and b"borg14" not in keys
+    assert "files" in person.runs(enrolled, "qvm-borg-backup", "work")
+
+
+def test_a_name_that_the_server_does_not_have_changes_nothing(enrolled: Lab) -> None:
+    before = state.everything(enrolled)
+
+    person.is_refused(enrolled, "qvm-borg-setup", "--remote-borg", "borg13", code=3,
+                      says="borg14 1.4.0 is there, and no borg13")  # fmt: skip
+
+    assert state.changes(before, state.everything(enrolled)) == []
+
+
+def test_a_key_list_that_was_taken_away_is_recorded_by_a_new_set_up(ready: Lab) -> None:
+    bent.takes_the_key_list(ready)
+    said = person.is_refused(ready, *ENROLL, code=3, says="keys awaited")
+    assert "hint: run `qvm-borg-setup` again" in said
+
+    assert "access shell, keys awaited" in person.runs(ready, "qvm-borg-setup")
+
+    person.is_refused(ready, *ENROLL, code=15, says="does not accept its key yet")
+
+
+def test_the_lines_alone_are_shown_and_nothing_else_is_touched(ready: Lab) -> None:
+    server, work = state.files(ready, "server", person.HOME), state.files(ready, "work", "/rw")
+    qubes = state.qubesd(ready)
+
+    shown = ready.run(list(SHOW), check=True)
+
+    lines = shown.stdout.splitlines()
+    assert [LINE.fullmatch(line)[1] for line in lines] == [b"work", b"personal"]
+    assert ready.run(list(SHOW), check=True).stdout == shown.stdout
+    assert state.files(ready, "server", person.HOME) == server
+    assert state.files(ready, "work", "/rw") == work and state.qubesd(ready) == qubes
+    person.runs(ready, *ENROLL)
+    keys = ready.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
+    assert lines[0] in keys.splitlines() and lines[1] not in keys
+
+
+def test_the_lines_are_shown_with_the_server_away(ready: Lab) -> None:
+    ready.server.stop_sshd()
+
+    assert LINE.fullmatch(ready.run(list(SHOW), check=True).stdout.splitlines()[0])
+
+
+def test_no_line_is_shown_for_a_qube_that_cannot_be_enrolled(ready: Lab) -> None:
+    row = ("qvm-borg-enroll", "work", "offline", "--show-authorized-keys")
+    before = state.everything(ready)
+
+    person.is_refused(ready, *row, code=13, says="offline: has no netvm")
+
+    assert ready.run(list(row)).stdout == b""
+    assert state.changes(before, state.everything(ready)) == []

@@ -1,0 +1,74 @@
+"""A list of keys that is not ours to write: which clients' lines are really there, and hold.
+
+Runs in the maintenance qube, with the client's own key. Nothing is believed of the list itself:
+a fresh login shows what the key opens. Append-only alone cannot be seen without a backup to delete.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from qborg_borg import command
+from qborg_borg.command import Access
+from qborg_borg.process import run_borg
+from qborg_maintenance import keys, repository, ssh_config
+from qborg_maintenance.connection import Connection
+from qborg_maintenance.keys import ClientKeys
+from qborg_maintenance.settings import Settings
+from qborg_maintenance.state import State
+from qborg_service.failure import ServiceFailure
+from qborg_wire.names import parse_repository
+
+_SECONDS = 60.0
+_SERVES = re.compile(rb"^Borg 1\.[^\n]{1,40}: Got connection close", re.MULTILINE)
+_ANOTHER = "-another"  # behind a repository's path: no repository of ours has this name
+
+
+def lacking(state: State, settings: Settings, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Answer which of these repositories no login by their own key reaches yet.
+
+    Raises publish-refused for a key that opens more, or something else, than its line would.
+    """
+    waiting = []
+    for name in wanted:
+        _entry, secrets = keys.require(state, settings, parse_repository(name))
+        if not _accepted(settings, secrets):
+            waiting.append(name)
+            continue
+        with repository.opened(settings, secrets) as access:
+            _check_paths(name, access)
+    return tuple(waiting)
+
+
+def _accepted(settings: Settings, secrets: ClientKeys) -> bool:
+    """Tell whether the client's key is taken; raises publish-refused if it runs what it likes."""
+    with ssh_config.written(ssh_config.ADMIN, settings, secrets.private) as private:
+        try:
+            finished = Connection(private / "ssh_config", None).run("cat")
+        except ServiceFailure as failure:
+            if failure.cause == "login-refused":
+                return False
+            raise
+    # Whatever is asked for, a forced command answers, and it must be borg.
+    if not _SERVES.search(finished.stdout + finished.stderr):
+        raise _more(str(secrets.repository), "is not held to borg serve")
+    return True
+
+
+def _check_paths(name: str, access: Access) -> None:
+    other = dataclasses.replace(access, url=f"{access.url}{_ANOTHER}")
+    if _is_shut(access):
+        raise _more(name, "does not open its own repository")
+    if not _is_shut(other):
+        raise _more(name, "opens other repositories")
+
+
+def _is_shut(access: Access) -> bool:
+    outcome = run_borg(command.info(access), access, timeout=_SECONDS)
+    if outcome.cause in ("connection-failed", "server-unreachable", "host-key-changed"):
+        raise ServiceFailure(outcome.cause, outcome.detail)
+    return any(record.msgid == "PathNotAllowed" for record in outcome.records)
+
+
+def _more(name: str, what: str) -> ServiceFailure:
+    return ServiceFailure("publish-refused", f"the key of {name} {what}: its line is another one")

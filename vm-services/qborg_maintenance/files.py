@@ -1,0 +1,209 @@
+"""The few things done to files in the account, and how: by plain commands, or over sftp.
+
+Runs in the maintenance qube. Paths are ours, relative to the account's home. The publication is
+written once, against Files; what both ways answer is the server's word.
+"""
+
+import re
+import tempfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qborg_maintenance.connection import OUTPUT_LIMIT, Connection, refusal
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import FileRefused, read_limited
+from qborg_service.process import Finished
+
+KEYS = ".ssh/authorized_keys"
+ROOT = "repos"
+
+
+@dataclass(frozen=True)
+class Files(ABC):
+    """One way to the account's files; where Finished is answered, code 0 means done."""
+
+    connection: Connection
+
+    @abstractmethod
+    def read(self, path: str) -> bytes | None:
+        """Answer a file's bytes, None if the server cannot show it."""
+
+    @abstractmethod
+    def put(self, path: str, data: bytes) -> Finished:
+        """Write a file in place."""
+
+    @abstractmethod
+    def exists(self, path: str) -> bool:
+        """Tell whether a file or a directory is there."""
+
+    @abstractmethod
+    def names(self, path: str) -> frozenset[bytes] | None:
+        """Answer what lies in a directory, None if it cannot be listed."""
+
+    @abstractmethod
+    def make_directory(self, path: str) -> Finished:
+        """Make one directory; fails if it is there, so that one of two makers wins."""
+
+    @abstractmethod
+    def set_mode(self, path: str, mode: str) -> Finished:
+        """Set the permissions, as three octal digits."""
+
+    @abstractmethod
+    def move(self, source: str, target: str) -> Finished:
+        """Rename a file over whatever is there: whole or not at all."""
+
+    @abstractmethod
+    def copy(self, source: str, target: str) -> Finished:
+        """Copy a file with its permissions, which are 600."""
+
+    @abstractmethod
+    def link(self, source: str, target: str) -> Finished:
+        """Give a file a second name: what is written into it is seen under both."""
+
+    @abstractmethod
+    def remove(self, *paths: str) -> None:
+        """Remove files, as far as they are there."""
+
+    @abstractmethod
+    def remove_directory(self, path: str) -> None:
+        """Remove a directory if it is there and empty."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file in place; raises the failure that refusal answers."""
+        finished = self.put(path, data)
+        if finished.code != 0:
+            raise refusal(finished, f"{path} cannot be written")
+
+
+class ShellFiles(Files):
+    """One plain command for each: restricted shells have no pipe, no redirection, no `&&`."""
+
+    def read(self, path: str) -> bytes | None:
+        """By `cat`."""
+        finished = self.connection.run("cat", path)
+        return finished.stdout if finished.code == 0 else None
+
+    def put(self, path: str, data: bytes) -> Finished:
+        """By `dd`."""
+        return self.connection.run("dd", f"of={path}", stdin=data)
+
+    def exists(self, path: str) -> bool:
+        """By `ls -d`."""
+        return self.connection.run("ls", "-d", path).code == 0
+
+    def names(self, path: str) -> frozenset[bytes] | None:
+        """By `ls`."""
+        finished = self.connection.run("ls", path)
+        return frozenset(finished.stdout.split(b"\n")) - {b""} if finished.code == 0 else None
+
+    def make_directory(self, path: str) -> Finished:
+        """By `mkdir`."""
+        return self.connection.run("mkdir", path)
+
+    def set_mode(self, path: str, mode: str) -> Finished:
+        """By `chmod`."""
+        return self.connection.run("chmod", mode, path)
+
+    def move(self, source: str, target: str) -> Finished:
+        """By `mv`."""
+        return self.connection.run("mv", source, target)
+
+    def copy(self, source: str, target: str) -> Finished:
+        """By `cp -p`."""
+        return self.connection.run("cp", "-p", source, target)
+
+    def link(self, source: str, target: str) -> Finished:
+        """By `cp -l`."""
+        return self.connection.run("cp", "-l", source, target)
+
+    def remove(self, *paths: str) -> None:
+        """By `rm -f`."""
+        self.connection.run("rm", "-f", *paths)
+
+    def remove_directory(self, path: str) -> None:
+        """By `rm -d`, which more accounts have than `rmdir`."""
+        self.connection.run("rm", "-d", path)
+
+
+class SftpFiles(Files):
+    """OpenSSH's sftp, one start of it for each: all that an account without a shell offers."""
+
+    def read(self, path: str) -> bytes | None:
+        """By `get`."""
+        with tempfile.TemporaryDirectory(dir=self.connection.config.parent) as private:
+            local = Path(private) / "file"
+            if self.connection.transfer(f"@get {path} {local}").code != 0:
+                return None
+            try:
+                return read_limited(local, OUTPUT_LIMIT)
+            except (FileNotFoundError, FileRefused):
+                return None
+
+    def put(self, path: str, data: bytes) -> Finished:
+        """By `put`."""
+        with tempfile.TemporaryDirectory(dir=self.connection.config.parent) as private:
+            local = Path(private) / "file"
+            local.touch(mode=0o600)  # sftp gives the new file this mode
+            local.write_bytes(data)
+            return self._told(self.connection.transfer(f"@put {local} {path}"))
+
+    def exists(self, path: str) -> bool:
+        """By `ls`."""
+        return self.connection.transfer(f"@ls -1 {path}").code == 0
+
+    def names(self, path: str) -> frozenset[bytes] | None:
+        """By `ls`."""
+        finished = self.connection.transfer(f"@ls -1 {path}")
+        lines = (line.rpartition(b"/")[2] for line in finished.stdout.split(b"\n"))
+        return frozenset(lines) - {b""} if finished.code == 0 else None
+
+    def make_directory(self, path: str) -> Finished:
+        """By `mkdir`."""
+        return self._told(self.connection.transfer(f"@mkdir {path}"))
+
+    def set_mode(self, path: str, mode: str) -> Finished:
+        """By `chmod`."""
+        return self.connection.transfer(f"@chmod {mode} {path}")
+
+    def move(self, source: str, target: str) -> Finished:
+        """By `rename`."""
+        # Where the server lacks posix-rename this fails over a file: found at the set-up.
+        return self.connection.transfer(f"@rename {source} {target}")
+
+    def copy(self, source: str, target: str) -> Finished:
+        """By `get` and `put`."""
+        data = self.read(source)
+        if data is None:
+            return Finished(1, b"", b"")
+        self.remove(target)  # else its mode stays
+        return self.put(target, data)
+
+    def link(self, source: str, target: str) -> Finished:
+        """By `ln`."""
+        return self.connection.transfer(f"@ln {source} {target}")
+
+    def remove(self, *paths: str) -> None:
+        """By `rm`."""
+        for path in paths:
+            self.connection.transfer(f"@rm {path}")
+
+    def remove_directory(self, path: str) -> None:
+        """By `rmdir`."""
+        self.connection.transfer(f"@rmdir {path}")
+
+    def _told(self, finished: Finished) -> Finished:
+        """sftp's protocol has no word for a full disk: then the server is asked how full it is."""
+        if finished.code != 0 and b"Failure" in finished.stderr:
+            free = re.search(rb"\n\s*\d+\s+\d+\s+(\d+)\s", self.connection.transfer("@df .").stdout)
+            if free is not None and int(free[1]) == 0:
+                return replace(finished, stderr=b"No space left on device")
+        return finished
+
+
+def try_sftp(connection: Connection) -> bool:
+    """Tell whether an account that was just logged in to serves sftp."""
+    try:
+        return connection.transfer("@pwd").code == 0
+    except ServiceFailure:
+        return False  # the account's shell refused, and so sftp heard nobody
