@@ -2,23 +2,26 @@
 """`make fuzz`: every parser of less trusted bytes, fed with inputs that lie.
 
 Runs on a developer's host. One process for each parser, one after the other; the seed that is
-printed makes the same inputs again.
+printed makes the same inputs again. The table at the end lies in build/fuzz.md too.
 """
 
 import argparse
+import datetime
 import os
+import platform
 import secrets
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 _TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "dom0"), str(_TESTS.parent / "vm-services")]
 
-from fuzz import loop
+from fuzz import loop, table
 from fuzz.target import Target
 from fuzz.targets import TARGETS
 
@@ -35,9 +38,8 @@ def fixed_addresses() -> tuple[str, ...]:
     return _FIXED_ADDRESSES if tried.returncode == 0 else ()
 
 
-def fuzz(target: Target, inputs: int, seed: int) -> bool:
-    """Run one parser in a process of its own; answers whether it kept its contract."""
-    sys.stdout.flush()
+def fuzz(target: Target, inputs: int, seed: int) -> table.Row:
+    """Run one parser in a process of its own; answers its row, and tells of a finding at once."""
     with tempfile.TemporaryDirectory(prefix="qborg-fuzz.") as folder:
         for number, data in enumerate(target.seeds):
             Path(folder, f"{number:04}").write_bytes(data)
@@ -46,14 +48,16 @@ def fuzz(target: Target, inputs: int, seed: int) -> bool:
         # Sets in another order would be other inputs.
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True, errors="replace")  # fmt: skip
+                              capture_output=True, text=True, errors="replace")  # fmt: skip
+    row = table.row_of(target.name, done.stdout, done.stderr, kept=done.returncode == 0)
+    print(row, flush=True)
     if done.returncode == 0:
-        return True
+        return row
     print(done.stderr[-8000:], file=sys.stderr)
     print(f"error: {target.name}: exit code {done.returncode}, the input is in build/fuzz/\n"
           f"hint: .venv/bin/python tests/fuzz --only {target.name} --seed {seed} --inputs {inputs}",
           file=sys.stderr)  # fmt: skip
-    return False
+    return row
 
 
 def replay(path: Path) -> int:
@@ -79,9 +83,13 @@ def main(arguments: Sequence[str]) -> int:
         return replay(options.replay)
     seed = secrets.randbelow(2**31 - 1) + 1 if options.seed is None else options.seed
     print(f"seed {seed}; the same again: make fuzz SEED={seed}", flush=True)
-    kept = [fuzz(TARGETS[name], options.inputs, seed) for name in options.only or TARGETS]
-    print(f"{sum(kept)} of {len(kept)} parsers kept their contract; seed {seed}")
-    return 0 if all(kept) else 1
+    rows = [fuzz(TARGETS[name], options.inputs, seed) for name in options.only or TARGETS]
+    versions = f"atheris {metadata.version('atheris')}, Python {platform.python_version()}"
+    text = table.rendered(datetime.date.today().isoformat(), seed, versions, rows)
+    loop.KEPT.mkdir(parents=True, exist_ok=True)
+    loop.KEPT.with_suffix(".md").write_text(text, encoding="ascii")
+    print(f"\n{text}", end="")
+    return 1 if any(row.findings for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -39,10 +39,9 @@ def main(name: str, inputs: int, seed: int, corpus: str) -> None:
         except loop.Broken as broken:
             traceback.print_exception(broken.__cause__)
             print(f"error: {broken}\nhint: {broken.hint}", file=sys.stderr)
-            _end(BROKEN)
+            _end(tally, BROKEN)
         if tally.inputs >= inputs:
-            print(tally.line())
-            _end(0)
+            _end(tally, 0)
 
     def mutate(data: bytes, most: int, dice_seed: int) -> bytes:
         dice = random.Random(dice_seed)
@@ -57,15 +56,15 @@ def main(name: str, inputs: int, seed: int, corpus: str) -> None:
     longest = target.head + target.limit + bend.BEYOND
     # The files by name and no directory: its order, and rereading it by the clock, would be chance.
     files = ",".join(map(str, sorted(Path(corpus).iterdir())))
-    options = [f"-seed={seed}", f"-max_len={longest}", f"-timeout={_SECONDS}", "-verbosity=0",
+    options = [f"-seed={seed}", f"-max_len={longest}", f"-timeout={_SECONDS}", "-verbosity=1",
                f"-artifact_prefix={loop.KEPT}/{name}@", "-rss_limit_mb=4096",
                f"-seed_inputs={files}"]  # fmt: skip
     atheris.Setup([sys.argv[0], *options], one, custom_mutator=mutate)
     atheris.Fuzz()
 
 
-def _end(code: int) -> None:
-    sys.stdout.flush()
+def _end(tally: loop.Tally, code: int) -> None:
+    print(tally.line(), flush=True)
     sys.stderr.flush()
     shutil.rmtree(scratch())
     os._exit(code)
