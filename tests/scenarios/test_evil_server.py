@@ -199,7 +199,7 @@ def test_a_host_key_that_changes_in_the_middle_is_noticed(ready: Lab, row: Switc
 
 BESIDE = {"flood-beside": Attempt(
     "words without an end beside the living session", "ssh ends at 64 KiB of it: exit code 17")}
-_LIMITS = "grep -E 'Max (core )?file size' /proc/$(pgrep -n -f 'ssh .* -M ')/limits"
+_LIMITS = "grep -E 'Max (core )?file size' /proc/$(pgrep -n -f '[s]sh .* -M ')/limits"
 
 
 def test_words_beside_the_session_fill_no_disk(ready: Lab) -> None:

@@ -37,6 +37,10 @@ for file in data/0/*; do [ "${{file##*/}}" -le 3 ] || rm "$file"; done"""
 _BENT = f"""cd {OWN}/data/0
 for file in *; do printf OWNED | dd "of=$file" bs=1 seek=200 conv=notrunc; done"""
 
+# Of the segment that holds the files, so that the manifest and the commits stay whole.
+_BENT_DATA = f"""cd {OWN}/data/0; file="$(ls -S | head -n 1)"
+printf OWNED | dd "of=$file" bs=1 seek=1000 conv=notrunc"""
+
 
 def _does(lab: Lab, script: str) -> None:
     argv = ["/usr/bin/env", "-C", HOME, f"HOME={HOME}", "/bin/sh", "-uc", f"{script}\n:"]
@@ -124,9 +128,9 @@ UNSEEN = {
         "switch off that the repository only appends", "**not noticed**: the forced command still "
         "says `--append-only`, which holds as long as the server runs it",
         f"sed -i 's/append_only = 1/append_only = 0/' {OWN}/config", 0, "archive work-"),
-    "archives-read-back": Served(
-        "change bytes in every segment, then a backup", "**not noticed** by the backup, which "
-        "reads nothing old; a restore and `borgbak check` do", _BENT, 0, "archive work-"),
+    "damaged-data": Served(
+        "change bytes of an older archive, then a backup", "**not noticed** by the backup, which "
+        "reads nothing old; `borgbak check` tells", _BENT_DATA, 0, "archive work-"),
 }  # fmt: skip
 
 
@@ -137,17 +141,19 @@ def test_what_nobody_notices_today(enrolled: Lab, row: Served) -> None:
         enrolled.exec(VICTIM, FORGET, check=True)
 
     assert row.says in person.runs(enrolled, *row.command)
+    checked = enrolled.exec(VICTIM, ["borgbak", "check"]).returncode
+    assert (checked != 0) == (row.script == _BENT_DATA)
 
 
 BIRTH = {"unencrypted-birth": Attempt(
     "have an unencrypted repository there before the first one is made",
-    "never taken for ours: exit code 9")}  # fmt: skip
+    "never taken for ours: exit code 19")}  # fmt: skip
 
 
 def test_an_unencrypted_repository_is_never_taken_for_ours(ready: Lab) -> None:
     _does(ready, _PLAIN)
 
-    attacker.is_seen_through(ready, *ENROL, code=9)
+    attacker.is_seen_through(ready, *ENROL, code=19)
 
 
 @dataclass(frozen=True)
