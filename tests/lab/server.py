@@ -48,6 +48,14 @@ else
   cp -a /rw/home/. /home/
 fi
 """
+# The daemon keeps its stderr, and with it whoever waits for the end of the output. It leaves the
+# terminal before it listens, and writes its number when it does.
+_START = """set -eu
+rm -f /run/sshd.pid
+/usr/sbin/sshd -E /rw/ssh/sshd.log >/dev/null 2>&1
+for _ in $(seq 3000); do [ -s /run/sshd.pid ] && exit; sleep 0.01; done
+exit 1
+"""
 _USED = "df --output=used -k /home | tail -n 1"
 _SYNC = f"""set -eu
 {_IN_MEMORY} || exit 0
@@ -81,8 +89,7 @@ class BackupServer:
 
     def start_sshd(self) -> None:
         """Start the listening sshd; it is there when this returns."""
-        # The daemon keeps its stderr, and with it whoever waits for the end of the output.
-        self._sh("/usr/sbin/sshd -E /rw/ssh/sshd.log >/dev/null 2>&1")
+        self._sh(_START)
         self.sshd_wanted = True
 
     def stop_sshd(self) -> None:
