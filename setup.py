@@ -72,13 +72,17 @@ ROLES = {
         packages=("vm-services/qborg_client",),
         commands=(
             Command("borgbak", "qborg_client.tools.borgbak"),
+            Command("qborg-install", "qborg_client.tools.install"),
             Command("qborg-run", "qborg_client.tools.run"),
         ),
         rpc="client",
     ),
     "maintenance": Role(
         packages=("vm-services/qborg_maintenance",),
-        commands=(Command("qborg-admin", "qborg_maintenance.tools.admin"),),
+        commands=(
+            Command("qborg-admin", "qborg_maintenance.tools.admin"),
+            Command("qborg-host-bundle", "qborg_maintenance.tools.host_bundle"),
+        ),
         rpc="maintenance",
     ),
     # Their programs come later. The names stand here so that a template prepared with every

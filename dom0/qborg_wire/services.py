@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from qborg_wire import names
+from qborg_wire.key_line import NO_QUOTA, QUOTA
 
 PREFIX = "qborg."
 
@@ -77,6 +78,7 @@ _LIST = re.compile(f"none|{_REPOSITORY.pattern}(?: {_REPOSITORY.pattern})*")
 # Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
 _TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]+")
 _DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*")
+_OLD_KEYS = re.compile(r"none|/[\x20-\x7e]*")
 
 _KIB = 1024
 _D, _M, _C, _V, _W = Role
@@ -91,6 +93,11 @@ _SETTINGS = (
     _name("account", names.ACCOUNT, 32),
     _name("host_key", _or("unknown", names.FINGERPRINT), 50),
     _name("remote_borg", _or("probe", names.REMOTE_BORG), 32),
+)
+
+# What a client answers to its bundle; `aside`: files of the old scripts were in its place.
+_INSTALLED = (
+    _name("bundle", names.DIGEST, 64), _oneof("changed", "yes", "no"), _oneof("aside", "yes", "no"),
 )
 
 _ROWS = (
@@ -120,9 +127,14 @@ _ROWS = (
     ),
     Service(
         "MakeKeys", (_D,), _KEYHOLDER, _KIB, 60, served_by=(_M,),
+        request=(
+            _name("quota", _or(f"keep|{NO_QUOTA}", QUOTA), 7),
+            _name("directory", _OLD_KEYS, 400),  # the old scripts' keys to take over, or none
+        ),
         reply=(
             _name("public_key", names.PUBLIC_KEY, 800),
             _name("fingerprint", names.FINGERPRINT, 50), _oneof("created", "yes", "no"),
+            _name("quota", _or(NO_QUOTA, QUOTA), 7), _oneof("origin", "made", "imported"),
         ),
     ),
     Service(
@@ -145,8 +157,7 @@ _ROWS = (
     Service("SendRecord", (_D,), _KEYHOLDER, 256, 60),
     Service(
         "SendBundle", (_D,), (_M,), 256, 60, served_by=(_M,),
-        request=(_name("client", names.QUBE, 31),),
-        reply=(_name("bundle", names.DIGEST, 64), _oneof("changed", "yes", "no")),
+        request=(_name("client", names.QUBE, 31),), reply=_INSTALLED,
     ),
     Service("ForgetSecrets", (_D,), (_M,), 256, 30),
     Service("ObserveServer", (_D,), (_M,), 64 * _KIB, 120, argument=False),
@@ -162,6 +173,7 @@ _ROWS = (
             _name("host_key", _or("none", names.FINGERPRINT), 50),
             _name("repository", _or("none", _REPOSITORY), 48),
             _name("bundle", _or("none", names.DIGEST), 64),
+            _name("endpoint", _or("none", names.DIGEST), 64),
             _name("last_success", _NUMBER, 15),
             _name("last_outcome", re.compile(r"[a-z][a-z-]{0,31}"), 32),
         ),
@@ -202,7 +214,7 @@ _ROWS = (
     Service("PrintKit", (_D,), (_V,), 16 * _KIB, 120),
     Service(
         "InstallBundle", (_M,), (_C,), 64 * _KIB, 60, record=True, served_by=(_C,),
-        reply=(_name("bundle", names.DIGEST, 64), _oneof("changed", "yes", "no")),
+        reply=_INSTALLED,
     ),
     Service("StoreRecord", _KEYHOLDER, (_V,), 64 * _KIB, 60, record=True),
     Service("AcceptRecord", (_V,), (_W, _M, _C), 64 * _KIB, 60, record=True),

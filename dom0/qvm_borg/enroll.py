@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from qborg_wire.reply import Failure
+from qborg_wire.request import Values
 from qvm_borg import preflight, record
 from qvm_borg.errors import PartialFailure, QvmBorgError, SettingsError, from_failure
 from qvm_borg.qubes import running
 from qvm_borg.report import Report
 from qvm_borg.session import Session
-from qvm_borg.steps import STEPS, Done, Enrolment, Step, create, publish
+from qvm_borg.steps import AS_IT_IS, STEPS, Done, Enrolment, Step, create, publish
 
 _T = TypeVar("_T")
 _NAMES = tuple(row.name for row in STEPS)
@@ -48,11 +49,13 @@ class Crowd:
                                  + " ".join(self._failed))
 
 
-def enroll(session: Session, wanted: Sequence[str], dry_run: bool) -> None:
+def enroll(
+    session: Session, wanted: Sequence[str], dry_run: bool, asked: Values = AS_IT_IS
+) -> None:
     """Enrol qubes without escrow; raises the one qube's error, or PartialFailure."""
     names = list(dict.fromkeys(wanted))
     crowd = Crowd(session.report, len(names))
-    enrolments = crowd.each(names, _planner(session, names))
+    enrolments = crowd.each(names, _planner(session, names, asked))
     if dry_run:
         for line in (line for each in enrolments for line in plan(each)):
             session.report.say(line)
@@ -61,9 +64,9 @@ def enroll(session: Session, wanted: Sequence[str], dry_run: bool) -> None:
     crowd.finish()
 
 
-def key_lines(session: Session, wanted: Sequence[str]) -> list[str]:
+def key_lines(session: Session, wanted: Sequence[str], asked: Values) -> list[str]:
     """Answer the lines of authorized_keys; keys are made, and nothing else is changed anywhere."""
-    enrolments = list(map(_planner(session, wanted), dict.fromkeys(wanted)))
+    enrolments = list(map(_planner(session, wanted, asked), dict.fromkeys(wanted)))
     if enrolments[0].settings.remote_borg == "probe":
         raise SettingsError("the set-up has not come to its end", "run `qvm-borg-setup` again")
     with running(enrolments[0].maintenance, session.report.say):
@@ -72,14 +75,16 @@ def key_lines(session: Session, wanted: Sequence[str]) -> list[str]:
     return [each.line for each in enrolments]
 
 
-def _planner(session: Session, names: Sequence[str]) -> Callable[[str], Enrolment]:
+def _planner(
+    session: Session, names: Sequence[str], asked: Values
+) -> Callable[[str], Enrolment]:
     settings, maintenance = session.site()
     records = ((qube, record.parse(qube.feature(record.FEATURE)))
                for qube in session.system.qubes())
     taken = [*names, *(qube.name for qube, found in records if found and found.uuid == qube.uuid)]
 
     def planned(name: str) -> Enrolment:
-        enrolment = Enrolment(session, settings, maintenance, session.system.find(name))
+        enrolment = Enrolment(session, settings, maintenance, session.system.find(name), asked)
         preflight.qube(enrolment, taken)
         return enrolment
 
@@ -100,12 +105,17 @@ def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> Non
         for each in crowd.each(good, _completed):
             session.report.say(f"{each}: enrolled as {each.repository}" if each.changed
                                else f"{each}: was enrolled already; nothing was changed")
+            each.warn()
 
 
 def _checked(enrolment: Enrolment, occupied: Sequence[str]) -> Enrolment:
     _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
     preflight.client(enrolment, occupied)
-    return _tell(enrolment, "preflight", Done("nothing speaks against it", changed=False))
+    done = Done("nothing speaks against it", changed=False)
+    if enrolment.imports:  # the keyholder may still refuse, and then nothing shall be changed
+        _show(enrolment, "preflight", done.text)
+        return enrolment
+    return _tell(enrolment, "preflight", done)
 
 
 def _published(enrolment: Enrolment, done: Done, awaited: Sequence[str]) -> Enrolment:
@@ -147,12 +157,15 @@ def plan(enrolment: Enrolment) -> list[str]:
     """Answer what enrolling this qube would change, a line for each place."""
     name, keeper, repository = enrolment.qube, enrolment.maintenance, enrolment.repository
     started = ", started for it and stopped again" if name.state() == "Halted" else ""
+    moved = ("; the repository of the old keys moves there, and what still uses its old place fails"
+             if enrolment.imports else "")
     return [
         f"{name} would be enrolled as {repository}; this is a dry run, nothing is changed",
         f"  dom0: features {record.FEATURE}, service.qborg-client, service.crond of {name}; "
         f"for a moment, policy that lets {keeper} deliver to {name}",
         f"  {name}: ~/.ssh/backups, one line in ~/.ssh/config, one block in the crontab, "
         f"~/.config/qubes-borg{started}",
-        f"  {keeper}: a key pair and a passphrase, which it keeps",
-        f"  {enrolment.settings.server}: a line in .ssh/authorized_keys, {repository.path}",
+        f"  {keeper}: a key pair and a passphrase, which it keeps"
+        + (f", copied from {enrolment.asked['directory']}" if moved else ""),
+        f"  {enrolment.settings.server}: a line in .ssh/authorized_keys, {repository.path}{moved}",
     ]

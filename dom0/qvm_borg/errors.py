@@ -161,8 +161,8 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                           "name an absolute path, new or empty, that its user may write to"),
     "host-key-changed": (HostKeyError, "the server's host key is not the confirmed one", ""),
     "host-key-unknown": (HostKeyError, "the server's host key is not known", _SETUP),
-    "import-refused": (NotFound, "the old keys cannot be taken over", "it takes a directory with "
-                       "NAME.openssh, NAME.openssh.pub, borgpass and borgrepo, in that qube"),
+    "import-refused": (NotFound, "the old keys cannot be taken over", "mend what is named; it "
+                       "takes a directory of the old scripts' host-keys, copied into that qube"),
     "internal": (ServiceFailed, "the service failed in an unforeseen way", ""),
     "keys-awaited": (WaitingForServer, "the server does not accept its key yet",
                      "have the line above added to the account's keys, whole, and run the command "

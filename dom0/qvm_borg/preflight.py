@@ -76,7 +76,8 @@ def server(enrolments: Sequence[Enrolment]) -> list[str]:
 
 def client(enrolment: Enrolment, occupied: Sequence[str]) -> None:
     """Start the qube if need be, ask it, and raise what speaks against it."""
-    if str(enrolment.repository) in occupied:
+    # Of an imported one the keyholder knows the old name, so it asks the server itself.
+    if str(enrolment.repository) in occupied and not enrolment.imports:
         raise errors.from_failure(enrolment.qube.name, Failure("repository-exists", "-"))
     with running(enrolment.qube, enrolment.session.report.say):
         for look in range(_LOOKS):

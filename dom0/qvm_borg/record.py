@@ -13,6 +13,8 @@ from uuid import UUID
 from qborg_wire import names
 
 FEATURE = "x-qborg"
+SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
+IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
 PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
 _LIMIT = 4096
 _LINE = re.compile(r"\{[\x20-\x7e]*\}")
@@ -27,7 +29,7 @@ class Record:
 
     step: the last one that was finished. digests: bundle, key, proof as 64 hex digits. times:
     backup, enrolled, proved (0: an older bundle only) in seconds since 1970. notes: archive,
-    escrow, proved in words, server as the delivered bundle knows it.
+    escrow, proved and secrets in words.
     """
 
     uuid: UUID

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qborg_wire import names
-from qborg_wire.key_line import restricted_line
+from qborg_wire import endpoint, names
+from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qvm_borg import gate, record
@@ -22,6 +22,7 @@ from qvm_borg.settings import Settings
 
 _ROLE, _CRON = "service.qborg-client", "service.crond"
 _GATE_DELAY = 2.0  # seconds until the policy daemon must have seen the gate
+AS_IT_IS: Values = {"quota": "keep", "directory": "none"}  # what MakeKeys is asked by default
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,25 @@ class Done:
 class Enrolment:
     """One qube on its way; `client` is what it last said of itself."""
 
-    def __init__(self, session: Session, settings: Settings, maintenance: Qube, qube: Qube) -> None:
+    def __init__(self, session: Session, settings: Settings, maintenance: Qube, qube: Qube,
+                 asked: Values = AS_IT_IS) -> None:
         self.session, self.settings = session, settings
         self.maintenance, self.qube = maintenance, qube
         self.repository = Repository(settings.machine, qube.name)
-        # What a person may correct in the settings, so that bundles must be delivered again.
-        self.server = f"{settings.host_key} {settings.remote_borg}"
+        self.asked = asked
+        # A person may correct the settings: then another bundle must be delivered.
+        self.endpoint = endpoint.digest(settings.host, settings.port, settings.account,
+                                        settings.host_key, settings.remote_borg)
         self.record = record.parse(qube.feature(record.FEATURE)) or record.Record(
             qube.uuid, self.repository, "plan", notes={"escrow": "none, by choice"})
         self.client: dict[str, str] = {}
         self.line = ""  # of authorized_keys, once its key is known
         self.changed = False
+
+    @property
+    def imports(self) -> bool:
+        """Whether old keys are to be taken over."""
+        return self.asked["directory"] != AS_IT_IS["directory"]
 
     def __str__(self) -> str:
         return self.qube.name
@@ -60,6 +69,11 @@ class Enrolment:
     def keyholder(self, name: str, values: Values | None = None) -> dict[str, str]:
         """Call a service of the keyholder about this repository."""
         return self.session.call(self.maintenance, name, values, self.repository)
+
+    def warn(self) -> None:
+        """Say what the person should know each time."""
+        if record.SECRETS in self.record.notes:
+            self.session.report.say(f"{self}: its secrets were {record.IMPORTED}")
 
     def note(self, step: str, done: Done) -> None:
         """Write into the record what a step has changed; the record never goes back a step."""
@@ -100,7 +114,7 @@ def publish(enrolments: Sequence[Enrolment]) -> tuple[Done, list[str]]:
 
 def create(enrolment: Enrolment) -> Done:
     """Have a key pair and a passphrase at the keyholder."""
-    reply, known = enrolment.keyholder("MakeKeys"), enrolment.record.fingerprint
+    reply, known = enrolment.keyholder("MakeKeys", enrolment.asked), enrolment.record.fingerprint
     try:
         told = names.fingerprint(reply["public_key"])
     except ValueError:
@@ -110,10 +124,13 @@ def create(enrolment: Enrolment) -> Done:
     if reply["created"] == "no" and known not in ("", reply["fingerprint"]):
         raise WireError(f"{enrolment.maintenance}: it tells of another key than was noted for "
                         f"{enrolment}")
-    enrolment.line = restricted_line(
-        enrolment.settings.remote_borg, enrolment.repository, reply["public_key"])
-    return Done(f"{enrolment.maintenance} has its key {reply['fingerprint']}",
-                reply["created"] == "yes", {"fingerprint": reply["fingerprint"]})
+    enrolment.line = restricted_line(enrolment.settings.remote_borg, enrolment.repository,
+                                     reply["public_key"], reply["quota"])
+    quota = "" if reply["quota"] == NO_QUOTA else f", quota {reply['quota']}"
+    imported = {record.SECRETS: record.IMPORTED} if reply["origin"] == "imported" else {}
+    return Done(f"{enrolment.maintenance} has its key {reply['fingerprint']}{quota}",
+                reply["created"] == "yes",
+                {"fingerprint": reply["fingerprint"], "notes": imported})
 
 
 def _initialise(enrolment: Enrolment) -> Done:
@@ -124,8 +141,8 @@ def _initialise(enrolment: Enrolment) -> Done:
 
 def _delivered(enrolment: Enrolment) -> bool:
     says, known = enrolment.client, enrolment.record
-    holds = says["repository"], says["bundle"], known.notes.get("server")
-    sent = str(enrolment.repository), known.digests.get("bundle"), enrolment.server
+    holds = says["repository"], says["bundle"], says["endpoint"]
+    sent = str(enrolment.repository), known.digests.get("bundle"), enrolment.endpoint
     return holds == sent and enrolment.qube.feature(_ROLE) == "1"
 
 
@@ -139,8 +156,13 @@ def _deliver(enrolment: Enrolment) -> Done:
         reply = _send(enrolment, time.monotonic() + _GATE_DELAY)
     if enrolment.describe()["bundle"] != reply["bundle"]:
         raise WireError(f"{enrolment}: it has another bundle than the one that was sent")
-    return Done("the bundle is delivered", role or reply["changed"] == "yes",
-                {"digests": {"bundle": reply["bundle"]}, "notes": {"server": enrolment.server}})
+    if enrolment.client["endpoint"] != enrolment.endpoint:
+        raise WireError(f"{enrolment}: its bundle from {enrolment.maintenance} leads to another "
+                        "server than the set-up", f"distrust {enrolment.maintenance}: it holds the "
+                        f"admin key; shut down {enrolment}, so that it does not back up there")
+    aside = "; the old scripts' files and job were put aside" * (reply["aside"] == "yes")
+    return Done(f"the bundle is delivered{aside}", role or reply["changed"] == "yes",
+                {"digests": {"bundle": reply["bundle"]}})
 
 
 def _send(enrolment: Enrolment, deadline: float) -> dict[str, str]:

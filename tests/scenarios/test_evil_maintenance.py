@@ -28,10 +28,11 @@ BEFORE_DELIVERY = ("none", "preflight", "create", "publish", "initialise")
 HONEST = {
     "CheckSetup": f"{OK}admin_key={KEY}\nhost_key=@HOST@\nlogin=ok\nremote_borg=borg14\n"
                   "borg=1.4.0\nepoch=0\noccupied=none\n",
-    "MakeKeys": f"{OK}public_key={KEY}\nfingerprint={PRINT}\ncreated=yes\n",
+    "MakeKeys": f"{OK}public_key={KEY}\nfingerprint={PRINT}\ncreated=yes\nquota=none\n"
+                "origin=made\n",
     "PublishKeys": f"{OK}epoch=1\nkeys=1\nchanged=yes\ndigest={ZEROS}\n",
     "InitRepository": f"{OK}repository_id={ZEROS}\nkey_digest={ZEROS}\ncreated=yes\n",
-    "SendBundle": f"{OK}bundle={ZEROS}\nchanged=yes\n",
+    "SendBundle": f"{OK}bundle={ZEROS}\nchanged=yes\naside=no\n",
 }  # fmt: skip
 
 
@@ -148,7 +149,8 @@ LIES = {
         "SendBundle", "changed=yes", "changed=no"),
     "blames-the-client": Lie(
         "that the client refused its bundle", "exit code 25, as told of the client", "SendBundle",
-        f"ok\nbundle={ZEROS}\nchanged=yes", "bundle-refused\ndetail=work: it does not like it", 25),
+        f"ok\nbundle={ZEROS}\nchanged=yes\naside=no",
+        "bundle-refused\ndetail=work: it does not like it", 25),
 }
 
 
@@ -226,3 +228,45 @@ def test_the_line_to_add_at_the_set_up_is_one_line(fresh: Lab) -> None:
     said = attacker.is_seen_through(fresh, "qvm-borg-setup", code=8)
 
     assert "ssh-ed25519" not in said
+
+
+_ELSEWHERE = """#!/usr/bin/python3 -I
+import dataclasses, sys; sys.path.insert(0, "/usr/lib/qubes-borg")
+from qborg_maintenance import render
+from qborg_maintenance.services.send_bundle import main
+honest = render.bundle
+render.bundle = lambda known, *keys: honest(dataclasses.replace(known, %s), *keys)
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True)
+class Elsewhere(Attempt):
+    """One setting that is another in the bundle, as a keyword of Python."""
+
+    value: str
+
+
+_COMPARED = "dom0 compares where the installed bundle leads to: exit code 8, no backup"
+ELSEWHERE = {
+    "host": Elsewhere("another server in the bundle", _COMPARED, 'host="evil.example"'),
+    "port": Elsewhere("another port in the bundle", _COMPARED, 'port="2222"'),
+    "account": Elsewhere("another account in the bundle", _COMPARED, 'account="evil"'),
+    "host-key": Elsewhere("another host key in the bundle", _COMPARED, f'host_key="{OTHER}"'),
+    "borg": Elsewhere("another borg of the server", _COMPARED, 'remote_borg="borg12"'),
+}
+
+
+@pytest.mark.parametrize("row", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_bundle_that_leads_elsewhere_is_noticed(ready: Lab, row: Elsewhere) -> None:
+    ready.exec(EVIL, ["mkdir", "-p", attacker.SHADOWS], user="root", check=True)
+    path = f"{attacker.SHADOWS}/qborg.SendBundle"
+    attacker.writes(ready, path, (_ELSEWHERE % row.value).encode(), EVIL, "root")
+    ready.exec(EVIL, ["chmod", "755", path], user="root", check=True)
+
+    said = attacker.is_seen_through(ready, *ENROL, code=8)
+
+    assert "leads to another server than the set-up" in said
+    assert _how_far(ready) in BEFORE_DELIVERY
+    attacker.repents(ready, EVIL)
+    assert "work: enrolled" in person.runs(ready, *ENROL)

@@ -121,8 +121,8 @@ BENT: dict[str, Bend] = {
     "crontab-mailto": _text("bak.crontab", "# Made", 'SHELL="/tmp/evil"\n# Made'),
     "crontab-command": _text("bak.crontab", "--scheduled", f"--scheduled; touch {MARK}"),
     "crontab-minute": _text("bak.crontab", " * * * * /", " * * * * touch /"),
-    "passphrase-shell": _whole("borgpass", "$(touch${IFS}/tmp/it-was-run)$(:)$(:)$(:)xx\n"),
-    "passphrase-quote": _whole("borgpass", "';touch /tmp/it-was-run;'xxxxxxxxxxxxxxxxxx\n"),
+    "passphrase-tab": _whole("borgpass", "\ttouch\t/tmp/it-was-run\n"),
+    "passphrase-too-long": _whole("borgpass", "x" * 201 + "\n"),
     "passphrase-two-lines": _add("borgpass", "second\n"),
     "passphrase-empty": _whole("borgpass", "\n"),
     "passphrase-no-newline": lambda record: _whole(
@@ -202,3 +202,19 @@ def test_a_record_of_just_the_limit_is_read_and_refused(steady: Lab) -> None:
 
     assert code == 1 and reply.startswith(reply_to(data, "bundle-refused"))
     assert state.files(steady, VICTIM, "/rw", "/tmp") == before
+
+
+# What a person once typed may be anything printable: it is data for borg alone.
+@pytest.mark.parametrize("passphrase", [
+    f"$(touch {MARK})`touch {MARK}`", f"';touch {MARK};'\";touch {MARK};\"", f"x\\ntouch {MARK}",
+], ids=["shell", "quotes", "backslash"])  # fmt: skip
+def test_a_passphrase_that_looks_like_code_is_never_run(enrolled: Lab, passphrase: str) -> None:
+    record = attacker.record_of(enrolled)
+    record["files"]["borgpass"] = f"{passphrase}\n"
+
+    code, _reply = sends(enrolled, spelled(record))
+    ended = enrolled.exec(VICTIM, ["qborg-run"])
+
+    assert (code, ended.returncode) == (0, 1)
+    assert b"error: wrong-passphrase" in ended.stderr and passphrase.encode() not in ended.stderr
+    assert enrolled.exec(VICTIM, ["ls", MARK]).returncode != 0

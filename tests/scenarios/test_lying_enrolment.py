@@ -100,7 +100,8 @@ def test_a_client_that_hides_its_bundle_only_gets_its_own_again(undone: Lab) -> 
 
 # What a service of a later step answers, and the exit code of the command.
 LIES: dict[str, tuple[str, Actions, int]] = {
-    "InstallBundle-another": ("InstallBundle", says(f"{OK}bundle={'0' * 64}\nchanged=yes\n"), 6),
+    "InstallBundle-another": (
+        "InstallBundle", says(f"{OK}bundle={'0' * 64}\nchanged=yes\naside=no\n"), 6),
     "InstallBundle-escapes": ("InstallBundle", says(ESC), 6),
     "InstallBundle-flood": ("InstallBundle", [["read"], ["flood", MARK]], 6),
     "StartSchedule-no": ("StartSchedule", says(f"{OK}cron=stopped\n"), 8),

@@ -9,9 +9,13 @@ import re
 
 from qborg_wire import names
 
-# The first line that ssh-keygen writes for an ed25519 key that no passphrase encrypts.
-_PRIVATE_BEGIN = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW"
 _BASE64 = "[A-Za-z0-9+/]"
+# The first line that ssh-keygen writes for a key that no passphrase encrypts: ed25519, or RSA of
+# any length, which only the old scripts' users have.
+_PRIVATE_BEGIN = (
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAA"
+    rf"(?:AMwAAAAtzc2gtZW|{_BASE64}{{3}}AAAAdzc2gtcn)"
+)
 
 HOST_KEY = re.compile(
     rf"(?:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{_BASE64}{{43}}"
@@ -27,10 +31,12 @@ SLOTS: dict[str, re.Pattern[str]] = {
     "account": names.ACCOUNT,
     "host_key": HOST_KEY,
     "remote_borg": names.REMOTE_BORG,
-    "passphrase": re.compile("[A-Za-z0-9_-]{43}"),
+    # Ours are 43 characters of base64url; an imported one is what a person once typed. It stands
+    # in a file of its own, and is read by borg and nobody else.
+    "passphrase": re.compile("[!-~](?:[ -~]{0,198}[!-~])?"),
     "private_key": re.compile(
-        rf"{_PRIVATE_BEGIN}\n(?:{_BASE64}{{70}}\n){{2,6}}{_BASE64}{{1,70}}={{0,2}}"
+        rf"{_PRIVATE_BEGIN}\n(?:{_BASE64}{{70}}\n){{2,60}}{_BASE64}{{1,70}}={{0,2}}"
     ),
-    "public_key": re.compile(rf"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{_BASE64}{{43}}"),
+    "public_key": names.PUBLIC_KEY,
     "minute": re.compile("[1-5]?[0-9]"),
 }

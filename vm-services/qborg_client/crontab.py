@@ -3,6 +3,7 @@
 Runs in clients. Read and written through crontab(1) only; every other byte stays.
 """
 
+from qborg_client import old_scripts
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
 
@@ -33,20 +34,23 @@ def with_block(crontab: bytes, jobs: bytes) -> bytes:
     return b"".join([*lines[:begins[0]], *block, *lines[ends[0] + 1:]])
 
 
-def planned(jobs: bytes) -> bytes | None:
+def planned(jobs: bytes) -> tuple[bytes | None, bool]:
     """Answer what the crontab must become, None if it is so already; changes nothing.
+
+    The second answer tells whether the old scripts' job is in it, which then becomes a comment.
 
     Raises ServiceFailure without a crontab program, or if the crontab cannot be read, or not
     as it is.
     """
     crontab = _read()
+    kept = old_scripts.without_job(crontab)
     try:
-        wanted = with_block(crontab, jobs)
+        wanted = with_block(kept, jobs)
     except HalfBlock as error:
         raise ServiceFailure("bundle-refused", str(error)) from error
     if crontab != wanted and _SHOWN_RETURN in crontab:
         raise ServiceFailure("bundle-refused", "a line of the crontab ends in a carriage return")
-    return None if crontab == wanted else wanted
+    return (None if crontab == wanted else wanted), kept != crontab
 
 
 def write(crontab: bytes) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from qborg_borg.bundle import FILE_LIMIT, Bundle, BundleRefused, match_files
+from qborg_client import old_scripts
 from qborg_client.paths import Paths
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
@@ -67,7 +68,7 @@ def check_place(paths: Paths) -> None:
             raise ServiceFailure("bundle-refused", f"{path} is no plain directory")
         if path.exists() and path.stat().st_uid != os.getuid():
             raise ServiceFailure("bundle-refused", f"{path} belongs to another user")
-    if paths.bundle.exists() and not paths.bundle.is_symlink():
+    if paths.bundle.exists() and not paths.bundle.is_symlink() and not old_scripts.found(paths):
         raise ServiceFailure("bundle-refused", f"{paths.bundle} is yours; move it away first")
 
 
@@ -132,9 +133,10 @@ def _check_pair(directory: Path, bundle: Bundle) -> None:
 
 
 def _point(paths: Paths, generation: Path) -> None:
-    """Swap the symlink in one step: there is no moment without a bundle."""
+    """Swap the symlink in one step: there is no moment without a bundle of ours."""
     beside = paths.ssh / f".backups.{secrets.token_hex(8)}"
     os.symlink(f"{paths.generations.name}/{generation.name}", beside)
+    old_scripts.put_aside(paths)
     os.rename(beside, paths.bundle)
     sync_directory(paths.ssh)
 

@@ -1,9 +1,10 @@
 """Is this qube the one that the bundle was made for?
 
 Runs in clients. A disposable, a clone or a restored copy of a client holds its bundle and its
-crontab, but must not speak for it.
+crontab, but must not speak for it. A plain host, which has no QubesDB, is known by its host name.
 """
 
+import socket
 from pathlib import Path
 
 from qborg_borg.bundle import Bundle
@@ -15,14 +16,19 @@ from qborg_wire.names import NameRefused, Repository, parse_qube
 def own_qube() -> str:
     """Answer this qube's name; raises ServiceFailure where QubesDB does not tell one."""
     try:
-        return parse_qube(qubesdb.own_name())
+        return parse_qube(qubesdb.own_name() if qubesdb.is_qube() else _host())
     except NameRefused as error:
-        raise ServiceFailure("not-this-qube", "QubesDB does not tell this qube's name") from error
+        source = "QubesDB does not tell" if qubesdb.is_qube() else "no bundle can have"
+        raise ServiceFailure("not-this-qube", f"{source} this qube's name") from error
+
+
+def _host() -> str:
+    return socket.gethostname().partition(".")[0]
 
 
 def require_lasting() -> None:
     """Raise ServiceFailure in a disposable, and where QubesDB does not say that this is none."""
-    if qubesdb.persistence() not in ("full", "rw-only"):
+    if qubesdb.is_qube() and qubesdb.persistence() not in ("full", "rw-only"):
         raise ServiceFailure("not-this-qube", "this is a disposable; nothing in it would last")
 
 

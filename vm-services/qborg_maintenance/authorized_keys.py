@@ -7,7 +7,8 @@ locks the owner out or lets a client do more than append to its repository.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA, restricted_line
@@ -22,6 +23,11 @@ _OURS = re.compile(
     rb'command="[a-z][a-z0-9._-]{0,31} serve --append-only --restrict-to-repository'
     rb' repos/([A-Za-z0-9_.-]{3,48})(?: --storage-quota [0-9]{1,12}[KMGT]?)?",restrict'
     rb" [a-z0-9-]{1,32} [A-Za-z0-9+/]{1,720}={0,2} \1"
+)
+_OLD_LINE = (
+    rb'command="(?:cd %(path)s; ?)?[a-z][a-z0-9._-]{0,31} serve --append-only'
+    rb' --restrict-to-path %(path)s",no-port-forwarding,no-X11-forwarding,no-pty'
+    rb",no-agent-forwarding,no-user-rc %(key)s(?: [^\n]*)?"
 )
 _BLANKS = re.compile(rb"[ \t]+")
 
@@ -103,6 +109,28 @@ def _find_block(
     return begin, end, epoch
 
 
+def without_old_lines(document: Document, former: Mapping[str, str]) -> Document:
+    """Answer the document less the lines by which the old scripts let these keys in.
+
+    `former` maps the old name of an imported repository to its public key. Only the very shape
+    that the scripts wrote is taken, or that less its `cd`, which never worked; whatever else
+    holds such a key stays, and check_keys refuses it.
+    """
+    old = [
+        re.compile(_OLD_LINE % {
+            b"path": re.escape(f"repos/{name}").encode("ascii"),
+            b"key": re.escape(key).encode("ascii"),
+        })
+        for name, key in former.items()
+    ]
+
+    def kept(data: bytes) -> bytes:
+        return b"".join(line for line in _lines(data)
+                        if not any(each.fullmatch(line.removesuffix(b"\n")) for each in old))
+
+    return replace(document, before=kept(document.before), after=kept(document.after))
+
+
 def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -> None:
     """Raise KeysRefused unless the admin keeps an own line and no client has more than one.
 
@@ -119,7 +147,7 @@ def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -
         if str(key.repository).lower() in seen_names:
             raise KeysRefused("two repositories differ only by case")
         if blob.encode("ascii") in document.foreign:
-            raise KeysRefused("a client's key also stands outside our block")
+            raise KeysRefused("a client's key also stands outside our block; take that line out")
         seen_keys.add(blob)
         seen_names.add(str(key.repository).lower())
 
@@ -156,8 +184,11 @@ def render(
     return data
 
 
-def as_restricted(public_keys: Mapping[str, str]) -> tuple[Restricted, ...]:
+def as_restricted(
+    public_keys: Mapping[str, str], quotas: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Restricted, ...]:
     """Answer the lines for a mapping of repository name to public key, sorted by name."""
     return tuple(
-        Restricted(names.parse_repository(name), key) for name, key in sorted(public_keys.items())
+        Restricted(names.parse_repository(name), key, quotas.get(name, NO_QUOTA))
+        for name, key in sorted(public_keys.items())
     )

@@ -1,4 +1,4 @@
-"""ed25519 key pairs: made, read, named by fingerprint.
+"""Key pairs: made, taken over, read, named by fingerprint.
 
 Runs in the maintenance qube. Private keys stay in their files; this module answers public ones.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
-from qborg_service.files import sync_directory
+from qborg_service.files import sync_directory, write_private
 from qborg_wire import names
 
 _KEYGEN = "/usr/bin/ssh-keygen"
@@ -28,6 +28,24 @@ def make(private: Path, comment: str) -> None:
         with open(path, "rb") as stream:
             os.fsync(stream.fileno())
     sync_directory(private.parent)
+
+
+def adopt(private: Path, comment: str) -> tuple[str, int]:
+    """Rewrite a key of any age in OpenSSH's format, with its `.pub`; answers it and its bits.
+
+    Raises keys-missing for one that has a passphrase, or is no key.
+    """
+    for argv in ([_KEYGEN, "-p", "-P", "", "-N", "", "-f", str(private)],
+                 [_KEYGEN, "-l", "-f", str(private)]):
+        finished = process.run(argv, stdin=b"", env=_ENVIRONMENT, timeout=30, limit=4096)
+        if finished.code != 0:
+            raise ServiceFailure("keys-missing", "the key has a passphrase, or is no key")
+    key, bits = public_key(private), finished.stdout.split(b" ")[0]
+    text = f"{key} {comment}\n"
+    write_private(private.with_name(f"{private.name}.pub"), text.encode("ascii"))
+    with open(private, "rb") as stream:
+        os.fsync(stream.fileno())
+    return key, int(bits) if bits.isdigit() else 0
 
 
 def public_key(private: Path) -> str:

@@ -4,17 +4,18 @@ Runs in the maintenance qube, files 0600 below the state. The passphrase leaves 
 """
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qborg_borg.slots import SLOTS
 from qborg_maintenance import keypair, registry
-from qborg_maintenance.registry import Entry
+from qborg_maintenance.registry import HOST, IMPORTED, MADE, Entry
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
@@ -23,7 +24,8 @@ from qborg_service.secret import Secret
 from qborg_wire.names import Repository
 
 _FILE_LIMIT = 8192
-_PASSPHRASE_BYTES = 32  # 43 characters of base64url
+_PASSPHRASE_BYTES = 32
+_OURS = re.compile("[A-Za-z0-9_-]{43}")  # as many bytes in base64url
 _PASSPHRASE = "borgpass"
 _URL = "borgrepo"
 _EXPORT = "key-export"
@@ -36,6 +38,7 @@ class ClientKeys:
 
     folder: Path
     repository: Repository
+    imported: bool = False
 
     @property
     def private(self) -> Path:
@@ -50,7 +53,8 @@ class ClientKeys:
     def passphrase(self) -> Secret:
         """Answer the repository's passphrase."""
         data = read_limited(self.folder / _PASSPHRASE, _FILE_LIMIT).removesuffix(b"\n")
-        if SLOTS["passphrase"].fullmatch(data.decode("ascii", "replace")) is None:
+        shape = SLOTS["passphrase"] if self.imported else _OURS
+        if shape.fullmatch(data.decode("ascii", "replace")) is None:
             raise ServiceFailure("keys-missing", f"{self.repository}: the passphrase is damaged")
         return Secret(data)
 
@@ -60,29 +64,48 @@ class ClientKeys:
         return Secret(b"\n".join(lines[1:-1]))
 
 
-def make(state: State, settings: Settings, repository: Repository) -> tuple[Entry, bool]:
+def make(
+    state: State, settings: Settings, repository: Repository, origin: str = MADE
+) -> tuple[Entry, bool]:
     """Answer the repository's registry entry and whether its keys were made just now.
 
-    What a killed run left is taken up. Raises bad-request for a name that must not be.
+    What a killed run left is taken up. Raises bad-request for a name that must not be, and
+    repository-exists for a qube's that is a plain host's, or the other way round.
     """
     with state.locked():
         known = registry.load(state, settings)
-        _check_name(known.repositories, settings, repository)
+        check_name(known.repositories, settings, repository)
         name = str(repository)
         if name in known.repositories:
-            return known.repositories[name], False
+            entry = known.repositories[name]
+            if (entry.origin == HOST) != (origin == HOST):
+                raise ServiceFailure("repository-exists", f"{name} is a plain host's"
+                                     if entry.origin == HOST else f"{name} is a qube's")
+            return entry, False
         if not state.keys_of(repository).exists():
-            _make_files(state, repository)
+            place(state, repository, lambda made: _fill(made, repository))
         key = keypair.public_key(ClientKeys(state.keys_of(repository), repository).private)
-        entry = Entry(key, keypair.fingerprint(key), int(time.time()))
+        entry = Entry(key, keypair.fingerprint(key), int(time.time()), origin=origin)
         registry.store(state, known.with_entry(name, entry))
         return entry, True
+
+
+def set_quota(state: State, settings: Settings, repository: Repository, quota: str) -> Entry:
+    """Answer the entry with this quota, `keep` for the one that it has; publishing makes it so."""
+    with state.locked():
+        known = registry.load(state, settings)
+        entry = known.repositories[str(repository)]
+        if quota not in ("keep", entry.quota):
+            entry = replace(entry, quota=quota)
+            registry.store(state, known.with_entry(str(repository), entry))
+        return entry
 
 
 def require(state: State, settings: Settings, repository: Repository) -> tuple[Entry, ClientKeys]:
     """Answer the entry and the secrets of a repository; raises keys-missing."""
     entry = registry.load(state, settings).repositories.get(str(repository))
-    keys = ClientKeys(state.keys_of(repository), repository)
+    keys = ClientKeys(state.keys_of(repository), repository,
+                      entry is not None and entry.origin == IMPORTED)
     if entry is None or not keys.folder.is_dir():
         raise ServiceFailure("keys-missing", f"no secrets of {repository} are in this qube")
     if keypair.public_key(keys.private) != entry.public_key:
@@ -90,7 +113,8 @@ def require(state: State, settings: Settings, repository: Repository) -> tuple[E
     return entry, keys
 
 
-def _check_name(known: Iterable[str], settings: Settings, repository: Repository) -> None:
+def check_name(known: Iterable[str], settings: Settings, repository: Repository) -> None:
+    """Raise bad-request for another computer's repository, and one that differs by case only."""
     if repository.machine != settings.machine:
         raise ServiceFailure("bad-request", "the repository is another computer's")
     for name in known:
@@ -98,19 +122,29 @@ def _check_name(known: Iterable[str], settings: Settings, repository: Repository
             raise ServiceFailure("bad-request", "another repository differs only by case")
 
 
-def _make_files(state: State, repository: Repository) -> None:
+def place(state: State, repository: Repository, fill: Callable[[Path], object]) -> None:
+    """Have `fill` write a client's files into a directory, which is renamed to its place."""
     state.host_keys.mkdir(mode=0o700, exist_ok=True)
     for killed in state.host_keys.glob(f"{_PENDING}*"):  # by a killed run; nobody can use them
         shutil.rmtree(killed)
     # All files or none, under the final name only when they are on disk.
     made = Path(tempfile.mkdtemp(prefix=_PENDING, dir=state.host_keys))
     try:
-        keypair.make(made / f"{repository}.openssh", str(repository))
-        passphrase = secrets.token_urlsafe(_PASSPHRASE_BYTES)
-        write_private(made / _PASSPHRASE, passphrase.encode("ascii") + b"\n")
-        write_private(made / _URL, f"{repository.url}\n".encode("ascii"))
+        fill(made)
         os.rename(made, state.keys_of(repository))
     except BaseException:
         shutil.rmtree(made)
         raise
     sync_directory(state.host_keys)
+
+
+def _fill(made: Path, repository: Repository) -> None:
+    keypair.make(made / f"{repository}.openssh", str(repository))
+    passphrase = secrets.token_urlsafe(_PASSPHRASE_BYTES)
+    write_texts(made, repository, Secret(passphrase.encode("ascii")))
+
+
+def write_texts(made: Path, repository: Repository, passphrase: Secret) -> None:
+    """Write what stands beside a client's key pair: its passphrase and where its repository is."""
+    write_private(made / _PASSPHRASE, passphrase.reveal() + b"\n")
+    write_private(made / _URL, f"{repository.url}\n".encode("ascii"))

@@ -102,12 +102,15 @@ class _Publication:
         self._state, self._settings = state, settings
         self._server, self._lock, self._held = lock.server, lock, held
         self._admin_key = admin_key.public_key(state)
+        self._quotas: dict[str, str] = {}
 
     def run(self, wanted: Sequence[str]) -> Published:
         known = registry.load(self._state, self._settings)
         keys = known.live()
         _require(wanted, keys)
         current, document = read_document(self._server, self._settings)
+        document = authorized_keys.without_old_lines(document, known.former())
+        self._quotas = known.quotas()
         registry.check_epoch(known, document.epoch)
         if document.epoch is not None:
             if self._render(document, document.epoch, keys) == current:
@@ -124,7 +127,7 @@ class _Publication:
         return _published(epoch, keys, True, candidate)
 
     def _render(self, document: Document, epoch: int, keys: dict[str, str]) -> bytes:
-        lines = authorized_keys.as_restricted(keys)
+        lines = authorized_keys.as_restricted(keys, self._quotas)
         try:
             authorized_keys.check_keys(document, self._admin_key, lines)
             return authorized_keys.render(

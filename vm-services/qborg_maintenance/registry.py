@@ -5,28 +5,42 @@ Runs in the maintenance qube. Public keys only; the truth about who may reach wh
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from qborg_maintenance import keypair
+from qborg_maintenance.old_keys import OLD_NAME
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire import names
+from qborg_wire.key_line import NO_QUOTA, QUOTA
 
+MADE, IMPORTED, HOST = "made", "imported", "host"
+_ORIGINS = re.compile(f"{MADE}|{IMPORTED}|{HOST}")
+_QUOTA = re.compile(f"{NO_QUOTA}|{QUOTA.pattern}")
+_FORMER = re.compile(f"|{OLD_NAME.pattern}")
 _LIMIT = 4 << 20
 _NUMBERS = 10**15  # above every epoch and every second that a wire's field holds
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One repository's key: `TYPE BASE64`, its fingerprint, when it was made (seconds, UTC)."""
+    """One repository's key: `TYPE BASE64`, its fingerprint, when it was made (seconds, UTC).
+
+    `origin`: made here for a qube or for a plain host, or imported; then `former` is the name
+    that the repository had.
+    """
 
     public_key: str
     fingerprint: str
     created: int
+    quota: str = NO_QUOTA
+    origin: str = MADE
+    former: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,16 @@ class Registry:
             if entry.fingerprint not in self.revoked
         }
 
+    def quotas(self) -> dict[str, str]:
+        """Answer the quota of each repository."""
+        return {name: entry.quota for name, entry in self.repositories.items()}
+
+    def former(self) -> dict[str, str]:
+        """Answer the public key of each live imported repository by the name that it had."""
+        live = self.live()
+        return {self.repositories[name].former: key for name, key in live.items()
+                if self.repositories[name].origin == IMPORTED}
+
 
 def load(state: State, settings: Settings) -> Registry:
     """Answer the stored registry, an empty one at first.
@@ -74,6 +98,10 @@ def _parse(stored: dict[str, Any]) -> Registry:
             names.parse(names.PUBLIC_KEY, 800, entry["public_key"]),
             names.parse(names.FINGERPRINT, 50, entry["fingerprint"]),
             _number(entry["created"]),
+            # Not in files of before 0.1.0.
+            names.parse(_QUOTA, 7, entry.get("quota", NO_QUOTA)),
+            names.parse(_ORIGINS, 8, entry.get("origin", MADE)),
+            names.parse(_FORMER, 64, entry.get("former", "")),
         )
         for name, entry in stored["repositories"].items()
     }

@@ -9,23 +9,28 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from qborg_borg import command
 from qborg_borg.command import Access
 from qborg_borg.outcome import Outcome
 from qborg_borg.process import run_borg
-from qborg_maintenance import ssh_config
+from qborg_maintenance import agent, ssh_config
 from qborg_maintenance.connection import SSH
 from qborg_maintenance.keys import ClientKeys
+from qborg_maintenance.old_keys import refusal
 from qborg_maintenance.provider import BORG
+from qborg_maintenance.registry import Entry
 from qborg_maintenance.server import configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited, write_private
+from qborg_service.secret import Secret
 from qborg_wire import names
 
 _SECONDS = 120.0
+_TRY_SECONDS = 40.0
 _EXPORT_LIMIT = 16384
 _HEADER = "BORG_KEY "
 # What `borg init` says where something lies already; some of it has no name of its own in borg.
@@ -41,6 +46,46 @@ class Born:
     repository_id: str
     key_digest: str
     created: bool
+
+
+def open_imported(state: State, settings: Settings, keys: ClientKeys, entry: Entry) -> Born:
+    """Move an imported repository to its place unless it is there, and export its key.
+
+    Never makes one: its archives are the reason to import. Raises import-refused, or borg's cause.
+    """
+    _move(state, settings, f"repos/{entry.former}", keys.repository.path)
+    with opened(settings, keys) as access:
+        _check(run_borg(_look(access), access, timeout=_SECONDS))
+        return _export(keys, access, created=False)
+
+
+def try_passphrase(state: State, settings: Settings, path: str, passphrase: Secret) -> None:
+    """Open a repository with the admin key, before it is taken over; raises import-refused."""
+    holder = agent.required_by(state.admin_key)
+    with ssh_config.written(ssh_config.ADMIN, settings, state.admin_key, holder) as private:
+        url = f"ssh://{ssh_config.ADMIN}/./{path}"
+        access = _through(settings, private, url, passphrase)
+        outcome = run_borg(_look(access), access, timeout=_TRY_SECONDS)
+    if outcome.cause is not None:
+        raise refusal(f"borg cannot open {path}: {outcome.cause}")
+
+
+def _look(access: Access) -> list[str]:
+    """Answer what opens a repository without its cache: that of an old one takes long to make."""
+    return command.newest_archive(access, "none")
+
+
+def _move(state: State, settings: Settings, former: str, path: str) -> None:
+    if former == path:
+        return
+    with configured(settings, state.admin_key) as server, living_session(server):
+        if not server.files.exists(former):
+            return  # moved before, or gone: then borg finds nothing in its place
+        # Into a directory that is there, mv would move it, and not in its place.
+        if server.files.exists(path):
+            raise refusal(f"the server has a {path} already, beside {former}")
+        if server.files.move(former, path).code != 0:
+            raise refusal(f"the server does not move {former} to {path}")
 
 
 def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: str) -> Born:
@@ -67,11 +112,14 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
 def opened(settings: Settings, keys: ClientKeys) -> Iterator[Access]:
     """Lend what opens the repository by the client's own key; borg's notes go at the end."""
     with ssh_config.written(ssh_config.CLIENT, settings, keys.private) as private:
-        yield Access(
-            url=keys.repository.url, remote_borg=settings.remote_borg,
-            rsh=f"{SSH} -F {private / 'ssh_config'}", passphrase=keys.passphrase(),
-            base_dir=str(private / "borg"),
-        )
+        yield _through(settings, private, keys.repository.url, keys.passphrase())
+
+
+def _through(settings: Settings, private: Path, url: str, passphrase: Secret) -> Access:
+    return Access(
+        url=url, remote_borg=settings.remote_borg, rsh=f"{SSH} -F {private / 'ssh_config'}",
+        passphrase=passphrase, base_dir=str(private / "borg"),
+    )
 
 
 def _check(outcome: Outcome) -> None:

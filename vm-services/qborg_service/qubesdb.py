@@ -3,10 +3,17 @@
 Runs in every qube with a service. QubesDB is written by dom0 only, so what it says is trusted.
 """
 
+import os
+
 from qborg_service import process
 
 _PROGRAM = "/usr/bin/qubesdb-read"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+def is_qube() -> bool:
+    """Tell whether this is a qube: each has the program that asks QubesDB."""
+    return os.path.lexists(_PROGRAM)
 
 
 def read(path: str) -> str | None:

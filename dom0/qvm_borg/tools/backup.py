@@ -29,6 +29,7 @@ def _work(session: Session, options: Namespace) -> None:
         done = backup(session, qube, found.repository)
     enrolment.note("backup", done)
     session.report.say(f"{qube}: {done.text}")
+    enrolment.warn()
 
 
 main = tools.command(get_parser, _work)

@@ -7,12 +7,17 @@ examples:
   qvm-borg-enroll work --dry-run --no-escrow     what would change, and where
   qvm-borg-enroll work personal --no-escrow      without a copy of the secrets in a vault
   qvm-borg-enroll work --show-authorized-keys    only its key and its line for the server's list
+  qvm-borg-enroll work --no-escrow --quota 50G    at most 50 GB there; for an enrolled one too
+  qvm-borg-enroll work --no-escrow --import /home/user/host-keys/work    with the old scripts' keys
 """
 
 import sys
 from argparse import Namespace
 from contextlib import redirect_stdout
+from functools import partial
 
+from qborg_wire import names
+from qborg_wire.services import SERVICES
 from qvm_borg import tools
 from qvm_borg.enroll import enroll, key_lines
 from qvm_borg.errors import EscrowMissing
@@ -22,7 +27,14 @@ from qvm_borg.session import Session
 def get_parser() -> tools.Parser:
     """Answer the command's parser; the manual page is checked against it."""
     parser = tools.Parser("qvm-borg-enroll", __doc__)
+    is_a = {row.name: tools.argument(partial(names.parse, row.pattern, row.limit))
+            for row in SERVICES["MakeKeys"].request}
     parser.add_argument("qubes", metavar="QUBE", nargs="+", help="the qubes to enrol")
+    parser.add_argument("--quota", metavar="SIZE", default="keep", type=is_a["quota"],
+                        help="each one's limit on the server: 10M to 999999T; none lifts it")
+    parser.add_argument("--import", metavar="DIR", dest="directory", default="none",
+                        type=is_a["directory"], help="of one qube: an absolute path in the "
+                        "maintenance qube, of the old scripts' host-keys/NAME")
     parser.add_argument("--no-escrow", action="store_true",
                         help="keep the secrets in the maintenance qube and in no vault, for ever")
     parser.add_argument("--dry-run", action="store_true", help="print what would change, no more")
@@ -32,15 +44,18 @@ def get_parser() -> tools.Parser:
 
 
 def _work(session: Session, options: Namespace) -> None:
+    if options.directory != "none" and len(options.qubes) > 1:
+        get_parser().error("argument --import: it takes exactly one qube")
+    asked = {"quota": options.quota, "directory": options.directory}
     if options.show_authorized_keys:
         with redirect_stdout(sys.stderr):  # what is said meanwhile is none of the lines
-            lines = key_lines(session, options.qubes)
+            lines = key_lines(session, options.qubes, asked)
         for line in lines:
             session.report.say(line)
         return
     if not options.no_escrow:
         raise EscrowMissing("there is no vault yet to keep the recovery records")
-    enroll(session, options.qubes, options.dry_run)
+    enroll(session, options.qubes, options.dry_run, asked)
 
 
 main = tools.command(get_parser, _work)

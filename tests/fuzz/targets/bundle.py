@@ -55,7 +55,10 @@ def one(data: bytes) -> str:
         assert SLOTS[slot].fullmatch(value), slot
     skeletons = bundle.skeletons(found.repository)
     assert texts == {name: _filled(text, values) for name, text in skeletons.items()}
-    assert values["passphrase"] not in repr(found) and values["private_key"] not in repr(found)
+    shown = repr(found)
+    # A person's own may be as short as a word that is shown anyway.
+    assert len(values["passphrase"]) < 20 or values["passphrase"] not in shown
+    assert values["private_key"] not in shown
     return "accepted"
 
 
@@ -77,7 +80,8 @@ _WORDS = (
 )  # fmt: skip
 TARGET = Target(
     "bundle", one,
-    (_record(), _record(host_key=samples.RSA, port="2222", minute="0"),
+    (_record(), _record(passphrase='my own "pass" $(x) %', public_key=samples.RSA),
+     _record(host_key=samples.RSA, port="2222", minute="0"),
      _record(Repository("desk", OWN), host_key=samples.ECDSA, host="10.0.0.1")),
     _WORDS, Shape.JSON, bundle.RECORD_LIMIT,
 )  # fmt: skip

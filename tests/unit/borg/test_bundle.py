@@ -180,15 +180,20 @@ VALUES = {
     "borg-with-argument": {"remote_borg": "borg14 --x"},
     "borg-path": {"remote_borg": "/tmp/borg"},
     "borg-quote": {"remote_borg": 'borg"'},
-    "passphrase-short": {"passphrase": "x" * 42},
+    "passphrase-empty": {"passphrase": ""},
+    "passphrase-long": {"passphrase": "x" * 201},
+    "passphrase-blank-first": {"passphrase": " x"},
+    "passphrase-blank-last": {"passphrase": "x "},
+    "passphrase-not-ascii": {"passphrase": "x\u00e9"},
+    "passphrase-tab": {"passphrase": "x\ty"},
     "passphrase-with-newline": {"passphrase": "x" * 42 + "\n"},
-    "passphrase-with-quote": {"passphrase": "x" * 42 + '"'},
     "minute-60": {"minute": "60"},
     "minute-all": {"minute": "*"},
     "minute-list": {"minute": "1,2"},
     "host-key-type": {"host_key": HOST_KEY.replace("ssh-ed25519", "ssh-dss")},
     "host-key-certificate": {"host_key": "ssh-ed25519-cert-v01@openssh.com AAAA"},
-    "public-key-rsa": {"public_key": "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 348},
+    "public-key-rsa-short": {"public_key": "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 200},
+    "public-key-rsa-long": {"public_key": "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 724},
     "public-key-comment": {"public_key": HOST_KEY + " x"},
     "private-key-outside": {"private_key": "-----BEGIN-----"},
     "other-qube": {"qube": "vault"},
@@ -200,6 +205,13 @@ VALUES = {
 def test_a_value_outside_its_slot_is_refused(changes: dict[str, str]) -> None:
     with pytest.raises(BundleRefused):
         match_bundle(record(**changes), "work")
+
+
+@pytest.mark.parametrize("passphrase", ["x", 'my "pass" & $(phrase) %d {{ x }}', "~" * 200])
+def test_a_passphrase_may_be_what_a_person_once_typed(passphrase: str) -> None:
+    bundle = match_bundle(record(passphrase=passphrase), "work")
+
+    assert bundle.passphrase.reveal() == passphrase.encode()
 
 
 @pytest.mark.parametrize("port", ["1", "22", "9999", "10000", "59999", "60000", "65499", "65535"])

@@ -5,6 +5,7 @@ A test changes one answer in `answers`, or one trait of a qube, and sees what do
 
 from pathlib import Path
 
+from qborg_wire import endpoint
 from qborg_wire.names import fingerprint
 from qvm_borg import settings
 from qvm_borg.enroll import enroll
@@ -29,6 +30,7 @@ class Honest:
         self.answers: dict[str, Actions] = {}
         self.values: dict[str, dict[str, str]] = {}
         self.bundle: dict[str, str] = {}
+        self.endpoint = "none"
         self.made: set[str] = set()
         self.cron: set[str] = set()
         self.backed_up: set[str] = set()
@@ -84,7 +86,7 @@ class Honest:
 
     def _MakeKeys(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"public_key": KEY, "fingerprint": FINGERPRINT,
-                "created": self._once(f"key {argument}")}
+                "created": self._once(f"key {argument}"), "quota": "none", "origin": "made"}
 
     def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"epoch": "2", "keys": "1", "changed": self._once("publish"), "digest": "d" * 64,
@@ -95,8 +97,12 @@ class Honest:
                 "created": self._once(f"repository {argument}")}
 
     def _SendBundle(self, _vm: Vm, argument: str) -> dict[str, str]:
+        known = settings.load()
+        assert known is not None
         self.bundle[argument] = "b" * 64
-        return {"bundle": "b" * 64, "changed": self._once(f"bundle {argument}")}
+        self.endpoint = endpoint.digest(
+            known.host, known.port, known.account, known.host_key, known.remote_borg)
+        return {"bundle": "b" * 64, "changed": self._once(f"bundle {argument}"), "aside": "no"}
 
     def _DescribeClient(self, vm: Vm, _argument: str) -> dict[str, str]:
         repository = f"qubes-{vm.name}"
@@ -106,6 +112,7 @@ class Honest:
             "cron": "running" if vm.name in self.cron else "stopped", "server": "reachable",
             "host_key": HOST_KEY, "repository": repository if there else "none",
             "bundle": self.bundle[repository] if there else "none",
+            "endpoint": self.endpoint if there else "none",
             "last_success": "1700000000" if vm.name in self.backed_up else "0",
             "last_outcome": "ok" if vm.name in self.backed_up else "never",
         }

@@ -7,7 +7,6 @@ import pytest
 
 from qborg_wire.names import fingerprint
 from qvm_borg import errors, record, settings
-from qvm_borg.tools import enroll as enroll_tool
 from unit.dom0.honest import FINGERPRINT, KEY, SETTINGS, Honest, run
 from unit.dom0.machine import failure
 
@@ -48,8 +47,7 @@ def test_a_whole_enrolment_takes_every_step_in_order(ready: Honest) -> None:
     assert found.digests == {"key": "2" * 64, "bundle": "b" * 64, "proof": "f" * 64}
     assert found.notes == {
         "escrow": "none, by choice", "archive": "work-2026-01-31T10:17:00",
-        "proved": "in the client, with an empty borg base directory",
-        "server": f"{SETTINGS.host_key} borg14"}
+        "proved": "in the client, with an empty borg base directory"}
     assert set(found.times) == {"backup", "proved", "enrolled"}
 
 
@@ -256,45 +254,23 @@ def test_the_record_is_one_line_of_json(ready: Honest) -> None:
         "uuid", "repository", "fingerprint", "step", "digests", "times", "notes"}
 
 
-def test_an_awaited_line_is_shown_and_stops_its_qube_only(
-    ready: Honest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ready.values["PublishKeys"] = {"awaited": "qubes-work"}
-    line = f'command="borg14 serve --append-only --restrict-to-repository repos/qubes-work",' \
-           f"restrict {KEY} qubes-work"
+@pytest.mark.parametrize("where", ["0" * 64, "none"])
+def test_a_bundle_that_leads_elsewhere_is_noticed(ready: Honest, where: str) -> None:
+    ready.values["DescribeClient"] = {"endpoint": where}
 
-    with pytest.raises(errors.WaitingForServer) as caught:
+    with pytest.raises(errors.WireError, match="leads to another server"):
         run(ready)
 
-    assert line in capsys.readouterr().out.splitlines()
-    assert caught.value.exit_code == 15
-    assert not [each for each in ready.app.trace if "InitRepository" in each]
-    ready.qube("personal")
-    with pytest.raises(errors.PartialFailure):
-        run(ready, "work", "personal")
-    assert "personal: enrolled as qubes-personal" in capsys.readouterr().out
+    assert not any("StartSchedule" in line for line in ready.app.trace)
 
 
-def test_lines_are_shown_alone_and_nothing_is_recorded(
+def test_imported_secrets_are_noted_and_told_each_time(
     ready: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features = dict(ready.app.domains.all["work"].features.own)
+    ready.values["MakeKeys"] = {"origin": "imported", "quota": "50G"}
+    run(ready)
+    ready.values["MakeKeys"] = {"origin": "made"}  # a liar cannot take the note away
+    run(ready)
 
-    assert enroll_tool.main(["work", "--show-authorized-keys"], app=ready.app) == 0
-
-    assert capsys.readouterr().out == (
-        'command="borg14 serve --append-only --restrict-to-repository repos/qubes-work",'
-        f"restrict {KEY} qubes-work\n")
-    assert ready.app.domains.all["work"].features.own == features
-    assert [each for each in ready.app.trace if each.startswith("call")] == [
-        "call borg-maintenance qborg.MakeKeys+qubes-work"]
-
-
-def test_no_line_is_shown_before_the_set_up_is_done(
-    ready: Honest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings.store(replace(SETTINGS, remote_borg="probe"))
-
-    assert enroll_tool.main(["work", "--show-authorized-keys"], app=ready.app) == 3
-
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr().out
+    assert said.count("count as leaked until they are rotated") == 2 and "quota 50G" in said

@@ -211,3 +211,52 @@ def test_ssh_keygen_is_the_one_that_counts() -> None:
     done = subprocess.run(argv, input=glued, capture_output=True, check=True)
 
     assert len(done.stdout.splitlines()) == 1
+
+
+RSA = "ssh-rsa AAAAB3NzaC1yc2EA" + "b" * 356
+OPTIONS = "no-port-forwarding,no-X11-forwarding,no-pty,no-agent-forwarding,no-user-rc"
+OLD_LINE = (f'command="cd repos/vm.w;borg1 serve --append-only --restrict-to-path repos/vm.w",'
+            f"{OPTIONS} {RSA} chave-backup-vm.w\n").encode()
+OLD_LINES = {
+    "as-written": OLD_LINE,
+    "without-cd": OLD_LINE.replace(b"cd repos/vm.w;", b""),
+    "without-comment": OLD_LINE.replace(b" chave-backup-vm.w", b""),
+    "renamed-borg": OLD_LINE.replace(b"borg1 ", b"borg14 "),
+    "last-without-newline": OLD_LINE.rstrip(),
+}
+
+
+@pytest.mark.parametrize("line", OLD_LINES.values(), ids=OLD_LINES)
+def test_the_old_scripts_line_of_an_imported_key_goes(line: bytes) -> None:
+    document = authorized_keys.without_old_lines(parse(ADMIN_LINE + line), {"vm.w": RSA})
+
+    assert document.foreign.rstrip() == ADMIN_LINE.rstrip()
+
+
+KEPT_LINES = {
+    "plain": f"{RSA} me\n".encode(),
+    "another-key": OLD_LINE.replace(b"bbb", b"bbc"),
+    "another-repository": OLD_LINE.replace(b"vm.w", b"vm-x"),
+    "a-dot-is-a-dot": OLD_LINE.replace(b"repos/vm.w", b"repos/vmxw"),
+    "more-options": b"no-pty," + OLD_LINE,
+    "another-command": OLD_LINE.replace(b"borg1 serve", b"borg1 serve; sh"),
+    "without-append-only": OLD_LINE.replace(b" --append-only", b""),
+    "commented": b"# " + OLD_LINE,
+}
+
+
+@pytest.mark.parametrize("line", KEPT_LINES.values(), ids=KEPT_LINES)
+def test_any_other_line_stays(line: bytes) -> None:
+    document = parse(ADMIN_LINE + line)
+
+    assert authorized_keys.without_old_lines(document, {"vm.w": RSA}) == document
+
+
+def test_a_quota_stands_in_its_line_alone() -> None:
+    lines = authorized_keys.as_restricted(
+        {"dom-work": key(2), "dom-mail": key(3)}, {"dom-work": "50G"})
+    data = authorized_keys.render(parse(ADMIN_LINE), MACHINE, MACHINE_ID, 7, "borg14", lines)
+
+    mail, work = data.split(b"\n")[2:4]
+    assert b"repos/dom-work --storage-quota 50G\"" in work and b"quota" not in mail
+    assert parse(data).foreign == ADMIN_LINE

@@ -162,3 +162,23 @@ def test_a_revoked_key_is_not_live(state: State) -> None:
     registry.store(state, revoked)
     assert registry.load(state, SETTINGS).live() == {}
     assert registry.load(state, SETTINGS).epoch == 3
+
+
+def test_a_quota_is_kept_until_another_is_asked_for(state: State) -> None:
+    keys.make(state, SETTINGS, WORK)
+
+    told = [keys.set_quota(state, SETTINGS, WORK, quota).quota
+            for quota in ("keep", "50G", "keep", "none", "keep")]
+
+    assert told == ["none", "50G", "50G", "none", "none"]
+    assert registry.load(state, SETTINGS).quotas() == {"dom-work": "none"}
+
+
+@pytest.mark.parametrize(("first", "then"), [
+    (registry.MADE, registry.HOST), (registry.HOST, registry.MADE),
+])  # fmt: skip
+def test_a_qube_and_a_plain_host_share_no_name(state: State, first: str, then: str) -> None:
+    keys.make(state, SETTINGS, WORK, first)
+
+    with pytest.raises(ServiceFailure, match="repository-exists"):
+        keys.make(state, SETTINGS, WORK, then)

@@ -28,6 +28,34 @@ def test_what_is_stored_is_read_again(tmp_path: Path) -> None:
     assert registry.load(state, SETTINGS) == REGISTRY
 
 
+def test_a_registry_of_before_quotas_is_read(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    registry.store(state, REGISTRY)
+    stored = json.loads(state.registry.read_bytes())
+    for name in ("quota", "origin", "former"):
+        del stored["repositories"]["dom-work"][name]
+    state.registry.write_text(json.dumps(stored), encoding="ascii")
+
+    assert registry.load(state, SETTINGS) == REGISTRY
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("quota", "9M"), ("quota", "50G --x"), ("quota", 7), ("origin", "vault"), ("former", "../x"),
+    ("former", None),
+])  # fmt: skip
+def test_a_registry_with_another_word_is_damaged(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    state = State(tmp_path)
+    registry.store(state, REGISTRY)
+    stored = json.loads(state.registry.read_bytes())
+    stored["repositories"]["dom-work"][name] = value
+    state.registry.write_text(json.dumps(stored), encoding="ascii")
+
+    with pytest.raises(ServiceFailure, match="registry.json in that qube is damaged"):
+        registry.load(state, SETTINGS)
+
+
 def test_before_the_set_up_there_is_nothing(tmp_path: Path) -> None:
     state = State(tmp_path)
 

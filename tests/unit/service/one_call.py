@@ -31,7 +31,8 @@ from qborg_wire.services import SERVICES, Role
 SERVICES[{name!r}] = dataclasses.replace(SERVICES[{name!r}], **{traits!r})
 GOOD = dict(
     qube="work", borg="1.4.0", borgmatic="none", cron="running", server="reachable",
-    host_key="none", repository="none", bundle="none", last_success="0", last_outcome="never",
+    host_key="none", repository="none", bundle="none", endpoint="none", last_success="0",
+    last_outcome="never",
 )
 def handler(call):
     {body}

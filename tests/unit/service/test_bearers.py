@@ -17,6 +17,7 @@ from qborg_borg.bundle import Bundle, match_bundle
 from qborg_borg.command import Access
 from qborg_borg.outcome import Outcome
 from qborg_maintenance.authorized_keys import Document
+from qborg_maintenance.old_keys import OldKeys
 from qborg_maintenance.way_back import WayBack
 from qborg_service.call import Call
 from qborg_service.process import Finished
@@ -33,6 +34,7 @@ BEARERS = (
     Outcome(0, None, (), CANARY.encode()),
     Call(SERVICES["InstallBundle"], None, {}, bundles.record(), "keeper", lambda _progress: None),
     Finished(0, CANARY.encode(), CANARY.encode()),
+    OldKeys("work", Secret(KEY_LINE.encode()), "ssh-ed25519 A", Secret(CANARY.encode())),
     Secret(CANARY.encode()),
 )
 PUBLIC = {Document, WayBack}  # the server's list of public keys

@@ -176,7 +176,7 @@ def test_a_fault_of_ours_tells_nothing_of_its_text(tmp_path: Path, body: str) ->
 def test_a_record_arrives_untouched_and_its_digest_is_the_nonce(tmp_path: Path) -> None:
     record = b"\0not json\xff"
     body = f"assert call.record == {record!r} and not call.values; " \
-        'return dict(bundle="ab" * 32, changed="no")'
+        'return dict(bundle="ab" * 32, changed="no", aside="no")'
     argv = script(tmp_path, body, "InstallBundle", before_role=True)
 
     done = run(argv, record, caller="maintenance", argument="dom-work")

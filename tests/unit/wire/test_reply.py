@@ -10,7 +10,7 @@ from qborg_wire.services import SERVICES
 
 ROW = SERVICES["SendBundle"]
 NONCE = "0123456789abcdef" * 2
-VALUES = {"bundle": "ab" * 32, "changed": "yes"}
+VALUES = {"bundle": "ab" * 32, "changed": "yes", "aside": "no"}
 GOOD = reply.format_reply(ROW, NONCE, VALUES)
 
 BENT = {
@@ -18,8 +18,8 @@ BENT = {
     "cut-by-one": GOOD[:-1],
     "one-byte-more": GOOD + b"x",
     "one-line-more": GOOD + b"more=1\n",
-    "line-missing": GOOD.rsplit(b"changed", 1)[0],
-    "line-twice": GOOD + b"changed=yes\n",
+    "line-missing": GOOD.rsplit(b"aside", 1)[0],
+    "line-twice": GOOD + b"aside=no\n",
     "other-order": GOOD.replace(b"bundle", b"chanGed").replace(b"chanGed", b"changed", 1),
     "other-nonce": GOOD.replace(NONCE.encode(), b"f" * 32),
     "crlf": GOOD.replace(b"\n", b"\r\n"),

@@ -13,6 +13,7 @@ from qborg_client.paths import Paths, own_paths
 from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_service.failure import ServiceFailure
+from qborg_wire import endpoint, names
 from qborg_wire.services import Role
 
 NONE = "none"
@@ -33,6 +34,7 @@ def handle(call: Call) -> Mapping[str, str]:
         "host_key": (server.host_key(host, port) if reachable else None) or NONE,
         "repository": NONE if bundle is None else str(bundle.repository),
         "bundle": NONE if bundle is None else bundle.digest,
+        "endpoint": NONE if bundle is None else _endpoint(bundle),
         "last_success": str(last.success),
         "last_outcome": last.outcome,
     }
@@ -44,6 +46,12 @@ def _bundle(paths: Paths) -> Bundle | None:
         return generation.current(paths)
     except ServiceFailure:
         return None
+
+
+def _endpoint(bundle: Bundle) -> str:
+    """Answer where the bundle leads to: dom0 compares it, and did not see the bundle itself."""
+    return endpoint.digest(bundle.host, bundle.port, bundle.account,
+                           names.fingerprint(bundle.host_key), bundle.remote_borg)
 
 
 def _version(program: str) -> str:

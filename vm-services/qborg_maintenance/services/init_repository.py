@@ -4,7 +4,8 @@ Runs in the maintenance qube, through the client's restricted key.
 """
 
 from qborg_maintenance import keys, settings
-from qborg_maintenance.repository import initialise
+from qborg_maintenance.registry import IMPORTED
+from qborg_maintenance.repository import initialise, open_imported
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
@@ -15,8 +16,11 @@ def init_repository(call: Call) -> dict[str, str]:
     """Answer the repository's id and the digest of its key."""
     state = own_state()
     stored = settings.require(state)
-    _entry, secrets = keys.require(state, stored, call.named())
-    born = initialise(state, stored, secrets, call.text("encryption"))
+    entry, secrets = keys.require(state, stored, call.named())
+    if entry.origin == IMPORTED:
+        born = open_imported(state, stored, secrets, entry)
+    else:
+        born = initialise(state, stored, secrets, call.text("encryption"))
     return {
         "repository_id": born.repository_id,
         "key_digest": born.key_digest,

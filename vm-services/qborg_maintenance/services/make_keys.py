@@ -1,9 +1,11 @@
-"""MakeKeys: key pair and passphrase of one client, made once.
+"""MakeKeys: key pair and passphrase of one client, made once or taken over; its quota.
 
 Runs in the maintenance qube; dom0 gets the public key only.
 """
 
-from qborg_maintenance import keys, settings
+from pathlib import Path
+
+from qborg_maintenance import adoption, keys, registry, settings
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
@@ -11,13 +13,20 @@ from qborg_wire.services import Role
 
 
 def make_keys(call: Call) -> dict[str, str]:
-    """Answer the public key, made now or before."""
-    state = own_state()
-    entry, created = keys.make(state, settings.require(state), call.named())
+    """Answer the public key, made now or before, or taken over from the old scripts."""
+    state, repository, directory = own_state(), call.named(), call.text("directory")
+    known = settings.require(state)
+    if directory != "none":
+        created = adoption.adopt(state, known, repository, Path(directory))
+    else:
+        _entry, created = keys.make(state, known, repository)
+    entry = keys.set_quota(state, known, repository, call.text("quota"))
     return {
         "public_key": entry.public_key,
         "fingerprint": entry.fingerprint,
         "created": "yes" if created else "no",
+        "quota": entry.quota,
+        "origin": "imported" if entry.origin == registry.IMPORTED else "made",
     }
 
 

@@ -1,0 +1,81 @@
+"""Make the bundle of a plain host, one without Qubes, in a directory to carry there.
+
+The host needs qubes-borg's client package, borg, borgmatic and cron; `DIR/install` does there
+what a qube does when its bundle is delivered. DIR holds the host's secrets: wipe it afterwards.
+
+example:
+  qborg-host-bundle laptop2 ~/laptop2
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qborg_maintenance import keys, publish, registry, render, repository, settings
+from qborg_maintenance.state import State, own_state
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import write_private
+from qborg_wire.key_line import restricted_line
+from qborg_wire.names import NameRefused, Repository, parse_qube
+from qborg_wire.reply import printable
+
+_INSTALLER = b"""\
+#!/bin/sh
+# Made by qubes-borg: run it on the host, as the user whose files are backed up.
+exec /usr/bin/qborg-install "$(dirname "$0")/bundle.json"
+"""
+_HINT = "mend that and run the command again: it goes on"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Make keys, publish them, make the repository, write the bundle; answers 0, or 1."""
+    options = _parser().parse_args(args)
+    try:
+        print(_make(own_state(), options.name, options.directory))
+        return 0
+    except ServiceFailure as failure:
+        problem = f"{failure.cause}: {failure.detail}"
+    except OSError as error:
+        problem = f"{error.filename}: {error.strerror}"
+    print(f"error: {printable(problem, 1200)}\nhint: {_HINT}", file=sys.stderr)
+    return 1
+
+
+def _make(state: State, host: str, directory: Path) -> str:
+    known = settings.require(state)
+    wanted = Repository(known.machine, host)
+    if directory.is_symlink() or (directory.exists() and os.listdir(directory)):
+        raise ServiceFailure("directory-refused", f"{directory}: name a new or an empty one")
+    directory.mkdir(mode=0o700, exist_ok=True)
+    entry, _created = keys.make(state, known, wanted, registry.HOST)
+    if publish.publish(state, known, [str(wanted)], lambda: None).awaited:
+        line = restricted_line(known.remote_borg, wanted, entry.public_key, entry.quota)
+        raise ServiceFailure("keys-awaited", f"add this line at the server: {line}")
+    entry, secrets = keys.require(state, known, wanted)
+    repository.initialise(state, known, secrets, "repokey-blake2")
+    record, digest = render.bundle(known, entry, secrets)
+    directory.chmod(0o700)
+    write_private(directory / "bundle.json", record.reveal())
+    write_private(directory / "install", _INSTALLER, 0o700)
+    return (f"{wanted}: the bundle {digest[:16]} is in {directory}; carry it to {host}, run "
+            f"./install there, and wipe {directory} here and there")
+
+
+def _name(untrusted_text: str) -> str:
+    try:
+        return parse_qube(untrusted_text)
+    except NameRefused as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary, _, rest = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        "qborg-host-bundle", description=summary, epilog=rest, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", type=_name, help="the host's own name")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="a new or an empty directory")
+    return parser
