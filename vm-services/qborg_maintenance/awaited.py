@@ -44,7 +44,8 @@ def _accepted(settings: Settings, secrets: ClientKeys) -> bool:
     """Tell whether the client's key is taken; raises publish-refused if it runs what it likes."""
     with ssh_config.written(ssh_config.ADMIN, settings, secrets.private) as private:
         try:
-            finished = Connection(private / "ssh_config", None).run("cat")
+            # To a forced borg the second word is the command; to anything else, a file's name.
+            finished = Connection(private / "ssh_config", None).run("cat", "serve")
         except ServiceFailure as failure:
             if failure.cause == "login-refused":
                 return False
