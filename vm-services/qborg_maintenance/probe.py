@@ -19,7 +19,8 @@ _VERSION = re.compile(rb"[A-Za-z0-9._-]{1,32} (1\.[0-9]{1,4}(?:\.[0-9]{1,4})?[0-
 # What `borg serve` says to an empty input: the answer where an account runs nothing but that.
 _SERVES = re.compile(rb"^(Borg 1\.[0-9][^\n:]{0,24}): Got connection close", re.MULTILINE)
 _OLDEST = (1, 2)
-_PROBE, _MOVED = f"{ROOT}/.qborg-probe", f"{KEYS}.qborg-probe"
+# Each with the computer's id behind it: another one may look at the same moment.
+_PROBE, _MOVED = f"{ROOT}/.qborg-probe-", f"{KEYS}.qborg-probe-"
 _PROBE_BYTES = 1 << 20
 
 
@@ -76,16 +77,17 @@ def parse_version(untrusted_output: bytes) -> str | None:
     return version if (int(major), int(minor)) >= _OLDEST else None
 
 
-def check_writable(server: Server) -> None:
+def check_writable(server: Server, machine_id: str) -> None:
     """Write 1 MiB and remove it; raises server-full, or publish-refused if it is not space."""
     # Random bytes: a server that compresses would otherwise take them for nothing.
-    finished = server.files.put(_PROBE, os.urandom(_PROBE_BYTES))
-    server.files.remove(_PROBE)
+    path = f"{_PROBE}{machine_id}"
+    finished = server.files.put(path, os.urandom(_PROBE_BYTES))
+    server.files.remove(path)
     if finished.code != 0:
         raise refusal(finished, "nothing can be written in the account")
 
 
-def key_list(server: Server, row: Provider, admin_key: str) -> str:
+def key_list(server: Server, row: Provider, admin_key: str, machine_id: str) -> str:
     """Answer whether the list of keys is ours to write, or awaited from somebody else.
 
     It is ours if the file holds the admin key that just logged in, and can be replaced at once:
@@ -96,10 +98,11 @@ def key_list(server: Server, row: Provider, admin_key: str) -> str:
     listed = server.files.read(KEYS)
     if listed is None or admin_key.split(" ")[1].encode("ascii") not in listed:
         return provider.AWAITED
+    path, target = f"{_PROBE}{machine_id}", f"{_MOVED}{machine_id}"
     try:
         for replaces in (False, True):
-            server.files.write(_PROBE, b"")
-            moved = server.files.move(_PROBE, _MOVED)
+            server.files.write(path, b"")
+            moved = server.files.move(path, target)
             if moved.code != 0 and replaces:
                 return provider.AWAITED
             if moved.code != 0:
@@ -109,7 +112,7 @@ def key_list(server: Server, row: Provider, admin_key: str) -> str:
             raise
         return provider.AWAITED
     finally:
-        server.files.remove(_PROBE, _MOVED)
+        server.files.remove(path, target)
     return provider.OURS
 
 

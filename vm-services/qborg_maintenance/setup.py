@@ -135,10 +135,11 @@ def _probe(
     with living_session(server):
         name, version = probe.borg(server, row, candidate.remote_borg)
         publish.make_root(server)
-        probe.check_writable(server)
+        probe.check_writable(server, candidate.machine_id)
         found = dataclasses.replace(
             candidate, remote_borg=name, access=server.access,
-            keys=probe.key_list(server, row, public_key), snapshots=probe.snapshots(server, row),
+            keys=probe.key_list(server, row, public_key, candidate.machine_id),
+            snapshots=probe.snapshots(server, row),
         )
         epoch = None
         if found.keys != AWAITED:

@@ -131,7 +131,7 @@ def test_the_key_list_is_ours_if_it_lets_us_in_and_can_be_replaced(
 ) -> None:
     account = Account(table=table)
 
-    assert probe.key_list(account, provider.GENERIC, ADMIN) == keys
+    assert probe.key_list(account, provider.GENERIC, ADMIN, "0" * 32) == keys
     assert not [line for line in account.asked if line.startswith(f"mv {KEYS}")]
 
 
@@ -142,14 +142,16 @@ def test_an_unclear_answer_about_the_key_list_is_no_decision(stderr: bytes, caus
     account = Account(table={**LISTED, "mv": Finished(1, b"", stderr)})
 
     with pytest.raises(ServiceFailure) as caught:
-        probe.key_list(account, provider.GENERIC, ADMIN)
+        probe.key_list(account, provider.GENERIC, ADMIN, "0" * 32)
     assert caught.value.cause == cause
 
 
 def test_a_provider_whose_list_is_known_to_be_elsewhere_is_not_asked() -> None:
     account = Account()
 
-    assert probe.key_list(account, provider.of_host("a.repo.borgbase.com"), ADMIN) == "awaited"
+    row = provider.of_host("a.repo.borgbase.com")
+
+    assert probe.key_list(account, row, ADMIN, "0" * 32) == "awaited"
     assert account.asked == []
 
 
