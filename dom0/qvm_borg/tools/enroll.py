@@ -37,9 +37,10 @@ def get_parser() -> tools.Parser:
                         "maintenance qube, of the old scripts' host-keys/NAME")
     parser.add_argument("--no-escrow", action="store_true",
                         help="keep the secrets in the maintenance qube and in no vault, for ever")
-    parser.add_argument("--dry-run", action="store_true", help="print what would change, no more")
-    parser.add_argument("--show-authorized-keys", action="store_true", help="make the keys and "
-                        "print their lines of authorized_keys, no more; the server is not asked")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--dry-run", action="store_true", help="print what would change, no more")
+    only.add_argument("--show-authorized-keys", action="store_true", help="make the keys and "
+                      "print their lines of authorized_keys, no more; the server is not asked")
     return parser
 
 

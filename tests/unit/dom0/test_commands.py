@@ -66,6 +66,7 @@ def test_an_example_in_the_help_can_be_run(name: str) -> None:
     ("setup", "--maintenance", "dom0"), ("setup", "--label", "red pool=x"),
     ("setup", "--fingerprint", "SHA256:x"), ("setup", "--wait", "soon"), ("setup", "extra"),
     ("setup", "--remote-borg", "/bin/borg"), ("enroll",), ("enroll", "--escrow", "work"),
+    ("enroll", "work", "--dry-run", "--show-authorized-keys"),
     ("backup",), ("backup", "a", "b"), ("restore", "work", "/a"),
     ("restore", "work", "--to-directory", "/a"),
     ("restore", "work", "/a", "--to-directory", "/b", "--archive", "-x"),
