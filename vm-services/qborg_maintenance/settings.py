@@ -17,7 +17,7 @@ from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire import names
 
 _LIMIT = 16384
-# Of what the set-up found; a file of before 0.1.0's last change lacks them.
+# What the set-up found; an older file lacks it, and then the account had all of it.
 _FOUND = {"access": provider.SHELL, "keys": provider.OURS, "snapshots": provider.UNKNOWN}
 _PATTERNS = {
     "machine": (names.MACHINE, 16), "machine_id": (names.NONCE, 32), "host": (names.HOST, 253),

@@ -56,6 +56,18 @@ def test_a_registry_with_another_word_is_damaged(
         registry.load(state, SETTINGS)
 
 
+def test_settings_of_an_older_set_up_are_read(tmp_path: Path) -> None:
+    state, found = State(tmp_path), dataclasses.asdict(SETTINGS)
+    for key in ("access", "keys", "snapshots"):
+        del found[key]
+    state.settings.write_text(json.dumps(found))
+
+    loaded = settings.load(state)
+
+    assert loaded == dataclasses.replace(
+        SETTINGS, access="shell", keys="ours", snapshots="unknown")
+
+
 def test_before_the_set_up_there_is_nothing(tmp_path: Path) -> None:
     state = State(tmp_path)
 
@@ -89,6 +101,9 @@ SETTINGS_BENT: dict[str, Change] = {
     "host-newline": lambda found: found.update(host="a\nProxyCommand id"),
     "machine-dash": lambda found: found.update(machine="a-b"),
     "program-path": lambda found: found.update(remote_borg="/bin/sh"),
+    "access-unknown": lambda found: found.update(access="root"),
+    "keys-unknown": lambda found: found.update(keys="none"),
+    "snapshots-flag": lambda found: found.update(snapshots=True),
     "key-not-base64": lambda found: found.update(host_key="ssh-rsa AAAAB3NzaC1yc2EA" + "b" * 301),
 }
 
