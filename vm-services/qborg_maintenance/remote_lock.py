@@ -23,6 +23,7 @@ LOCK = ".ssh/qborg-lock"
 _STALE = 600  # seconds; no publication takes longer
 _PATIENCE = 120.0  # seconds that we wait for other computers
 _PAUSE = (0.3, 1.5)  # seconds between two looks, by chance: else two could meet again and again
+_MAKES = 5
 _ENTRY = re.compile(r"([0-9]{10})-([0-9a-f]{32})")
 
 
@@ -68,9 +69,7 @@ def _take(server: Server, machine_id: str) -> Lock | None:
     """Try once to get the lock."""
     found = _entries(server)
     if found is None:
-        made = server.files.make_directory(LOCK)
-        if made.code != 0 and _entries(server) is None:
-            raise refusal(made, "no directory can be made in .ssh")
+        _make(server)
         found = []
     left_over = [entry for entry in found if _is_left_over(entry, machine_id)]
     if len(left_over) < len(found):
@@ -87,6 +86,16 @@ def _take(server: Server, machine_id: str) -> Lock | None:
         return lock
     lock.release()
     return None
+
+
+def _make(server: Server) -> None:
+    """Make the directory unless it is there; raises the failure that the server's words tell of."""
+    for _attempt in range(_MAKES):
+        made = server.files.make_directory(LOCK)
+        if made.code == 0 or _entries(server) is not None:
+            return
+        # It was there, and whoever held the lock has just taken it away; or none can be made.
+    raise refusal(made, "no directory can be made in .ssh")
 
 
 def _entries(server: Server) -> list[str] | None:
