@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qborg_maintenance import authorized_keys, keypair, keys, old_keys, registry, repository
 from qborg_maintenance.old_keys import OldKeys, refusal
+from qborg_maintenance.provider import AWAITED
 from qborg_maintenance.publish import read_document
 from qborg_maintenance.registry import IMPORTED, Entry, Registry
 from qborg_maintenance.server import Server, configured, living_session
@@ -35,6 +36,8 @@ def adopt(state: State, settings: Settings, wanted: Repository, directory: Path)
                       origin=IMPORTED, former=old.name)
         if not _is_new(known, wanted, entry):
             return False
+        if settings.keys == AWAITED:
+            raise refusal("the server's list of keys is not ours to write")
         _check_server(state, settings, known, wanted, old)
         if state.keys_of(wanted).exists():
             raise refusal(f"there are other keys of {wanted} in this qube")

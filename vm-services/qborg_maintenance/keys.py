@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,6 +135,8 @@ def place(state: State, repository: Repository, fill: Callable[[Path], object]) 
         os.rename(made, state.keys_of(repository))
     except BaseException:
         shutil.rmtree(made)
+        with suppress(OSError):  # it holds other keys
+            state.host_keys.rmdir()
         raise
     sync_directory(state.host_keys)
 
