@@ -100,7 +100,7 @@ def left_at_the_server(lab: Lab) -> set[str]:
 
 def makes_keys(lab: Lab, repository: str = "qubes-work") -> None:
     """Have the maintenance qube make a client's keys, so that there is something to publish."""
-    reply = ends(starts(lab, f"MakeKeys+{repository}"))
+    reply = ends(starts(lab, f"MakeKeys+{repository}", quota="keep", directory="none"))
     assert "outcome=ok\n" in reply, reply
 
 

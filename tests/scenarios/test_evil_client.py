@@ -75,7 +75,9 @@ LOGINS = {
     "environment-before": Login(
         "variables before the command", _SERVED, ("BORG_REPO=/ LD_PRELOAD=/x borg14 serve",),
         _NO_LINE),
-    "sftp": Login("sftp", _SSHD, ("sftp",), "subsystem request failed", ("-s",)),
+    "sftp": Login(
+        "sftp", "the forced command runs instead, and tells how borg is used", ("sftp",),
+        "usage: borg14", ("-s",)),
     "forward-out": Login(
         "reach another host or port through the server", _SSHD, (), "administratively prohibited",
         ("-W", "127.0.0.1:22")),

@@ -27,10 +27,12 @@ BEFORE_DELIVERY = ("none", "preflight", "create", "publish", "initialise")
 # A well-formed success of each service; @HOST@ stands for the server's own fingerprint.
 HONEST = {
     "CheckSetup": f"{OK}admin_key={KEY}\nhost_key=@HOST@\nlogin=ok\nremote_borg=borg14\n"
-                  "borg=1.4.0\nepoch=0\noccupied=none\n",
+                  "borg=1.4.0\nepoch=0\noccupied=none\nprovider=generic\naccess=shell\n"
+                  "keys=ours\nsnapshots=unknown\n",
     "MakeKeys": f"{OK}public_key={KEY}\nfingerprint={PRINT}\ncreated=yes\nquota=none\n"
                 "origin=made\n",
-    "PublishKeys": f"{OK}epoch=1\nkeys=1\nchanged=yes\ndigest={ZEROS}\n",
+    "PublishKeys": f"{OK}epoch=1\nkeys=1\nchanged=yes\ndigest={ZEROS}\n"
+                   "awaited=none\n",
     "InitRepository": f"{OK}repository_id={ZEROS}\nkey_digest={ZEROS}\ncreated=yes\n",
     "SendBundle": f"{OK}bundle={ZEROS}\nchanged=yes\naside=no\n",
 }  # fmt: skip

@@ -17,7 +17,7 @@ from scenarios.person import HOME, KEYS
 
 ENROL = ("qvm-borg-enroll", "work", "--no-escrow")
 ESC = r"printf '\033]0;owned\007\033[2J\033[31mOWNED'"
-READ, PROBE, SWAP = f"'cat {KEYS}'", "'borg14 --version'", "'mv '*"
+READ, PROBE, SWAP = f"'cat {KEYS}'", "'borg14 --version'", f"'mv {KEYS}.qborg-new '*"
 SESSION = "cat"  # what holds the living session
 
 
@@ -40,11 +40,14 @@ class Turn(Attempt):
 
     cases: tuple[tuple[str, str], ...]
     code: int = 17
+    seconds: float = 2 * QUICK
+    stays: bool = True  # authorized_keys, as it was
 
 
 _LEFT = "exit code 17; authorized_keys is left, or put back, as it was"
 _LIMIT = "cut at 256 KiB: exit code 17"
-_BORG = "exit code 22, no borg that will do"
+_BORG = "exit code 3: only borg12 will do, and that is another name"
+_OTHER = "exit code 3: the account is not what the set-up found"
 TURNS = {
     "words-at-login": Turn(
         "words before every answer", "exit code 17: it prints words at login",
@@ -52,21 +55,22 @@ TURNS = {
     "escapes-at-login": Turn(
         "escape sequences before every answer", "exit code 17, none of them shown",
         (("*", f"{ESC}; {ESC} >&2; real; exit"),)),
-    "silence": Turn("an end at once, whatever is asked", "exit code 17", (("*", "exit 0"),)),
+    "silence": Turn(
+        "an end at once, whatever is asked", "exit code 22: no borg there", (("*", "exit 0"),), 22),
     "claims-255": Turn(
         "ssh's own exit code for every command", "exit code 17", (("*", f"{ESC} >&2; exit 255"),)),
     **{f"flood-{name}": Turn(
         f"output without an end from `{name}`", _LIMIT, ((pattern, "exec yes OWNED"),))
        for name, pattern in (("cat", READ), ("borg14", PROBE), ("ls", "'ls repos'"),
                              ("dd", "'dd '*"), ("cp", "'cp '*"), ("mv", SWAP))},
-    "borg-2": Turn("that its borg is 2.0", _BORG, ((PROBE, "echo borg14 2.0.0; exit"),), 22),
-    "borg-0.29": Turn("that its borg is 0.29", _BORG, ((PROBE, "echo borg14 0.29.0; exit"),), 22),
+    "borg-2": Turn("that its borg is 2.0", _BORG, ((PROBE, "echo borg14 2.0.0; exit"),), 3),
+    "borg-0.29": Turn("that its borg is 0.29", _BORG, ((PROBE, "echo borg14 0.29.0; exit"),), 3),
     "borg-escapes": Turn(
         "escape sequences for borg's version", _BORG,
-        ((PROBE, rf"printf 'borg14 1.4.0\033[2J\n'; exit"),), 22),
+        ((PROBE, rf"printf 'borg14 1.4.0\033[2J\n'; exit"),), 3),
     "borg-two-lines": Turn(
         "two lines for borg's version", _BORG,
-        ((PROBE, r"printf 'borg14 1.4.0\nx\n'; exit"),), 22),
+        ((PROBE, r"printf 'borg14 1.4.0\nx\n'; exit"),), 3),
     "no-space": Turn(
         "that the disk is full", "exit code 18",
         (("'dd '*", "echo No space left on device >&2; exit 1"),), 18),
@@ -85,8 +89,9 @@ TURNS = {
         "an epoch of the future", "exit code 3, as for an old maintenance qube",
         ((READ, f"real; printf '{_block(999999999, '@ID@', 'qubes')}'; exit"),), 3),
     "keys-without-admin": Turn(
-        "an authorized_keys without the admin's line", _LEFT, ((READ, "echo '# empty'; exit"),)),
-    "keys-withheld": Turn("no authorized_keys at all", _LEFT, ((READ, "exit 1"),)),
+        "an authorized_keys without the admin's line", _OTHER,
+        ((READ, "echo '# empty'; exit"),), 3),
+    "keys-withheld": Turn("no authorized_keys at all", _OTHER, ((READ, "exit 1"),), 3),
     "upload-changed": Turn(
         "another file than the one that was uploaded", _LEFT,
         ((f"'cat {KEYS}.qborg-new'", "real | tr s S; exit"),)),
@@ -96,13 +101,15 @@ TURNS = {
     "mv-lies": Turn("a `mv` that succeeds and does nothing", _LEFT, ((SWAP, "exit 0"),)),
     "mv-fails": Turn("a `mv` that does it and says it failed", _LEFT, ((SWAP, "real; exit 1"),)),
     "two-faces": Turn(
-        "one file to the living session, another to the proving login", _LEFT,
+        "one file to the living session, another to the proving login",
+        "exit code 17: somebody wrote after us; the new file stays, since the admin can log in",
         ((SESSION, 'echo "$here" > /tmp/first; real; exit'),
-         (READ, '[ "$here" = "$(cat /tmp/first)" ] || { echo OWNED; exit; }'))),
+         (READ, '[ "$here" = "$(cat /tmp/first)" ] || { echo OWNED; exit; }')), stays=False),
     "locked": Turn(
-        "that another computer publishes, for ever", _LEFT,
+        "that another computer publishes, for ever", f"after two minutes {_LEFT}",
         (("'mkdir .ssh/qborg-lock'", "exit 1"), ("'ls -d .ssh/qborg-lock'", "exit 0"),
-         ("'ls .ssh/qborg-lock'", f'echo "$(date +%s)-{"f" * 32}"; exit'))),
+         ("'ls .ssh/qborg-lock'", f'echo "$(date +%s)-{"f" * 32}"; exit')),
+        seconds=120 + 2 * QUICK),
 }  # fmt: skip
 
 
@@ -116,10 +123,10 @@ def test_a_turn_of_the_server_ends_in_our_own_words(turned: Lab, row: Turn) -> N
     cases = ((pattern, script.replace("@ID@", mine)) for pattern, script in row.cases)
     evil_server.turns(turned, *cases)
 
-    attacker.is_seen_through(turned, *ENROL, code=row.code, seconds=2 * QUICK)
+    attacker.is_seen_through(turned, *ENROL, code=row.code, seconds=row.seconds)
 
     evil_server.repents(turned)
-    assert _file(turned) == before
+    assert (_file(turned) == before) == row.stays
 
 
 def _machine_id(lab: Lab) -> str:
@@ -177,7 +184,7 @@ MIDDLE = {
         PROBE, 16, b"sees another host key than confirmed"),
     "host-key-after-the-swap": Switch(
         "another host key between swap and proof", "put back over the living session: 17",
-        SWAP, 17, b"put .ssh/authorized_keys.qborg-bak back"),
+        SWAP, 17, b"rolled back"),
 }  # fmt: skip
 _NOW = "until [ -e /tmp/now ]; do sleep 0.1; done"
 
@@ -198,7 +205,7 @@ def test_a_host_key_that_changes_in_the_middle_is_noticed(ready: Lab, row: Switc
 
 
 BESIDE = {"flood-beside": Attempt(
-    "words without an end beside the living session", "ssh ends at 64 KiB of it: exit code 17")}
+    "words without an end beside a session", "given up after a minute: exit code 17")}
 _LIMITS = "grep -E 'Max (core )?file size' /proc/$(pgrep -n -f '[s]sh .* -M ')/limits"
 
 
@@ -210,7 +217,7 @@ def test_words_beside_the_session_fill_no_disk(ready: Lab) -> None:
         tool.communicate(None, 120)
     evil_server.turns(ready, (SESSION, "yes OWNED >&2 & real; exit"))
 
-    attacker.is_seen_through(ready, *ENROL, code=17)
+    attacker.is_seen_through(ready, *ENROL, code=17, seconds=60 + 2 * QUICK)
 
     assert re.search(r"Max file size +65536 +65536", limits)
     assert re.search(r"Max core file size +0 +0", limits)

@@ -164,11 +164,11 @@ def test_a_good_record_is_accepted_once_and_the_old_one_stays_until_proved(enrol
     other["files"] |= {KEY: private, f"{KEY}.pub": public}
     digest = hashlib.sha256(spelled(other)).hexdigest()
 
-    assert sends(enrolled, spelled(same))[1].endswith("changed=no\n")
+    assert sends(enrolled, spelled(same))[1].endswith("changed=no\naside=no\n")
     accepted = [sends(enrolled, spelled(other)) for _time in range(2)]
 
     assert accepted == [
-        (0, reply_to(spelled(other), "ok", f"bundle={digest}", f"changed={changed}"))
+        (0, reply_to(spelled(other), "ok", f"bundle={digest}", f"changed={changed}", "aside=no"))
         for changed in ("yes", "no")
     ]
     assert attacker.record_of(enrolled) == other

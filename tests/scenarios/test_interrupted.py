@@ -24,7 +24,7 @@ STEPS = ("CheckSetup", "PublishKeys", "InitRepository", "InstallBundle", "RunBac
 SIGNALS = {"ctrl-c": (signal.SIGINT,), "others": (signal.SIGTERM, signal.SIGHUP)}
 
 
-def _until(so: Callable[[], bool], seconds: float = 90) -> None:
+def _until(so: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < deadline, "it did not come about"

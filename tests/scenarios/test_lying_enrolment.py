@@ -24,7 +24,7 @@ qube.features["x-qborg"] = json.dumps(note, sort_keys=True, separators=(",", ":"
 SELF = {
     "qube": "work", "borg": "1.4.0", "borgmatic": "1.9.14", "cron": "running",
     "server": "reachable", "host_key": "@KEY@", "repository": "none", "bundle": "none",
-    "last_success": "0", "last_outcome": "never",
+    "endpoint": "none", "last_success": "0", "last_outcome": "never",
 }
 
 
