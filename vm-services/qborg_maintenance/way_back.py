@@ -29,7 +29,7 @@ class WayBack:
     new: bytes
 
     def go(self, orphaned: bool) -> bool:
-        """Answer whether the new file is surely not in place any more.
+        """Answer whether the former file, or one that lets the admin in, is surely in place.
 
         `orphaned`: the service was killed, so nobody else removes its lock and configuration.
         """
@@ -48,14 +48,15 @@ class WayBack:
             files = self._reached().files
             # First: a killed service's move may still be on its way and finds nothing then.
             files.remove(NEW)
-            there = files.read(KEYS)
+            there, former = files.read(KEYS), files.read(FORMER)
             if there != self.new:
                 if self._lets_in():
                     return True
-                if there != files.read(FORMER):
+                if there != former:
                     files.copy(KEYS, REFUSED)
             files.move(FORMER, KEYS)
-            return files.read(KEYS) != self.new
+            # Not being the new file is not enough: what a full disk cut lets nobody in.
+            return former is not None and files.read(KEYS) == former
         except ServiceFailure:
             return False
 
