@@ -37,7 +37,8 @@ def former(world: Lab) -> bytes:
         world.do("start", qube)
     world.exec(OTHER, ["python3", "-I", "-c", _BECOME], check=True)
     for qube, repository in ((MINE, "qubes-work"), (OTHER, "laptop-mail")):
-        made = rehearsal.ends(rehearsal.starts(world, f"MakeKeys+{repository}", qube))
+        made = rehearsal.ends(rehearsal.starts(
+            world, f"MakeKeys+{repository}", qube, quota="keep", directory="none"))
         assert "outcome=ok\n" in made, made
     return rehearsal.prepared(world)
 
