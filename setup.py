@@ -85,9 +85,16 @@ ROLES = {
         ),
         rpc="maintenance",
     ),
-    # Their programs come later. The names stand here so that a template prepared with every
+    "vault": Role(
+        packages=("vm-services/qborg_vault",),
+        commands=(
+            Command("qborg-vault-export", "qborg_vault.tools.export"),
+            Command("qborg-vault-import", "qborg_vault.tools.import_file"),
+        ),
+        rpc="vault",
+    ),
+    # Its programs come later. The name stands here so that a template prepared with every
     # role today is one that any later release can upgrade.
-    "vault": Role(),
     "worker": Role(),
 }
 

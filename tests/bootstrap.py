@@ -70,6 +70,7 @@ LAB_PACKAGES = (
     Package("util-linux", ("unshare",)),
 )
 LAB_TEST_PACKAGES = (
+    Package("keepassxc", ("keepassxc-cli",)),
     Package("procps", ("pgrep",)),
     Package("strace", ("strace",)),
 )
@@ -155,7 +156,7 @@ def template_step() -> Step | None:
     if tree.is_dir():
         return None
     build = "from lab import template; template.ensure()"
-    title = f"the lab's Debian 13 template, built once in {tree.parent} (about 300 MB)"
+    title = f"the lab's Debian 13 template, built once in {tree.parent} (about 400 MB)"
     return Step(title, (("env", "PYTHONPATH=tests", "/usr/bin/python3", "-c", build),))
 
 

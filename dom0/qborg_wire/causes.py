@@ -10,7 +10,7 @@ CAUSES = frozenset({
     "directory-refused", "host-key-changed", "host-key-unknown", "import-refused", "internal",
     "keys-awaited", "keys-missing", "locked", "login-refused", "no-space", "not-this-qube",
     "not-this-role", "password-awaited", "password-refused", "publish-refused",
-    "quota-exceeded", "registry-stale", "repository-exists", "repository-missing",
+    "quota-exceeded", "record-refused", "registry-stale", "repository-exists", "repository-missing",
     "server-full", "server-unreachable", "settings-differ", "settings-missing",
-    "source-missing", "time-out", "wrong-caller", "wrong-passphrase",
+    "source-missing", "time-out", "vault-full", "vault-refused", "wrong-caller", "wrong-passphrase",
 })  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from qborg_wire import names
 from qborg_wire.causes import CAUSES
-from qborg_wire.services import Service
+from qborg_wire.row import Service
 
 PROGRESS_LIMIT = 200  # bytes of one progress line, its newline included
 PROGRESS_RATE = 10  # lines a second

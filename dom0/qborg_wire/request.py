@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from qborg_wire import names
-from qborg_wire.services import Field, Service
+from qborg_wire.row import Field, Service
 
 Value = str | tuple[str, ...]
 Values = Mapping[str, str | Sequence[str]]

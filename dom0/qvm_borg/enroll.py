@@ -10,16 +10,17 @@ from typing import TypeVar
 
 from qborg_wire.reply import Failure
 from qborg_wire.request import Values
-from qvm_borg import preflight, record
-from qvm_borg.errors import PartialFailure, QvmBorgError, SettingsError, from_failure
-from qvm_borg.qubes import running
+from qvm_borg import preflight, record, vault
+from qvm_borg.enrolment import AS_IT_IS, ORDER, Done, Enrolment, Step
+from qvm_borg.errors import PartialFailure, QvmBorgError, SettingsError
+from qvm_borg.failures import from_failure
+from qvm_borg.qubes import Qube, running
 from qvm_borg.report import Report
 from qvm_borg.session import Session
-from qvm_borg.steps import AS_IT_IS, STEPS, Done, Enrolment, Step, create, publish
+from qvm_borg.steps import STEPS, create, publish
 
 _T = TypeVar("_T")
-_NAMES = tuple(row.name for row in STEPS)
-_AFTER_PUBLISH = STEPS[_NAMES.index("publish") + 1:]
+_AFTER_PUBLISH = STEPS[ORDER.index("publish") + 1:]
 
 
 class Crowd:
@@ -49,13 +50,15 @@ class Crowd:
                                  + " ".join(self._failed))
 
 
-def enroll(
-    session: Session, wanted: Sequence[str], dry_run: bool, asked: Values = AS_IT_IS
-) -> None:
-    """Enrol qubes without escrow; raises the one qube's error, or PartialFailure."""
+def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Values = AS_IT_IS,
+           keeper: Qube | None = None) -> None:
+    """Enrol qubes, without escrow if there is no vault to keep their records.
+
+    Raises the one qube's error, or PartialFailure.
+    """
     names = list(dict.fromkeys(wanted))
     crowd = Crowd(session.report, len(names))
-    enrolments = crowd.each(names, _planner(session, names, asked))
+    enrolments = crowd.each(names, _planner(session, names, asked, keeper))
     if dry_run:
         for line in (line for each in enrolments for line in plan(each)):
             session.report.say(line)
@@ -76,7 +79,7 @@ def key_lines(session: Session, wanted: Sequence[str], asked: Values) -> list[st
 
 
 def _planner(
-    session: Session, names: Sequence[str], asked: Values
+    session: Session, names: Sequence[str], asked: Values, keeper: Qube | None = None
 ) -> Callable[[str], Enrolment]:
     settings, maintenance = session.site()
     records = ((qube, record.parse(qube.feature(record.FEATURE)))
@@ -84,7 +87,8 @@ def _planner(
     taken = [*names, *(qube.name for qube, found in records if found and found.uuid == qube.uuid)]
 
     def planned(name: str) -> Enrolment:
-        enrolment = Enrolment(session, settings, maintenance, session.system.find(name), asked)
+        enrolment = Enrolment(session, settings, maintenance, session.system.find(name), asked,
+                              keeper)
         preflight.qube(enrolment, taken)
         return enrolment
 
@@ -92,15 +96,20 @@ def _planner(
 
 
 def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> None:
+    maintenance, keeper = enrolments[0].maintenance, vault.find(session.system)
     with ExitStack() as stack:
-        alone = [enrolments[0].qube] if len(enrolments) == 1 else []
-        for qube in (enrolments[0].maintenance, *alone):
+        needed = [keeper] if keeper else []  # of the account's record, also with --no-escrow
+        needed += [enrolments[0].qube] if len(enrolments) == 1 else []
+        for qube in (maintenance, *needed):
             stack.enter_context(running(qube, session.report.say))
         occupied = preflight.server(enrolments)
         good = crowd.each(enrolments, lambda each: _checked(each, occupied))
-        good = crowd.each(good, lambda each: _walk(each, STEPS[_NAMES.index("create")]))
+        good = crowd.each(good, lambda each: _walk(each, STEPS[ORDER.index("create")]))
         if good:
             done, awaited = publish(good)
+            if keeper:
+                vault.keep(session, maintenance, keeper,
+                           vault.account(enrolments[0].settings, maintenance))
             good = crowd.each(good, lambda each: _published(each, done, awaited))
         for each in crowd.each(good, _completed):
             session.report.say(f"{each}: enrolled as {each.repository}" if each.changed
@@ -134,8 +143,8 @@ def _completed(enrolment: Enrolment) -> Enrolment:
 
 def _walk(enrolment: Enrolment, *rows: Step) -> Enrolment:
     for row in rows:
-        if row.left_out:
-            _show(enrolment, row.name, row.so)
+        if row.escrow and enrolment.vault is None:
+            _show(enrolment, row.name, "skipped, by --no-escrow")
         else:
             is_so = row.question(enrolment)
             _tell(enrolment, row.name, Done(row.so, False) if is_so else row.action(enrolment))
@@ -150,7 +159,7 @@ def _tell(enrolment: Enrolment, name: str, done: Done) -> Enrolment:
 
 
 def _show(enrolment: Enrolment, name: str, text: str) -> None:
-    enrolment.session.report.step(_NAMES, name, f"{enrolment}: {text}")
+    enrolment.session.report.step(ORDER, name, f"{enrolment}: {text}")
 
 
 def plan(enrolment: Enrolment) -> list[str]:
@@ -165,7 +174,9 @@ def plan(enrolment: Enrolment) -> list[str]:
         f"for a moment, policy that lets {keeper} deliver to {name}",
         f"  {name}: ~/.ssh/backups, one line in ~/.ssh/config, one block in the crontab, "
         f"~/.config/qubes-borg{started}",
-        f"  {keeper}: a key pair and a passphrase, which it keeps"
+        f"  {keeper}: a key pair and a passphrase, which it "
+        + (f"forgets when {enrolment.vault} has them and they are proved" if enrolment.vault
+           else "keeps")
         + (f", copied from {enrolment.asked['directory']}" if moved else ""),
         f"  {enrolment.settings.server}: a line in .ssh/authorized_keys, {repository.path}{moved}",
     ]

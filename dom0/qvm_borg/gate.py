@@ -10,7 +10,8 @@ from pathlib import Path
 from uuid import UUID
 
 from qborg_wire.names import Repository, parse_repository
-from qborg_wire.services import SERVICES, Role
+from qborg_wire.row import Role
+from qborg_wire.services import SERVICES
 from qvm_borg import files
 from qvm_borg.errors import GateError
 

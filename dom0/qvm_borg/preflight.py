@@ -8,10 +8,12 @@ import time
 from collections.abc import Sequence
 
 from qborg_wire.reply import Failure
-from qborg_wire.services import SERVICES, Role
+from qborg_wire.row import Role
+from qborg_wire.services import SERVICES
 from qvm_borg import errors, record
+from qvm_borg.enrolment import Enrolment
+from qvm_borg.failures import from_failure
 from qvm_borg.qubes import running
-from qvm_borg.steps import Enrolment
 
 _OLDEST = {"borg": (1, 2), "borgmatic": (1, 8)}
 _LOOKS = 3  # at the server, three seconds apart: a network needs a moment after boot
@@ -43,6 +45,9 @@ def qube(enrolment: Enrolment, others: Sequence[str]) -> None:
             "has a role of qubes-borg itself", "back it up with `qvm-backup`")
     found = record.parse(this.feature(record.FEATURE))
     _refuse(found and found.uuid != this.uuid, this, "is a copy of an enrolled qube", _UNSET)
+    escrowed = found and found.notes.get("escrow") == record.ESCROWED
+    _refuse(escrowed and enrolment.vault is None, this, "has its record in the vault already",
+            "leave --no-escrow out: what a vault has, stays there")
     _refuse(found and found.repository != enrolment.repository, this,
             "was enrolled under another name", f"rename it back; or {_UNSET}")
     _refuse(any(other != this.name and other.lower() == this.name.lower() for other in others),
@@ -70,7 +75,7 @@ def server(enrolments: Sequence[Enrolment]) -> list[str]:
         "borg-missing": "none" in (reply["borg"], reply["remote_borg"]),
     }
     for cause in (cause for cause, found in wrong.items() if found):
-        raise errors.from_failure(one.maintenance.name, Failure(cause, "-"))
+        raise from_failure(one.maintenance.name, Failure(cause, "-"))
     return reply["occupied"].split()
 
 
@@ -78,7 +83,7 @@ def client(enrolment: Enrolment, occupied: Sequence[str]) -> None:
     """Start the qube if need be, ask it, and raise what speaks against it."""
     # Of an imported one the keyholder knows the old name, so it asks the server itself.
     if str(enrolment.repository) in occupied and not enrolment.imports:
-        raise errors.from_failure(enrolment.qube.name, Failure("repository-exists", "-"))
+        raise from_failure(enrolment.qube.name, Failure("repository-exists", "-"))
     with running(enrolment.qube, enrolment.session.report.say):
         for look in range(_LOOKS):
             time.sleep(3 * bool(look))

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from qborg_wire.reply import printable
-from qborg_wire.services import Role, Service
+from qborg_wire.row import Role, Service
 from qvm_borg.errors import AdminError, QubeUnavailable, SettingsError
 
 try:

@@ -15,6 +15,7 @@ from qborg_wire import names
 FEATURE = "x-qborg"
 SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
 IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
+NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
 PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
 _LIMIT = 4096
 _LINE = re.compile(r"\{[\x20-\x7e]*\}")
@@ -27,9 +28,9 @@ _TEXT = re.compile(r"[\x20-\x7e]{0,100}")
 class Record:
     """A qube's identity and how far its enrolment is; equal records are the same JSON.
 
-    step: the last one that was finished. digests: bundle, key, proof as 64 hex digits. times:
-    backup, enrolled, proved (0: an older bundle only) in seconds since 1970. notes: archive,
-    escrow, proved and secrets in words.
+    step: the last one that was finished. digests: bundle, key, proof, record as 64 hex digits.
+    times: backup, enrolled, proved (0: an older bundle or record only) in seconds since 1970.
+    notes: archive, escrow, proved and secrets in words.
     """
 
     uuid: UUID

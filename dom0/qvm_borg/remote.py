@@ -17,8 +17,9 @@ from qborg_wire.names import Repository, parse_repository
 from qborg_wire.reply import PROGRESS_LIMIT, PROGRESS_RATE, Failure, Progress, ReplyRefused
 from qborg_wire.reply import parse_progress, parse_reply
 from qborg_wire.request import RequestRefused, Values, format_request
-from qborg_wire.services import Service
-from qvm_borg.errors import QvmBorgError, ServiceTimeout, WireError, from_failure, from_status
+from qborg_wire.row import Service
+from qvm_borg.errors import QvmBorgError, ServiceTimeout, WireError
+from qvm_borg.failures import from_failure, from_status
 from qvm_borg.qubes import Qube
 
 SLACK = 1.25  # of the row's seconds, so that a service in time trouble can still say so
@@ -86,8 +87,8 @@ def call(
     if reply is None:
         raise from_status(qube.name, service.name, status)
     if isinstance(reply, Failure):
-        client = str(values.get("client"))  # it may have refused what it was sent
-        raise from_failure(client if reply.detail.startswith(f"{client}: ") else qube.name, reply)
+        other = str(values.get("client") or values.get("vault"))  # it may have refused
+        raise from_failure(other if reply.detail.startswith(f"{other}: ") else qube.name, reply)
     return reply
 
 

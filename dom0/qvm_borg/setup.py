@@ -11,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from qborg_wire.reply import Failure
-from qborg_wire.services import SERVICES, Role
-from qvm_borg import errors, settings
+from qborg_wire.row import Role
+from qborg_wire.services import SERVICES
+from qvm_borg import errors, settings, vault
+from qvm_borg.failures import from_failure
 from qvm_borg.qubes import Qube, running
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
 
 _POLL = 5.0  # seconds between two looks whether the server accepts the admin key
-_STEPS = ("qube", "host key", "login", "borg")
+_STEPS = ("qube", "host key", "login", "borg", "vault")
 Ask = Callable[[str], bool] | None
 
 
@@ -29,37 +31,61 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     """
     known = settings.load()
     wanted = _wanted(options, known)
+    keeper = vault.candidate(session.system, options.vault) if options.vault else None
     maintenance, changed = _qube(session, options)
+    if keeper:
+        changed = session.system.give_role(Role.VAULT, keeper) or changed
     session.report.step(_STEPS, "qube", f"{maintenance} is the maintenance qube")
     with running(maintenance, session.report.say):
-        if wanted.host_key == "unknown":
-            seen = session.call(maintenance, "CheckSetup", wanted.request())["host_key"]
-            wanted = replace(wanted, host_key=_confirmed(seen, options.fingerprint, ask))
+        wanted = _account(session, options, ask, maintenance, wanted)
+        if wanted != known:
             settings.store(wanted)
-        session.report.step(_STEPS, "host key", f"{wanted.host} has {wanted.host_key}")
+        changed = _escrowed(session, maintenance, wanted) or changed
+    session.report.say("set up; next: `qvm-borg-enroll NAME`" if changed or wanted != known
+                       else "was set up already; nothing was changed")
+
+
+def _account(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
+             wanted: Settings) -> Settings:
+    """Answer the settings with what the account was found to have, once it lets us in."""
+    if wanted.host_key == "unknown":
+        seen = session.call(maintenance, "CheckSetup", wanted.request())["host_key"]
+        wanted = replace(wanted, host_key=_confirmed(seen, options.fingerprint, ask))
+        settings.store(wanted)
+    session.report.step(_STEPS, "host key", f"{wanted.host} has {wanted.host_key}")
+    reply = session.call(maintenance, "CheckSetup", wanted.request())
+    if reply["login"] != "ok" and _by_password(options, wanted, ask):
+        _first_login(session, maintenance, wanted)
         reply = session.call(maintenance, "CheckSetup", wanted.request())
-        if reply["login"] != "ok" and _by_password(options, wanted, ask):
-            _first_login(session, maintenance, wanted)
-            reply = session.call(maintenance, "CheckSetup", wanted.request())
-        if reply["login"] != "ok":
-            patience = (7 * 86400 if ask else 0) if options.wait is None else options.wait
-            reply = _awaited(session, maintenance, wanted, reply, patience)
+    if reply["login"] != "ok":
+        patience = (7 * 86400 if ask else 0) if options.wait is None else options.wait
+        reply = _awaited(session, maintenance, wanted, reply, patience)
     session.report.step(_STEPS, "login", f"{wanted.server} accepts the admin key")
     if "none" in (reply["borg"], reply["remote_borg"]):
-        raise errors.from_failure(maintenance.name, Failure("borg-missing", "-"))
+        raise from_failure(maintenance.name, Failure("borg-missing", "-"))
     if wanted.remote_borg not in ("probe", reply["remote_borg"]):
         raise errors.WireError(f"{maintenance}: it tells of another borg than it was asked for")
-    wanted = replace(wanted, remote_borg=reply["remote_borg"])
-    session.report.step(_STEPS, "borg", f"{wanted.remote_borg} {reply['borg']} is on the server")
+    session.report.step(_STEPS, "borg", f"{reply['remote_borg']} {reply['borg']} is on the server")
     found = ", ".join(f"{key} {reply[key]}" for key in ("provider", "access", "keys", "snapshots"))
     session.report.say(f"the account: {found}")
     if reply["keys"] == "awaited":
         session.report.say("its list of keys is not ours to write: `qvm-borg-enroll` shows a line "
                            "for each qube, and goes on when it is there")
-    if wanted != known:
-        settings.store(wanted)
-    session.report.say("set up; next: `qvm-borg-enroll NAME --no-escrow`" if changed
-                       or wanted != known else "was set up already; nothing was changed")
+    return replace(wanted, remote_borg=reply["remote_borg"])
+
+
+def _escrowed(session: Session, maintenance: Qube, known: Settings) -> bool:
+    """Have the account's record in the vault, if there is one; answers whether it is new there."""
+    keeper = vault.find(session.system)
+    if keeper is None:
+        session.report.step(_STEPS, "vault", "none: `qvm-borg-setup --vault NAME` names the qube "
+                            "without network that keeps the recovery records")
+        return False
+    with running(keeper, session.report.say):
+        _kept, changed = vault.keep(
+            session, maintenance, keeper, vault.account(known, maintenance))
+    session.report.step(_STEPS, "vault", f"{keeper} has the account's record")
+    return changed
 
 
 def _same(what: str, found: dict[str, str], given: dict[str, str], hint: str) -> None:

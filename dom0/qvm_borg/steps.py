@@ -5,101 +5,19 @@ has no question of its own, its service asks itself and answers whether it chang
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
 
-from qborg_wire import endpoint, names
+from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
-from qborg_wire.request import Values
-from qvm_borg import gate, record
-from qvm_borg.errors import DeliveryRefused, ProofFailed, WireError
+from qvm_borg import record, vault
+from qvm_borg.enrolment import Done, Enrolment, Step
+from qvm_borg.errors import EnrolmentRefused, EscrowMissing, ProofFailed, WireError
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
 from qvm_borg.session import Session
-from qvm_borg.settings import Settings
 
 _ROLE, _CRON = "service.qborg-client", "service.crond"
-_GATE_DELAY = 2.0  # seconds until the policy daemon must have seen the gate
-AS_IT_IS: Values = {"quota": "keep", "directory": "none"}  # what MakeKeys is asked by default
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a step has done: a line for the person, and what the record learns from it."""
-
-    text: str
-    changed: bool = True
-    learnt: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Enrolment:
-    """One qube on its way; `client` is what it last said of itself."""
-
-    def __init__(self, session: Session, settings: Settings, maintenance: Qube, qube: Qube,
-                 asked: Values = AS_IT_IS) -> None:
-        self.session, self.settings = session, settings
-        self.maintenance, self.qube = maintenance, qube
-        self.repository = Repository(settings.machine, qube.name)
-        self.asked = asked
-        # A person may correct the settings: then another bundle must be delivered.
-        self.endpoint = endpoint.digest(settings.host, settings.port, settings.account,
-                                        settings.host_key, settings.remote_borg)
-        self.record = record.parse(qube.feature(record.FEATURE)) or record.Record(
-            qube.uuid, self.repository, "plan", notes={"escrow": "none, by choice"})
-        self.client: dict[str, str] = {}
-        self.line = ""  # of authorized_keys, once its key is known
-        self.changed = False
-
-    @property
-    def imports(self) -> bool:
-        """Whether old keys are to be taken over."""
-        return self.asked["directory"] != AS_IT_IS["directory"]
-
-    def __str__(self) -> str:
-        return self.qube.name
-
-    def describe(self) -> dict[str, str]:
-        """Ask the running qube about itself; answers what it says."""
-        values = {"host": self.settings.host, "port": self.settings.port}
-        self.client = self.session.call(self.qube, "DescribeClient", values)
-        return self.client
-
-    def keyholder(self, name: str, values: Values | None = None) -> dict[str, str]:
-        """Call a service of the keyholder about this repository."""
-        return self.session.call(self.maintenance, name, values, self.repository)
-
-    def warn(self) -> None:
-        """Say what the person should know each time."""
-        if record.SECRETS in self.record.notes:
-            self.session.report.say(f"{self}: its secrets were {record.IMPORTED}")
-
-    def note(self, step: str, done: Done) -> None:
-        """Write into the record what a step has changed; the record never goes back a step."""
-        order = [row.name for row in STEPS]
-        known = order.index(self.record.step) if self.record.step in order else 0
-        learnt: dict[str, Any] = {
-            key: {**getattr(self.record, key), **value} if isinstance(value, dict) else value
-            for key, value in done.learnt.items()}
-        step = order[max(known, order.index(step))]
-        self.record = replace(self.record, step=step, **learnt)
-        written = self.qube.set_feature(record.FEATURE, record.render(self.record))
-        self.changed = written or done.changed or self.changed
-
-
-@dataclass(frozen=True)
-class Step:
-    """One row: its question, `so` to say when the answer is yes, else the action to take.
-
-    What has no action is done by the runner; what has no question, by a service that asks itself.
-    """
-
-    name: str
-    so: str = ""
-    question: Callable[[Enrolment], bool] = lambda _enrolment: False
-    action: Callable[[Enrolment], Done] = lambda _enrolment: Done("", changed=False)
-    left_out: bool = False
 
 
 def publish(enrolments: Sequence[Enrolment]) -> tuple[Done, list[str]]:
@@ -124,6 +42,7 @@ def create(enrolment: Enrolment) -> Done:
     if reply["created"] == "no" and known not in ("", reply["fingerprint"]):
         raise WireError(f"{enrolment.maintenance}: it tells of another key than was noted for "
                         f"{enrolment}")
+    enrolment.forgotten = reply["secrets"] == "forgotten"
     enrolment.line = restricted_line(enrolment.settings.remote_borg, enrolment.repository,
                                      reply["public_key"], reply["quota"])
     quota = "" if reply["quota"] == NO_QUOTA else f", quota {reply['quota']}"
@@ -139,6 +58,28 @@ def _initialise(enrolment: Enrolment) -> Done:
                 {"digests": {"key": reply["key_digest"]}})
 
 
+def _escrow(enrolment: Enrolment) -> Done:
+    """Once the keyholder has forgotten, the vault alone knows; before, it is sent what is new."""
+    keeper = vault.of(enrolment)
+    if enrolment.forgotten:
+        kept, changed = vault.describe(enrolment.session, keeper, enrolment.repository), False
+    else:
+        kept, changed = vault.keep(
+            enrolment.session, enrolment.maintenance, keeper, enrolment.repository)
+    digests = {"record": kept["record"], "key": kept["key"]}
+    known = {key: enrolment.record.digests.get(key, told) for key, told in digests.items()}
+    if "none" in digests.values() or enrolment.forgotten and digests != known:
+        raise EscrowMissing(f"{keeper} does not have the record of {enrolment} that was proved",
+                            f"restore {keeper} with Qubes' own `qvm-backup-restore`")
+    if digests["key"] != known["key"]:
+        raise WireError(f"{enrolment.maintenance}: its record of {enrolment} holds another key "
+                        "than was exported")
+    # Another record, or one that dom0 knew nothing of, has not been proved.
+    proved = {} if enrolment.record.digests.get("record") == digests["record"] else {"proved": "0"}
+    return Done(f"its record is in {keeper}", changed, {
+        "digests": digests, "notes": {"escrow": record.ESCROWED}, "times": proved})
+
+
 def _delivered(enrolment: Enrolment) -> bool:
     says, known = enrolment.client, enrolment.record
     holds = says["repository"], says["bundle"], says["endpoint"]
@@ -147,13 +88,16 @@ def _delivered(enrolment: Enrolment) -> bool:
 
 
 def _deliver(enrolment: Enrolment) -> Done:
+    if enrolment.forgotten:
+        raise EnrolmentRefused(f"{enrolment}: its bundle is gone, and {enrolment.maintenance} has "
+                               "forgotten its secrets", "`qborg-vault-export` in the vault brings "
+                               "them out; docs/recovery.md tells how they open the repository")
     if _proved(enrolment):  # of another bundle: forgotten first, so that a kill cannot keep it
         enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
     role = enrolment.qube.set_feature(_ROLE, "1")
-    line = gate.text(
-        "InstallBundle", enrolment.repository, enrolment.maintenance.uuid, enrolment.qube.uuid)
-    with gate.opened(enrolment.session.gates, line):
-        reply = _send(enrolment, time.monotonic() + _GATE_DELAY)
+    reply = enrolment.session.passing(
+        "InstallBundle", enrolment.maintenance, enrolment.qube, "SendBundle",
+        {"client": enrolment.qube.name}, enrolment.repository)
     if enrolment.describe()["bundle"] != reply["bundle"]:
         raise WireError(f"{enrolment}: it has another bundle than the one that was sent")
     if enrolment.client["endpoint"] != enrolment.endpoint:
@@ -163,16 +107,6 @@ def _deliver(enrolment: Enrolment) -> Done:
     aside = "; the old scripts' files and job were put aside" * (reply["aside"] == "yes")
     return Done(f"the bundle is delivered{aside}", role or reply["changed"] == "yes",
                 {"digests": {"bundle": reply["bundle"]}})
-
-
-def _send(enrolment: Enrolment, deadline: float) -> dict[str, str]:
-    while True:
-        try:
-            return enrolment.keyholder("SendBundle", {"client": enrolment.qube.name})
-        except DeliveryRefused:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def _scheduled(enrolment: Enrolment) -> bool:
@@ -214,17 +148,23 @@ def _prove(enrolment: Enrolment) -> Done:
         "notes": {"proved": record.PROOF_IN_CLIENT}, "times": {"proved": now, "enrolled": now}})
 
 
+def _forget(enrolment: Enrolment) -> Done:
+    reply = enrolment.keyholder("ForgetSecrets")
+    return Done(f"{enrolment.maintenance} has forgotten its secrets", reply["changed"] == "yes")
+
+
 STEPS = (
     Step("plan"),
     Step("preflight"),
     Step("create", action=create),
     Step("publish"),
-    Step("initialise", action=_initialise),
-    Step("escrow", "skipped, by --no-escrow", left_out=True),
+    Step("initialise", "its repository is on the server", lambda each: each.forgotten, _initialise),
+    Step("escrow", action=_escrow, escrow=True),
     Step("deliver", "it holds its bundle", _delivered, _deliver),
     Step("schedule", "cron runs in it", _scheduled, _schedule),
     Step("backup", "it has been backed up", _backed_up,
          lambda each: backup(each.session, each.qube, each.repository)),
     Step("prove", "its proof is recorded", _proved, _prove),
-    Step("forget", "skipped, by --no-escrow", left_out=True),
+    Step("forget", "its secrets are with it and in the vault", lambda each: each.forgotten, _forget,
+         escrow=True),
 )

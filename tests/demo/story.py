@@ -41,10 +41,10 @@ def tell() -> None:
         screen = Screen(lab)
         screen.heading("Real files for the qube `work`")
         fill(lab, screen)
-        screen.heading("Once for each machine: the server and the maintenance qube")
+        screen.heading("Once for each machine: the server, the maintenance qube and the vault")
         set_up(lab, screen)
         screen.heading("Once for each qube")
-        screen.dom0("qvm-borg-enroll work --no-escrow")
+        screen.dom0("qvm-borg-enroll work")
         screen.heading("The qube goes on working, and is backed up again")
         change(screen)
         screen.dom0("qvm-borg-backup work")
@@ -83,7 +83,8 @@ def set_up(lab: Lab, screen: Screen) -> None:
     fingerprint = page_of_the_provider(lab)
     print(f"(The provider's page says that the host key of {SERVER} is\n {fingerprint}\n"
           " and that the account has a password, and no ssh key yet.)\n")
-    options = f"--server {SERVER} --machine laptop --fingerprint {fingerprint} --password"
+    options = (f"--server {SERVER} --machine laptop --fingerprint {fingerprint} "
+               "--vault vault --password")
     screen.two(f"qvm-borg-setup {options}", "Type the password", KEEPER, "qborg-admin login",
                "Password of", PASSWORD)
 

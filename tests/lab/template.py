@@ -19,8 +19,15 @@ from . import inside
 
 SUITE = "trixie"
 PACKAGES = (
-    "borgbackup", "borgmatic", "ca-certificates", "cron", "git", "iproute2", "less", "make",
-    "openssh-client", "openssh-server", "procps", "python3", "python3-jinja2", "python3-pexpect",
+    "borgbackup", "borgmatic", "ca-certificates", "cron", "git", "iproute2", "keepassxc-minimal",
+    "less", "make", "openssh-client", "openssh-server", "procps", "python3", "python3-jinja2",
+    "python3-pexpect",
+)  # fmt: skip
+
+# Documents, languages, and what Qt brings to draw in three dimensions: keepassxc-cli draws nothing.
+LEFT_OUT = (
+    "/usr/share/doc/*", "/usr/share/keepassxc/docs/*", "/usr/share/locale/*", "/usr/share/man/*",
+    "/usr/lib/*/libLLVM*", "/usr/lib/*/libgallium*", "/usr/lib/*/libz3*",
 )  # fmt: skip
 
 # Run by mmdebstrap in the finished tree; part of the cache's key, so a change builds anew.
@@ -54,7 +61,7 @@ def cache_dir() -> Path:
 
 def tree_path() -> Path:
     """Return where the tree of this recipe lies, built or not."""
-    recipe = "\n".join((SUITE, *PACKAGES, _CUSTOMIZE, str(os.getuid())))
+    recipe = "\n".join((SUITE, *PACKAGES, *LEFT_OUT, _CUSTOMIZE, str(os.getuid())))
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     return cache_dir() / "templates" / f"debian-13-{digest}"
 
@@ -105,8 +112,7 @@ def run_mmdebstrap(tree: Path, program: str) -> int:
     command = [
         program, "--mode=root", "--variant=minbase", "--format=directory", "--skip=output/dev",
         f"--include={','.join(PACKAGES)}", f"--customize-hook=sh {script} \"$1\"",
-        '--dpkgopt=path-exclude=/usr/share/doc/*', '--dpkgopt=path-exclude=/usr/share/man/*',
-        '--dpkgopt=path-exclude=/usr/share/locale/*', SUITE, str(partial), *mirror,
+        *(f"--dpkgopt=path-exclude={each}" for each in LEFT_OUT), SUITE, str(partial), *mirror,
     ]  # fmt: skip
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
     proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}

@@ -11,7 +11,8 @@ import pytest
 
 from policy.engines import Call, Engine, Verdict, available
 from policy.machine import ARGUMENTS, BY_WHAT, KINDS, OWN, TARGETS, Kind
-from qborg_wire.services import SERVICES, Role, Service
+from qborg_wire.row import Role, Service
+from qborg_wire.services import SERVICES
 from qvm_borg import gate
 
 STATIC = Path(__file__).resolve().parents[2] / "policy/70-qubes-borg.policy"

@@ -51,3 +51,25 @@ def enrolled(world: Lab) -> Lab:
 def steady(world: Lab) -> Lab:
     """work is enrolled and runs, restored once: for a module's rows that change nothing."""
     return _at(world, "enrolled")
+
+
+@pytest.fixture(scope="session")
+def kept(world: Lab) -> None:
+    """Have a state in which the vault has the account's record, and one with work's in it too."""
+    _at(world, "ready")
+    person.runs(world, "qvm-borg-setup", "--vault", "vault")
+    world.snapshot("vaulted")
+    person.runs(world, "qvm-borg-enroll", "work")
+    world.snapshot("escrowed")
+
+
+@pytest.fixture
+def vaulted(world: Lab, kept: None) -> Lab:
+    """Set up with a vault, which is halted."""
+    return _at(world, "vaulted")
+
+
+@pytest.fixture
+def escrowed(world: Lab, kept: None) -> Lab:
+    """work is enrolled, its record is in the vault, and the maintenance qube has forgotten."""
+    return _at(world, "escrowed")

@@ -91,7 +91,7 @@ def strikes(lab: Lab, row: Row, seen: Seen, *command: str) -> bool:
 
 def mended(lab: Lab, row: Row) -> None:
     """Start again what was killed and ran before; the next run shall not have to."""
-    if row.call.name == "admin.vm.Shutdown+":
+    if kills.is_shutting_down(row):
         _until_halted(lab, row.call.target)
     if row.victim == "sshd":
         lab.server.start_sshd()

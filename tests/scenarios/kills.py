@@ -16,6 +16,7 @@ _READS = re.compile(
     r"admin\.(vm\.(List|CurrentState|property\.Get|feature\.(Get|Check\w+)|tag\.\w+)"
     r"|property\.Get)\+.*"
 )
+_SHUTDOWN = "admin.vm.Shutdown+"
 _NOTE = "admin.vm.feature.Set+x-qborg"
 _OTHERS = "others"
 
@@ -105,6 +106,14 @@ def rows(calls: Iterable[Call]) -> list[Row]:
     """Answer every kill of whoever can be alive during a call, at each of its moments."""
     return [Row(call, victim, moment) for call in calls for victim in _victims(call)
             for moment in _moments(call)]
+
+
+def is_shutting_down(row: Row) -> bool:
+    """Answer whether the call's qube was told to shut down before the kill: it takes a while."""
+    told = row.call.name == _SHUTDOWN and (row.moment != "before" or row.victim != "tool")
+    return told or any(call.name == _SHUTDOWN and call.step < row.call.step
+                       and (call.run, call.target) == (row.call.run, row.call.target)
+                       for call in written_down())
 
 
 def _victims(call: Call) -> list[str]:

@@ -30,7 +30,7 @@ HONEST = {
                   "borg=1.4.0\nepoch=0\noccupied=none\nprovider=generic\naccess=shell\n"
                   "keys=ours\nsnapshots=unknown\n",
     "MakeKeys": f"{OK}public_key={KEY}\nfingerprint={PRINT}\ncreated=yes\nquota=none\n"
-                "origin=made\n",
+                "origin=made\nsecrets=kept\n",
     "PublishKeys": f"{OK}epoch=1\nkeys=1\nchanged=yes\ndigest={ZEROS}\n"
                    "awaited=none\n",
     "InitRepository": f"{OK}repository_id={ZEROS}\nkey_digest={ZEROS}\ncreated=yes\n",
@@ -145,6 +145,9 @@ LIES = {
     "key-no-base64": Lie(
         "a key that is none", "noticed: exit code 8", "MakeKeys", KEY,
         "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 301),
+    "forgotten": Lie(
+        "that it has forgotten secrets which nobody else has", "exit code 13, before delivery",
+        "MakeKeys", "secrets=kept", "secrets=forgotten", 13),
     "digest-is-text": Lie("text for a digest", _OUTSIDE, "InitRepository", ZEROS, MARK.lower()),
     "nothing-sent": Lie(
         "that it delivered, and it did not", "dom0 asks the client itself: exit code 8",

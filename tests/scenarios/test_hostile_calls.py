@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from lab import Lab
+from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from scenarios import attacker, attempts, person, state
 from scenarios.attacker import CALL, EVIL, KEY, VICTIM, other_pair, reply_to, sends, spelled
@@ -138,9 +139,8 @@ def test_no_qube_may_call_any_service_of_ours(steady: Lab, source: str, target: 
 
 def test_dom0s_own_services_refuse_a_qube_even_where_a_careless_policy_lets_it(steady: Lab) -> None:
     before = {name: state.files(steady, name, "/rw") for name in (VICTIM, EVIL)}
-    services = steady.exec(VICTIM, ["ls", "/etc/qubes-rpc"], check=True).stdout.decode().split()
-    dom0s = [name for name in services if name.startswith("qborg.")]
-    dom0s.remove("qborg.InstallBundle")
+    dom0s = [row.full_name for row in SERVICES.values()
+             if row.served_by and row.callers == (Role.DOM0,)]
     careless = "/etc/qubes/policy.d/30-user.policy"
     lines = "".join(f"{name} * @anyvm @anyvm allow\n" for name in dom0s)
     attacker.writes(steady, careless, lines.encode(), user="root")

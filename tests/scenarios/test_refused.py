@@ -33,8 +33,6 @@ USAGE = {
     "only-an-option": Refused(("--no-escrow",), 2, "required: QUBE"),
     "unknown-option": Refused(("personal", "--no-escrow", "--all"), 2, "arguments: --all"),
     "shortened-option": Refused(("personal", "--no-escrow", "--dry"), 2, "arguments: --dry"),
-    "escrow-not-refused": Refused(("work",), 14, "there is no vault yet"),
-    "escrow-not-refused-dry": Refused(("work", "--dry-run"), 14, "there is no vault yet"),
 }
 
 

@@ -1,10 +1,11 @@
-"""The secrets are followed through set-up and enrolment: they are in their files, nowhere else.
+"""The secrets are followed through set-up and enrolment: they end in client and vault only.
 
 Every program that any machine starts is recorded with its arguments and its environment; then all
 disks, logs and temporary directories are searched, in dom0, in every qube and on the server.
 """
 
 import base64
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -18,12 +19,14 @@ from scenarios import person, typist
 from scenarios.typist import KEEPER, PASSWORD
 
 STATE = "/home/user/.local/share/qubes-borg"
-KEPT = f"{STATE}/host-keys/qubes-work"
-MACHINES = ("dom0", KEEPER, "work", "sys-firewall", "server")
+VAULT = "vault"
+MACHINES = ("dom0", KEEPER, VAULT, "work", "sys-firewall", "server")
 PLACES = ("/home", "/root", "/etc", "/var", "/run", "/tmp", "/dev/shm", "/rw", "/usr/local")
 PHRASE = b"phrase-canary of my own admin key"
 PLANTED = b"planted-canary-of-no-worth-000000000000000"
 _CLIENT = r"/home/user/\.ssh/backups(?:\.d/[0-9]+)?"
+_RECORD = rf"{STATE}/records/qubes-work/000001\.json"
+_ACCOUNT = rf"{STATE}/records/qubes-{KEEPER}/00000[0-9]\.json"
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,11 @@ class Recorded:
 
 # The files in which each may lie; a private volume is seen below /rw too.
 ALLOWED = {
-    "passphrase": rf"{KEPT}/borgpass|{_CLIENT}/borgpass",
-    "key": rf"{KEPT}/qubes-work\.openssh|{_CLIENT}/qubes-work\.openssh",
+    "passphrase": rf"{_CLIENT}/borgpass|{_RECORD}",
+    "key": rf"{_CLIENT}/qubes-work\.openssh|{_RECORD}",
     # In repokey mode borg itself keeps it with the repository, under the passphrase.
-    "exported key": rf"{KEPT}/key-export|/home/zh1234/repos/qubes-work/config",
-    "admin key": f"{STATE}/admin/key",
+    "exported key": rf"/home/zh1234/repos/qubes-work/config|{_RECORD}",
+    "admin key": f"{STATE}/admin/key|{STATE}/record|{_ACCOUNT}",
     "admin passphrase": "",
     "account password": "",
 }
@@ -54,10 +57,11 @@ def _read(lab: Lab, qube: str, path: str) -> list[bytes]:
 
 def _secrets(lab: Lab) -> dict[str, bytes]:
     """Answer what must not be seen: of a file of many lines one that is wholly random."""
+    record = json.loads(b"".join(_read(lab, VAULT, f"{STATE}/records/qubes-work/000001.json")))
     return {
-        "passphrase": _read(lab, KEEPER, f"{KEPT}/borgpass")[0],
-        "key": _read(lab, KEEPER, f"{KEPT}/qubes-work.openssh")[3],
-        "exported key": _read(lab, KEEPER, f"{KEPT}/key-export")[2],
+        "passphrase": _read(lab, "work", ".ssh/backups/borgpass")[0],
+        "key": _read(lab, "work", ".ssh/backups/qubes-work.openssh")[3],
+        "exported key": record["key_export"].split("\n")[2].encode(),
         "admin key": _read(lab, KEEPER, f"{STATE}/admin/key")[3],
         "admin passphrase": PHRASE,
         "account password": PASSWORD,
@@ -98,13 +102,15 @@ def _lives(lab: Lab) -> Iterator[str]:
     yield typist.types(lab, b"wrong")[1]
     yield typist.types(lab, PASSWORD)[1]
     yield typist.ends(tool, 0)
-    yield person.runs(lab, "qvm-borg-enroll", "work", "--no-escrow")
+    yield person.runs(lab, "qvm-borg-setup", "--vault", VAULT)
+    yield person.runs(lab, "qvm-borg-enroll", "work")
     yield person.runs(lab, "qvm-borg-restore", "work", "/home/user/.bashrc",
                       "--to-directory", "/home/user/back")  # fmt: skip
     lab.server.stop_sshd()
     yield person.runs(lab, "qvm-borg-backup", "work", code=17)
-    yield person.runs(lab, "qvm-borg-enroll", "work", "--no-escrow", code=17)
+    yield person.runs(lab, "qvm-borg-enroll", "work", code=17)
     lab.server.start_sshd()
+    lab.do("start", VAULT)
     # Of another shape, and of the right shape but wrong.
     for change in ("s/^.//", "y/abcdefghijklm/nopqrstuvwxyz/"):
         bent = f"cd .ssh/backups && cp -p borgpass kept && sed -i '{change}' borgpass; qborg-run"
@@ -155,8 +161,11 @@ def test_no_disk_and_no_temporary_directory_holds_it(
 
 
 def test_each_is_found_in_its_own_file(recorded: Recorded) -> None:
-    for name in ("passphrase", "key", "exported key", "admin key"):
-        assert _files_with(recorded.lab, KEEPER, recorded.secrets[name]) != [], name
+    places = {"passphrase": ("work", VAULT), "key": ("work", VAULT), "exported key": (VAULT,),
+              "admin key": (KEEPER, VAULT)}  # fmt: skip
+    for name, machines in places.items():
+        for machine in machines:
+            assert _files_with(recorded.lab, machine, recorded.secrets[name]) != [], name
 
 
 def test_what_is_planted_is_found(recorded: Recorded) -> None:
@@ -178,6 +187,6 @@ def test_what_is_planted_is_found(recorded: Recorded) -> None:
 def test_the_files_that_hold_secrets_are_private(recorded: Recorded) -> None:
     open_to_others = ["-type", "f", "-perm", "/077", "!", "-name", "*.pub"]
 
-    for qube, folder in ((KEEPER, STATE), ("work", "/home/user/.ssh/backups/")):
+    for qube, folder in ((KEEPER, STATE), (VAULT, STATE), ("work", "/home/user/.ssh/backups/")):
         found = recorded.lab.exec(qube, ["find", "-L", folder, *open_to_others], check=True)
         assert found.stdout == b""

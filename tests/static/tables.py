@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / "dom0"), str(ROOT / "tests")]
 
-from qborg_wire.services import SERVICES, Field, Role, Service
+from qborg_wire.row import Field, Role, Service
+
+from qborg_wire.services import SERVICES
 from qvm_borg import errors
 from scenarios.attempts import Attempt
 

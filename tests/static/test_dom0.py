@@ -6,7 +6,7 @@ import pytest
 
 from static import tree
 
-CODE_LINES = 1750
+CODE_LINES = 2500
 FILE_LINES = 250
 FILES = tree.python_files("dom0/")
 FORBIDDEN = {

@@ -14,7 +14,7 @@ EDGES = {
     "qborg_borg": {"qborg_wire", "qborg_service"},
     "qborg_maintenance": {"qborg_wire", "qborg_service", "qborg_borg", "jinja2", "pexpect"},
     "qborg_client": {"qborg_wire", "qborg_service", "qborg_borg"},
-    "qborg_vault": {"qborg_wire", "qborg_service"},
+    "qborg_vault": {"qborg_wire", "qborg_service", "qborg_borg"},
     "qborg_worker": {"qborg_wire", "qborg_service", "qborg_borg"},
 }
 DOM0 = ("qborg_wire", "qvm_borg")

@@ -30,7 +30,7 @@ PACKAGES = {
     "common": {"qborg_wire", "qborg_service", "qborg_borg"},
     "client": {"qborg_client"},
     "maintenance": {"qborg_maintenance"},
-    "vault": set(),
+    "vault": {"qborg_vault"},
     "worker": set(),
 }
 

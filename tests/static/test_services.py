@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from qborg_wire.services import SERVICES, Role, Service
+from qborg_wire.row import Role, Service
+
+from qborg_wire.services import SERVICES
 from static import tables, tree
 
 POLICY = "policy/70-qubes-borg.policy"

@@ -8,12 +8,12 @@ errors never repeat a byte of them.
 
 import functools
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qborg_borg import spelling
 from qborg_borg.slots import SLOTS
 from qborg_service.secret import Secret
 from qborg_wire import names
@@ -64,24 +64,17 @@ def skeletons(repository: Repository) -> dict[str, str]:
 def encode_bundle(repository: Repository, files: Mapping[str, str]) -> bytes:
     """Answer the record's bytes: JSON in the one spelling that the receiver accepts."""
     record = dict(_FIXED, qube=repository.qube, repository=str(repository), files=dict(files))
-    return _canonical(record)
+    return spelling.spell(record)
 
 
 def match_bundle(untrusted_record: bytes, own_qube: str) -> Bundle:
     """Answer the bundle that a record holds; raises BundleRefused unless it is for this qube."""
-    if len(untrusted_record) > RECORD_LIMIT:
-        raise BundleRefused("the bundle is too long")
     try:
-        untrusted_object = json.loads(untrusted_record.decode("ascii"))
-        spelling = _canonical(untrusted_object)
-    except (ValueError, RecursionError) as error:
-        raise BundleRefused("the bundle is not JSON in ASCII") from error
-    if not isinstance(untrusted_object, dict):
-        raise BundleRefused("the bundle is not an object")
+        untrusted_object = spelling.read(untrusted_record, RECORD_LIMIT)
+    except spelling.SpellingRefused as error:
+        raise BundleRefused(f"the bundle: {error}") from error
     if set(untrusted_object) != {*_FIXED, "qube", "repository", "files"}:
         raise BundleRefused("other keys than a bundle has")
-    if spelling != untrusted_record:
-        raise BundleRefused("the bundle is not in its one spelling")
     for key, value in _FIXED.items():
         if (type(untrusted_object[key]), untrusted_object[key]) != (type(value), value):
             raise BundleRefused(f"this package does not know the bundle's {key}")
@@ -148,7 +141,3 @@ def _pattern(skeleton: str) -> re.Pattern[str]:
             pattern += f"(?P<{part}>{SLOTS[part].pattern})"
             seen.add(part)
     return re.compile(pattern)
-
-
-def _canonical(record: object) -> bytes:
-    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode("ascii")

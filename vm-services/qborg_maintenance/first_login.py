@@ -1,7 +1,7 @@
 """The first login: the account's password, once, to put the admin key where the server looks.
 
-Runs in the maintenance qube. Nothing that lies in the account is lost: the key is added to what
-stands in authorized_keys, read back, moved in place, and proved by a login of its own.
+Runs in the maintenance qube. Nothing that lies in the account is lost: under the lock of all our
+computers the key is added to what stands in authorized_keys, and proved by a login of its own.
 """
 
 import dataclasses
@@ -10,14 +10,15 @@ from contextlib import contextmanager
 
 from qborg_maintenance import admin_key, dialogue, probe, provider, publish, ssh_config
 from qborg_maintenance.authorized_keys import FILE_LIMIT
-from qborg_maintenance.connection import ENVIRONMENT, SSH, refusal
+from qborg_maintenance.connection import ENVIRONMENT, SSH
 from qborg_maintenance.files import KEYS, Files
+from qborg_maintenance.remote_lock import Lock, remote_lock
 from qborg_maintenance.server import Server, configured, try_login
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
-from qborg_maintenance.way_back import NEW
+from qborg_maintenance.swap import Swap, must
+from qborg_maintenance.way_back import FORMER, NEW, WayBack
 from qborg_service.failure import ServiceFailure
-from qborg_service.process import Finished
 from qborg_service.secret import Secret
 
 _HOST_KEY_ALGORITHMS = {"ssh-rsa": "rsa-sha2-512,rsa-sha2-256"}
@@ -30,21 +31,23 @@ def accepted(state: State, settings: Settings) -> bool:
         return try_login(server)
 
 
-def install(state: State, settings: Settings, ask: Callable[[], Secret]) -> bool:
+def install(
+    state: State, settings: Settings, ask: Callable[[], Secret], waits: Callable[[], None]
+) -> bool:
     """Have the server accept the admin key; False if it did so before, and nobody was asked.
 
-    `ask` answers the account's password. Raises ServiceFailure; then authorized_keys is as it was.
+    `ask` answers the account's password; `waits` is called while another computer writes there.
+    Raises ServiceFailure; then authorized_keys is as it was, or as another person wrote it.
     """
     with state.locked(), configured(settings, state.admin_key) as server:
         if try_login(server):
             return False
         with _password_session(server, settings, ask()):
             server = _as_offered(server)
-            former = _add(server.files, admin_key.line(state, settings.machine))
+            _make_folder(server.files)
+            with remote_lock(server, settings.machine_id, waits) as lock:
+                _add(lock, admin_key.line(state, settings.machine).encode("ascii"))
             publish.make_root(server)
-            if not try_login(server):
-                _put_back(server.files, former)
-                raise ServiceFailure("login-refused", "the key is added and still refused")
         return True
 
 
@@ -75,43 +78,51 @@ def _as_offered(server: Server) -> Server:
     return dataclasses.replace(server, access=access)
 
 
-def _add(files: Files, line: str) -> bytes | None:
-    """Add a line to authorized_keys unless it stands there; answers the former bytes, if any."""
+def _make_folder(files: Files) -> None:
     if not files.exists(_FOLDER):
-        _must("the directory .ssh cannot be made", files.make_directory(_FOLDER))
-        _must("the mode of .ssh cannot be set", files.set_mode(_FOLDER, "700"))
-    former = files.read(KEYS)
-    if former is None and files.exists(KEYS):
+        must("the directory .ssh cannot be made", files.make_directory(_FOLDER))
+        must("the mode of .ssh cannot be set", files.set_mode(_FOLDER, "700"))
+
+
+def _add(lock: Lock, line: bytes) -> None:
+    """Add a line to authorized_keys unless it stands there, and prove it by a login."""
+    files = lock.server.files
+    if not files.exists(KEYS):
+        _make_file(files)
+    current = files.read(KEYS)
+    if current is None:
         raise ServiceFailure("publish-refused", f"{KEYS} is there and cannot be read")
-    kept = former or b""
-    if b"\0" in kept or len(kept) + len(line) > FILE_LIMIT:
+    if b"\0" in current or len(current) + len(line) > FILE_LIMIT:
         raise ServiceFailure("publish-refused", f"{KEYS} is too long, or no text")
-    if line.encode("ascii") in kept.split(b"\n"):
+    if line in current.split(b"\n"):
         # It stands there and is refused: sshd takes no key from what others may write to.
-        _must("the mode of .ssh cannot be set", files.set_mode(_FOLDER, "700"))
-        _must("the file's mode cannot be set", files.set_mode(KEYS, "600"))
-    else:
-        # A last line without its end would swallow ours.
-        glue = b"" if not kept or kept.endswith(b"\n") else b"\n"
-        _replace(files, kept + glue + f"{line}\n".encode("ascii"))
-    return former
+        must("the mode of .ssh cannot be set", files.set_mode(_FOLDER, "700"))
+        must("the file's mode cannot be set", files.set_mode(KEYS, "600"))
+        if not try_login(lock.server):
+            raise ServiceFailure("login-refused", "the key stands there and is still refused")
+        return
+    # A last line without its end would swallow ours.
+    glue = b"" if not current or current.endswith(b"\n") else b"\n"
+    _replace(Swap(lock, current, current + glue + line + b"\n"))
 
 
-def _replace(files: Files, data: bytes) -> None:
-    files.write(NEW, data)
-    if files.read(NEW) != data:
-        raise ServiceFailure("publish-refused", "the upload came back different")
-    _must("the new file's mode cannot be set", files.set_mode(NEW, "600"))
-    _must("the new file cannot be moved in place", files.move(NEW, KEYS))
+def _make_file(files: Files) -> None:
+    """Make an empty one, which lets in as many as none; never over one that comes meanwhile."""
+    files.write(NEW, b"")
+    must("the new file's mode cannot be set", files.set_mode(NEW, "600"))
+    if files.link(NEW, KEYS).code != 0 and not files.exists(KEYS):
+        must("the new file cannot be moved in place", files.move(NEW, KEYS))
 
 
-def _put_back(files: Files, former: bytes | None) -> None:
-    if former is None:
-        files.remove(KEYS)
-    else:
-        _replace(files, former)
+def _replace(swap: Swap) -> None:
+    """Swap without a guard: every line of before stands in the new file, so a kill cuts off none.
 
-
-def _must(detail: str, finished: Finished) -> None:
-    if finished.code != 0:
-        raise refusal(finished, detail)
+    Raises ServiceFailure; what another person wrote meanwhile is never undone.
+    """
+    swap.upload()
+    failure, _theirs = swap.move_and_prove()
+    if failure is None:
+        return
+    if not WayBack(swap.lock, swap.candidate).go(orphaned=False):
+        raise ServiceFailure("connection-failed", f"not rolled back: {FORMER} has what was there")
+    raise failure

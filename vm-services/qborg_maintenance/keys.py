@@ -22,6 +22,7 @@ from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited, sync_directory, write_private
 from qborg_service.secret import Secret
+from qborg_wire import names
 from qborg_wire.names import Repository
 
 _FILE_LIMIT = 8192
@@ -31,6 +32,7 @@ _PASSPHRASE = "borgpass"
 _URL = "borgrepo"
 _EXPORT = "key-export"
 _PENDING = ".new."
+_GONE = ".gone."
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class ClientKeys:
     def export(self) -> Path:
         """The repository key as exported at its birth."""
         return self.folder / _EXPORT
+
+    @property
+    def record(self) -> Path:
+        """The recovery record as it was sent to the vault last."""
+        return self.folder / "record"
 
     def passphrase(self) -> Secret:
         """Answer the repository's passphrase."""
@@ -76,6 +83,7 @@ def make(
     with state.locked():
         known = registry.load(state, settings)
         check_name(known.repositories, settings, repository)
+        _finish_forgetting(state)
         name = str(repository)
         if name in known.repositories:
             entry = known.repositories[name]
@@ -107,11 +115,45 @@ def require(state: State, settings: Settings, repository: Repository) -> tuple[E
     entry = registry.load(state, settings).repositories.get(str(repository))
     keys = ClientKeys(state.keys_of(repository), repository,
                       entry is not None and entry.origin == IMPORTED)
-    if entry is None or not keys.folder.is_dir():
+    if entry is None or forgotten(state, repository):
         raise ServiceFailure("keys-missing", f"no secrets of {repository} are in this qube")
     if keypair.public_key(keys.private) != entry.public_key:
         raise ServiceFailure("keys-missing", f"{repository}: the key is not the registered one")
     return entry, keys
+
+
+def forgotten(state: State, repository: Repository) -> bool:
+    """Answer whether the secrets of a registered repository are gone from here."""
+    return not ClientKeys(state.keys_of(repository), repository).private.exists()
+
+
+def forget(state: State, settings: Settings, repository: Repository) -> bool:
+    """Remove a repository's secrets, not its public key; answers whether there were any.
+
+    They are out of use at once; what a kill then leaves of them, the next call of `make` removes.
+    Raises keys-missing for a repository that was never here.
+    """
+    with state.locked():
+        if str(repository) not in registry.load(state, settings).repositories:
+            raise ServiceFailure("keys-missing", f"{repository} is not known in this qube")
+        there = not forgotten(state, repository)
+        if there:
+            state.keys_of(repository).rename(state.host_keys / f"{_GONE}{repository}")
+            sync_directory(state.host_keys)
+        _finish_forgetting(state)
+        return there
+
+
+def _finish_forgetting(state: State) -> None:
+    for gone in state.host_keys.glob(f"{_GONE}*"):
+        repository = names.parse_repository(gone.name.removeprefix(_GONE))
+        private = ClientKeys(gone, repository).private
+        public = private.with_name(f"{private.name}.pub")
+        if public.exists() and not state.keys_of(repository).exists():
+            text = read_limited(public, _FILE_LIMIT)
+            place(state, repository, lambda made: write_private(made / public.name, text))
+        shutil.rmtree(gone)
+        sync_directory(state.host_keys)
 
 
 def check_name(known: Iterable[str], settings: Settings, repository: Repository) -> None:

@@ -13,19 +13,16 @@ from dataclasses import dataclass
 
 from qborg_maintenance import admin_key, authorized_keys, awaited, keypair, registry
 from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
-from qborg_maintenance.connection import refusal
 from qborg_maintenance.files import KEYS, ROOT
 from qborg_maintenance.guard import Verdict, guarded
 from qborg_maintenance.provider import AWAITED
 from qborg_maintenance.remote_lock import Lock, remote_lock
-from qborg_maintenance.server import Server, configured, living_session, try_login
+from qborg_maintenance.server import Server, configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
-from qborg_maintenance.way_back import FORMER, NEW, WayBack
+from qborg_maintenance.swap import MEANWHILE, Swap, must
+from qborg_maintenance.way_back import FORMER, WayBack
 from qborg_service.failure import ServiceFailure
-from qborg_service.process import Finished
-
-_MEANWHILE = "someone else changed authorized_keys"
 
 
 @dataclass(frozen=True)
@@ -81,18 +78,13 @@ def publish(
 def make_root(server: Server) -> None:
     """Make the account's directory of all repositories unless it is there."""
     if not server.files.exists(ROOT):
-        _must(f"the directory {ROOT} cannot be made", server.files.make_directory(ROOT))
+        must(f"the directory {ROOT} cannot be made", server.files.make_directory(ROOT))
 
 
 def _require(wanted: Sequence[str], keys: Collection[str]) -> None:
     for name in wanted:
         if name not in keys:
             raise ServiceFailure("keys-missing", f"there is no live key for {name} here")
-
-
-def _must(detail: str, finished: Finished) -> None:
-    if finished.code != 0:
-        raise refusal(finished, detail)
 
 
 class _Publication:
@@ -122,8 +114,9 @@ class _Publication:
         # First here: were it second, a kill in between would make our own registry look stale.
         registry.store(self._state, dataclasses.replace(known, epoch=epoch))
         make_root(self._server)
-        self._upload(current, candidate)
-        self._swap(current, candidate)
+        swap = Swap(self._lock, current, candidate)
+        swap.upload()
+        self._guarded(swap)
         return _published(epoch, keys, True, candidate)
 
     def _render(self, document: Document, epoch: int, keys: dict[str, str]) -> bytes:
@@ -147,52 +140,19 @@ class _Publication:
         if keypair.fingerprint(self._admin_key) not in seen:
             raise ServiceFailure("publish-refused", "the admin key would be gone")
 
-    def _upload(self, current: bytes, candidate: bytes) -> None:
-        files = self._server.files
-        files.write(NEW, candidate)
-        if files.read(NEW) != candidate:
-            files.remove(NEW)
-            raise ServiceFailure("publish-refused", "the upload came back different")
-        _must("the new file's mode cannot be set", files.set_mode(NEW, "600"))
-        files.remove(FORMER)
-        # A second name of the same file also gets what a person still writes into it.
-        if files.link(KEYS, FORMER).code != 0:
-            _must("the old file cannot be copied", files.copy(KEYS, FORMER))
-        if not self._lock.is_held():
-            raise ServiceFailure("publish-refused", "another computer took the lock over")
-        if files.read(FORMER) != current or files.read(KEYS) != current:
-            raise ServiceFailure("publish-refused", _MEANWHILE)
-
-    def _swap(self, current: bytes, candidate: bytes) -> None:
-        way_back = WayBack(self._server, self._lock, candidate)
-        with guarded(way_back.go, self._held) as guard:
-            reason, theirs = self._move_and_prove(current, candidate)
-            verdict = guard.roll_back() if reason else guard.keep()
+    def _guarded(self, swap: Swap) -> None:
+        with guarded(WayBack(self._lock, swap.candidate).go, self._held) as guard:
+            failure, theirs = swap.move_and_prove()
+            verdict = guard.roll_back() if failure else guard.keep()
         if verdict is Verdict.LOST:
             raise ServiceFailure(
                 "connection-failed", f"not rolled back: log in by password, put {FORMER} back"
             )
         if verdict is Verdict.ROLLED_BACK:
-            raise ServiceFailure("publish-refused", f"rolled back: {reason or 'time was up'}")
+            why = failure.detail if failure else "time was up"
+            raise ServiceFailure("publish-refused", f"rolled back: {why}")
         if theirs:
-            raise ServiceFailure("publish-refused", f"{_MEANWHILE} after us; it stays theirs")
-
-    def _move_and_prove(self, current: bytes, candidate: bytes) -> tuple[str, bool]:
-        """Answer why the swap must be undone, empty if not, and if someone wrote after it."""
-        try:
-            _must("the new file cannot be moved in place", self._server.files.move(NEW, KEYS))
-            # A login of its own, and what it sees: both must hold before the guard goes.
-            proof = self._server.apart().files.read(KEYS)
-            if proof is None:
-                return "the new file cannot be read", False
-            if self._server.files.read(FORMER) != current:
-                return _MEANWHILE, False
-            # Somebody wrote after our login, so that one does not speak for what stands there now.
-            if proof != candidate and not try_login(self._server):
-                return "what someone else wrote does not accept the admin key", False
-        except ServiceFailure as failure:
-            return failure.detail, False
-        return "", proof != candidate
+            raise ServiceFailure("publish-refused", f"{MEANWHILE} after us; it stays theirs")
 
 
 def _published(epoch: int, keys: dict[str, str], changed: bool, data: bytes) -> Published:

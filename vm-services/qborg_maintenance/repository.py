@@ -4,15 +4,15 @@ Runs in the maintenance qube. The only time that borg runs here with a client's 
 own notes go with a temporary directory.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qborg_borg import command
+from qborg_borg import command, key_export
 from qborg_borg.command import Access
+from qborg_borg.key_export import ExportRefused, KeyExport
 from qborg_borg.outcome import Outcome
 from qborg_borg.process import run_borg
 from qborg_maintenance import agent, ssh_config
@@ -27,12 +27,10 @@ from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited, write_private
 from qborg_service.secret import Secret
-from qborg_wire import names
 
 _SECONDS = 120.0
 _TRY_SECONDS = 40.0
 _EXPORT_LIMIT = 16384
-_HEADER = "BORG_KEY "
 # What `borg init` says where something lies already; some of it has no name of its own in borg.
 _IN_THE_WAY = frozenset({"repository-exists", "borg-failed"})
 # What borg says of a repository whose birth was cut short, by power or a full disk.
@@ -130,9 +128,9 @@ def _check(outcome: Outcome) -> None:
 def _export(keys: ClientKeys, access: Access, *, created: bool) -> Born:
     outcome = run_borg(command.export_key(access), access, timeout=_SECONDS, limit=_EXPORT_LIMIT)
     _check(outcome)
-    repository_id, digest = parse_export(outcome.stdout)
+    exported = parse_export(outcome.stdout)
     keep(keys, outcome.stdout, created=created)
-    return Born(repository_id, digest, created)
+    return Born(exported.repository_id, exported.digest, created)
 
 
 def keep(keys: ClientKeys, export: bytes, *, created: bool) -> None:
@@ -142,25 +140,20 @@ def keep(keys: ClientKeys, export: bytes, *, created: bool) -> None:
     not the key of the birth.
     """
     if keys.export.exists():
-        repository_id, digest = parse_export(read_limited(keys.export, _EXPORT_LIMIT))
-        if (repository_id, digest) != parse_export(export):
+        known = parse_export(read_limited(keys.export, _EXPORT_LIMIT))
+        if known != parse_export(export):
             if not created:
                 raise ServiceFailure("wrong-passphrase", "its key is not the one of its birth")
-            keys.export.rename(keys.export.with_name(f"{keys.export.name}.{digest[:16]}"))
+            keys.export.rename(keys.export.with_name(f"{keys.export.name}.{known.digest[:16]}"))
     write_private(keys.export, export)
 
 
-def parse_export(untrusted_export: bytes) -> tuple[str, str]:
-    """Answer the repository's id and the sha256 of the key's body without white space."""
-    header, _newline, body = untrusted_export.decode("ascii", "replace").partition("\n")
+def parse_export(untrusted_export: bytes) -> KeyExport:
+    """Answer what an exported key is; raises borg-failed."""
     try:
-        repository_id = names.parse(names.DIGEST, 64, header.removeprefix(_HEADER).strip())
-    except names.NameRefused as error:
-        raise ServiceFailure("borg-failed", "borg exported no key") from error
-    if not header.startswith(_HEADER) or not body.split():
-        raise ServiceFailure("borg-failed", "borg exported no key")
-    digest = hashlib.sha256("".join(body.split()).encode("ascii", "replace")).hexdigest()
-    return repository_id, digest
+        return key_export.parse(untrusted_export)
+    except ExportRefused as error:
+        raise ServiceFailure("borg-failed", f"borg exported {error}") from error
 
 
 def _set_unborn_aside(state: State, settings: Settings, keys: ClientKeys) -> bool:

@@ -24,9 +24,13 @@ _PAUSE = 2.0  # seconds
 class WayBack:
     """From `new`, which a swap may have put in place, to the file that stood there before."""
 
-    server: Server
     lock: Lock
     new: bytes
+
+    @property
+    def server(self) -> Server:
+        """The account, over the session of before the swap."""
+        return self.lock.server
 
     def go(self, orphaned: bool) -> bool:
         """Answer whether the former file, or one that lets the admin in, is surely in place.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from qborg_wire.names import Repository
 from qborg_wire.reply import Progress
 from qborg_wire.request import Value
-from qborg_wire.services import Service
+from qborg_wire.row import Service
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from qborg_wire.reply import (
     format_reply,
 )
 from qborg_wire.request import RequestRefused, Value, parse_request
-from qborg_wire.services import SERVICES, Role, Service
+from qborg_wire.row import Role, Service
+from qborg_wire.services import SERVICES
 
 Handler = Callable[[Call], Mapping[str, str]]
 _OK, _FAILED, _INTERNAL = 0, 1, 2

@@ -11,7 +11,7 @@ from qborg_service import process
 from qborg_service.failure import ServiceFailure
 from qborg_wire import reply
 from qborg_wire.names import Repository
-from qborg_wire.services import Service
+from qborg_wire.row import Service
 
 _PROGRAM = "/usr/bin/qrexec-client-vm"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}

@@ -10,9 +10,10 @@ examples:
 from argparse import Namespace
 
 from qvm_borg import tools
+from qvm_borg.enrolment import Enrolment
 from qvm_borg.qubes import running
 from qvm_borg.session import Session
-from qvm_borg.steps import Enrolment, backup
+from qvm_borg.steps import backup
 
 
 def get_parser() -> tools.Parser:

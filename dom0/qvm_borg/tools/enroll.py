@@ -1,14 +1,16 @@
 """Enrol qubes: keys, a repository, delivery, a schedule, the first backup and its proof.
 
 Runs in dom0, as your ordinary user. No key or passphrase passes through dom0: they go from the
-maintenance qube to the qube itself. Run it again at any time: what is done is left alone.
+maintenance qube to the qube itself and to the vault, and then the maintenance qube forgets them.
+Run it again at any time: what is done is left alone.
 
 examples:
-  qvm-borg-enroll work --dry-run --no-escrow     what would change, and where
-  qvm-borg-enroll work personal --no-escrow      without a copy of the secrets in a vault
+  qvm-borg-enroll work --dry-run                 what would change, and where
+  qvm-borg-enroll work personal                  both, one after the other
   qvm-borg-enroll work --show-authorized-keys    only its key and its line for the server's list
-  qvm-borg-enroll work --no-escrow --quota 50G    at most 50 GB there; for an enrolled one too
-  qvm-borg-enroll work --no-escrow --import /home/user/host-keys/work    with the old scripts' keys
+  qvm-borg-enroll work --quota 50G               at most 50 GB there; for an enrolled one too
+  qvm-borg-enroll work --import /home/user/host-keys/work    with the old scripts' keys
+  qvm-borg-enroll work --no-escrow               without a copy of the secrets in a vault
 """
 
 import sys
@@ -18,9 +20,8 @@ from functools import partial
 
 from qborg_wire import names
 from qborg_wire.services import SERVICES
-from qvm_borg import tools
+from qvm_borg import tools, vault
 from qvm_borg.enroll import enroll, key_lines
-from qvm_borg.errors import EscrowMissing
 from qvm_borg.session import Session
 
 
@@ -36,7 +37,7 @@ def get_parser() -> tools.Parser:
                         type=is_a["directory"], help="of one qube: an absolute path in the "
                         "maintenance qube, of the old scripts' host-keys/NAME")
     parser.add_argument("--no-escrow", action="store_true",
-                        help="keep the secrets in the maintenance qube and in no vault, for ever")
+                        help="keep the secrets in the maintenance qube and in no vault")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--dry-run", action="store_true", help="print what would change, no more")
     only.add_argument("--show-authorized-keys", action="store_true", help="make the keys and "
@@ -54,9 +55,8 @@ def _work(session: Session, options: Namespace) -> None:
         for line in lines:
             session.report.say(line)
         return
-    if not options.no_escrow:
-        raise EscrowMissing("there is no vault yet to keep the recovery records")
-    enroll(session, options.qubes, options.dry_run, asked)
+    keeper = None if options.no_escrow else vault.required(session.system)
+    enroll(session, options.qubes, options.dry_run, asked, keeper)
 
 
 main = tools.command(get_parser, _work)

@@ -8,6 +8,7 @@ Run it again at any time: it goes on where it stopped.
 examples:
   qvm-borg-setup --server zh1234@zh1234.rsync.net
   qvm-borg-setup --server backup@nas.example:2222 --machine laptop --template debian-13
+  qvm-borg-setup --vault vault     go on, and let the qube `vault` keep the recovery records
   qvm-borg-setup --password        go on, and log in once by the account's password
   qvm-borg-setup --wait 600        go on, and wait ten minutes for the line at the server
 """
@@ -33,6 +34,8 @@ def get_parser() -> tools.Parser:
     add("--template", metavar="NAME", type=qube, help="its template (the default template)")
     add("--netvm", metavar="NAME", type=qube, help="its netvm (the default netvm)")
     add("--label", metavar="COLOUR", choices=_LABELS, help="its label (gray)")
+    add("--vault", metavar="NAME", type=qube, help="a qube of yours without network, to keep the "
+        "recovery records: what brings everything back when all else is lost")
     add("--server", metavar="ACCOUNT@HOST[:PORT]", type=argument(_server),
         help="where the backups go; the first run needs it")
     add("--machine", metavar="NAME", type=argument(partial(names.parse, *PATTERNS["machine"])),

@@ -6,7 +6,7 @@ import re
 
 from fuzz.target import Shape, Target, Vocabulary
 from fuzz.targets import samples
-from qborg_borg import bundle
+from qborg_borg import bundle, spelling
 from qborg_borg.bundle import Bundle, BundleRefused
 from qborg_borg.slots import SLOTS
 from qborg_wire.names import Repository
@@ -25,7 +25,8 @@ _GOOD = {
 # A refusal may name one of our own files or slots, never what stood in it.
 _NAMES = [re.escape(name) for name in (*SLOTS, *_SKELETONS, "format", "destination", "transport")]
 _SAID = Vocabulary(
-    bundle, inserts="|".join([*_NAMES, r"[a-z][a-z0-9]{0,15}-work\.openssh(?:\.pub)?"])
+    bundle, inserts="|".join(
+        [*_NAMES, Vocabulary(spelling).pattern, r"[a-z][a-z0-9]{0,15}-work\.openssh(?:\.pub)?"])
 )
 
 

@@ -14,8 +14,8 @@ from qborg_wire import reply as wire
 from qborg_wire.causes import CAUSES
 from qborg_wire.names import Repository
 from qborg_wire.reply import Failure, Progress
-from qborg_wire.services import Service
-from qvm_borg import errors, remote
+from qborg_wire.row import Service
+from qvm_borg import errors, failures, remote
 from qvm_borg.errors import QvmBorgError
 
 _REPOSITORY = Repository("dom", "work")
@@ -134,7 +134,7 @@ def _refusal(error: QvmBorgError, row: Service, far: _FarEnd, told: list[Progres
     failure = wire.parse_reply(row, far.nonce.decode(), rest)
     assert isinstance(failure, Failure) and failure.cause in CAUSES
     assert wire.format_failure(far.nonce.decode(), failure) == rest
-    assert error.message == errors.from_failure("work", failure).message
+    assert error.message == failures.from_failure("work", failure).message
     return f"failure, {type(error).__name__}"
 
 

@@ -6,7 +6,7 @@ from fuzz.target import Shape, Target, Vocabulary
 from fuzz.targets import rows, samples
 from qborg_wire import names, request
 from qborg_wire.request import RequestRefused, Value
-from qborg_wire.services import Service
+from qborg_wire.row import Service
 
 _SAID = Vocabulary(request)
 

@@ -1,7 +1,8 @@
 """One good value for each field of the services table, and what a choosing byte means."""
 
 from fuzz.targets import samples
-from qborg_wire.services import SERVICES, Field, Service
+from qborg_wire.row import Field, Service
+from qborg_wire.services import SERVICES
 
 # The rows whose request is a JSON object and whose reply dom0 reads.
 ROWS = tuple(row for row in SERVICES.values() if not row.record)

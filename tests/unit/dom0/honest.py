@@ -3,11 +3,12 @@
 A test changes one answer in `answers`, or one trait of a qube, and sees what dom0 makes of it.
 """
 
+import hashlib
 from pathlib import Path
 
 from qborg_wire import endpoint
 from qborg_wire.names import fingerprint
-from qvm_borg import settings
+from qvm_borg import settings, vault
 from qvm_borg.enroll import enroll
 from qvm_borg.qubes import System
 from qvm_borg.report import Report
@@ -19,7 +20,7 @@ HOST_KEY = "SHA256:" + "h" * 43
 FINGERPRINT = fingerprint(KEY)
 SETTINGS = settings.Settings(
     "qubes", "00112233445566778899aabbccddeeff", "zh1", "backup.example", "22", HOST_KEY, "borg14")
-SERVICES_OF_TEMPLATE = ("CheckSetup", "InstallBundle")
+SERVICES_OF_TEMPLATE = ("CheckSetup", "InstallBundle", "StoreRecord")
 
 
 class Honest:
@@ -32,6 +33,8 @@ class Honest:
         self.bundle: dict[str, str] = {}
         self.endpoint = "none"
         self.made: set[str] = set()
+        self.kept: dict[str, str] = {}  # in the vault
+        self.forgotten: set[str] = set()
         self.cron: set[str] = set()
         self.backed_up: set[str] = set()
         self.gates: list[str] = []
@@ -53,6 +56,14 @@ class Honest:
         vm = self.qube("borg-maintenance", "Halted")
         vm.features.own["service.qborg-maintenance"] = "1"
         self.app.domains.all["dom0"].features.own["x-qborg-maintenance"] = str(vm.uuid)
+        return vm
+
+    def vault(self) -> Vm:
+        """Make the vault in its role; answers the qube."""
+        vm = self.qube("vault", "Halted")
+        vm.netvm = None
+        vm.features.own["service.qborg-vault"] = "1"
+        self.app.domains.all["dom0"].features.own["x-qborg-vault"] = str(vm.uuid)
         return vm
 
     def session(self) -> Session:
@@ -86,7 +97,8 @@ class Honest:
 
     def _MakeKeys(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"public_key": KEY, "fingerprint": FINGERPRINT,
-                "created": self._once(f"key {argument}"), "quota": "none", "origin": "made"}
+                "created": self._once(f"key {argument}"), "quota": "none", "origin": "made",
+                "secrets": "forgotten" if argument in self.forgotten else "kept"}
 
     def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"epoch": "2", "keys": "1", "changed": self._once("publish"), "digest": "d" * 64,
@@ -95,6 +107,21 @@ class Honest:
     def _InitRepository(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"repository_id": "1" * 64, "key_digest": "2" * 64,
                 "created": self._once(f"repository {argument}")}
+
+    def _SendRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
+        new = argument not in self.kept
+        digest = self.kept.setdefault(argument, hashlib.sha256(argument.encode()).hexdigest())
+        return {"record": digest, "changed": "yes" if new else "no"}
+
+    def _DescribeRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
+        known = self.kept.get(argument, "none")
+        return {"record": known, "key": "none" if known == "none" else "2" * 64, "made": "1",
+                "versions": "1"}
+
+    def _ForgetSecrets(self, _vm: Vm, argument: str) -> dict[str, str]:
+        new = argument not in self.forgotten
+        self.forgotten.add(argument)
+        return {"changed": "yes" if new else "no"}
 
     def _SendBundle(self, _vm: Vm, argument: str) -> dict[str, str]:
         known = settings.load()
@@ -133,10 +160,12 @@ class Honest:
         return {"archive": "work-2026-01-31T10:17:00", "files": "2", "bytes": "3"}
 
 
-def run(machine: Honest, *names: str, dry_run: bool = False) -> list[str]:
+def run(machine: Honest, *names: str, dry_run: bool = False, escrow: bool = False) -> list[str]:
     """Enrol `work`, or the named qubes; answers what was done, in order."""
     machine.app.trace.clear()
-    enroll(machine.session(), names or ["work"], dry_run)
+    session = machine.session()
+    enroll(session, names or ["work"], dry_run,
+           keeper=vault.required(session.system) if escrow else None)
     return list(machine.app.trace)
 
 

@@ -209,7 +209,7 @@ def test_a_qube_that_is_not_enrolled_is_told(
     args = ["/a", "--to-directory", "/b"] if name == "restore" else []
 
     assert run(ready, name, "work", *args) == errors.NotEnrolled.exit_code
-    assert "hint: run `qvm-borg-enroll work --no-escrow`" in capsys.readouterr().err
+    assert "hint: run `qvm-borg-enroll work`" in capsys.readouterr().err
     assert ready.app.trace == []
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from qborg_wire.causes import CAUSES
 from qborg_wire.reply import Failure
-from qvm_borg import errors
+from qvm_borg import errors, failures
 
 TABLE = errors.table()
 
@@ -32,7 +32,7 @@ def test_no_error_is_outside_the_table() -> None:
 
 @pytest.mark.parametrize("cause", sorted(CAUSES))
 def test_every_cause_is_an_error_with_a_line_and_a_hint(cause: str) -> None:
-    error = errors.from_failure("work", Failure(cause, "the detail"))
+    error = failures.from_failure("work", Failure(cause, "the detail"))
 
     assert type(error) is not errors.QvmBorgError
     assert error.message.startswith("work: ") and error.message.endswith(" (the detail)")
@@ -40,10 +40,10 @@ def test_every_cause_is_an_error_with_a_line_and_a_hint(cause: str) -> None:
 
 
 def test_a_detail_that_says_nothing_is_left_out() -> None:
-    assert errors.from_failure("work", Failure("locked", "-")).message == (
+    assert failures.from_failure("work", Failure("locked", "-")).message == (
         "work: the repository is locked")
 
 
 def test_a_cause_unknown_to_the_table_cannot_pass_silently() -> None:
     with pytest.raises(KeyError):
-        errors.from_failure("work", Failure("sorry", "-"))
+        failures.from_failure("work", Failure("sorry", "-"))

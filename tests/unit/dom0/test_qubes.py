@@ -4,7 +4,9 @@ import uuid
 
 import pytest
 
-from qborg_wire.services import SERVICES, Role
+from qborg_wire.row import Role
+
+from qborg_wire.services import SERVICES
 from qvm_borg import errors
 from qvm_borg.qubes import System, running
 from unit.dom0.honest import Honest

@@ -12,7 +12,8 @@ import pytest
 
 from qborg_wire.names import Repository
 from qborg_wire.reply import Progress
-from qborg_wire.services import SERVICES, Service
+from qborg_wire.row import Service
+from qborg_wire.services import SERVICES
 from qvm_borg import errors, remote
 from unit.dom0.machine import LIAR, Actions, answer, failure
 

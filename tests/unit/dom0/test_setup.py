@@ -34,7 +34,7 @@ def test_a_first_run_makes_the_qube_and_the_settings(
     assert dataclasses.replace(stored, machine_id="") == settings.Settings(
         "qubes", "", "zh1", "backup.example", "22", HOST_KEY, "borg14")
     assert role(machine) == str(machine.app.domains.all["borg-maintenance"].uuid)
-    assert "[4/4] borg       borg14 1.4.0" in capsys.readouterr().out
+    assert "[4/5] borg       borg14 1.4.0" in capsys.readouterr().out
 
 
 def test_a_second_run_changes_nothing_and_says_so(

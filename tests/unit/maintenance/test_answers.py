@@ -88,7 +88,7 @@ def test_an_exported_key_has_one_digest_however_it_is_wrapped() -> None:
     first = repository.parse_export(head + b"AAAA\nBBBB\n")
     assert first == repository.parse_export(head + b"AAAABBBB")
     assert first != repository.parse_export(head + b"AAAA\nBBBC\n")
-    assert first[0] == "ab" * 32
+    assert first.repository_id == "ab" * 32
 
 
 EXPORTS = {

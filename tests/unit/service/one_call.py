@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from qborg_wire.reply import Failure, parse_reply
-from qborg_wire.services import SERVICES, Service
+from qborg_wire.row import Service
+from qborg_wire.services import SERVICES
 
 ROOT = Path(__file__).parents[3]
 NONCE = "0123456789abcdef" * 2

@@ -4,7 +4,8 @@ import pytest
 
 from qborg_wire import reply
 from qborg_wire.causes import CAUSES
-from qborg_wire.services import SERVICES, Role, Service
+from qborg_wire.row import Role, Service
+from qborg_wire.services import SERVICES
 
 ROWS = list(SERVICES.values())
 IDS = list(SERVICES)

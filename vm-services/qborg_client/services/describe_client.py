@@ -14,7 +14,7 @@ from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_service.failure import ServiceFailure
 from qborg_wire import endpoint, names
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 NONE = "none"
 

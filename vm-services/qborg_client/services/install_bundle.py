@@ -12,7 +12,7 @@ from qborg_client.paths import own_paths
 from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_service.failure import ServiceFailure
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 
 def handle(call: Call) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from qborg_client import cron
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 
 def handle(_call: Call) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 
 def check_setup(call: Call) -> dict[str, str]:

@@ -9,7 +9,7 @@ from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 _PATIENCE = 270.0  # seconds; the row's time less what a slow login takes
 
@@ -30,7 +30,7 @@ def handle(call: Call) -> dict[str, str]:
     if password is None:
         waiting.until_told(state, _PATIENCE)
         return {"installed": "yes"}
-    installed = first_login.install(state, settings, lambda: password)
+    installed = first_login.install(state, settings, lambda: password, lambda: None)
     return {"installed": "yes" if installed else "no"}
 
 

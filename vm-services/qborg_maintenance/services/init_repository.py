@@ -9,7 +9,7 @@ from qborg_maintenance.repository import initialise, open_imported
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 
 def init_repository(call: Call) -> dict[str, str]:

@@ -9,7 +9,7 @@ from qborg_maintenance import adoption, keys, registry, settings
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 
 def make_keys(call: Call) -> dict[str, str]:
@@ -27,6 +27,7 @@ def make_keys(call: Call) -> dict[str, str]:
         "created": "yes" if created else "no",
         "quota": entry.quota,
         "origin": "imported" if entry.origin == registry.IMPORTED else "made",
+        "secrets": "forgotten" if keys.forgotten(state, repository) else "kept",
     }
 
 

@@ -9,7 +9,7 @@ from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_wire.reply import Progress
-from qborg_wire.services import Role
+from qborg_wire.row import Role
 
 
 def publish_keys(call: Call) -> dict[str, str]:

@@ -10,7 +10,8 @@ from qborg_service.entry import service
 from qborg_service.failure import ServiceFailure
 from qborg_service.qrexec import call_qube
 from qborg_wire.reply import Failure
-from qborg_wire.services import SERVICES, Role
+from qborg_wire.row import Role
+from qborg_wire.services import SERVICES
 
 
 def send_bundle(call: Call) -> dict[str, str]:

@@ -10,13 +10,15 @@ examples:
 """
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qborg_maintenance import admin_key, agent, ask, first_login, settings, waiting
+from qborg_maintenance import admin_key, agent, first_login, settings, waiting
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State, own_state
+from qborg_service import typed
 from qborg_service.failure import ServiceFailure
 from qborg_service.secret import Secret
 from qborg_wire.reply import printable
@@ -57,7 +59,8 @@ def _login(state: State, options: argparse.Namespace) -> str:
     known = _known(state)
     question = f"Password of {known.account} at {known.host}: "
     try:
-        installed = first_login.install(state, known, lambda: _secret(options, question))
+        installed = first_login.install(
+            state, known, lambda: _secret(options, question), _waits)
     except ServiceFailure as failure:
         # A slip of the fingers is mended here; the service goes on waiting for the next try.
         if failure.cause not in ("password-refused", "password-awaited"):
@@ -65,6 +68,11 @@ def _login(state: State, options: argparse.Namespace) -> str:
         raise
     waiting.tell(state, None)
     return "the server accepts the admin key" + ("" if installed else " already")
+
+
+@functools.cache  # said once
+def _waits() -> None:
+    print("waiting for another computer that changes the server's keys", file=sys.stderr)
 
 
 def _import(state: State, options: argparse.Namespace) -> str:
@@ -91,7 +99,7 @@ def _known(state: State) -> Settings:
 
 
 def _secret(options: argparse.Namespace, question: str) -> Secret:
-    return ask.terminal(question) if options.fd is None else ask.descriptor(options.fd)
+    return typed.terminal(question) if options.fd is None else typed.descriptor(options.fd)
 
 
 def _parser() -> argparse.ArgumentParser:

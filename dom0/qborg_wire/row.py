@@ -1,0 +1,64 @@
+"""What a row of the services table is made of: a role, a field, a service.
+
+Pure. The table itself is in qborg_wire.services.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+PREFIX = "qborg."
+
+
+class Role(Enum):
+    """A trust domain. Its value is the folder, the package and the `service.qborg-X` feature."""
+
+    DOM0 = "dom0"
+    MAINTENANCE = "maintenance"
+    CLIENT = "client"
+    VAULT = "vault"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a request (JSON) or a reply (key=value) and the full match of its value."""
+
+    name: str
+    pattern: re.Pattern[str]
+    limit: int
+    many: bool = False  # a JSON list of such values; in requests only
+
+
+@dataclass(frozen=True)
+class Service:
+    """One row. `limit` in bytes bounds the request and, progress lines aside, the reply."""
+
+    name: str
+    callers: tuple[Role, ...]
+    callees: tuple[Role, ...]
+    limit: int
+    seconds: int
+    argument: bool = True  # the repository; else none
+    idle: bool = False  # seconds count from the last progress line
+    root: bool = False
+    before_role: bool = False  # answers also where dom0 has not switched the role on (ADR 1)
+    served_by: tuple[Role, ...] = ()  # empty: reserved
+    record: bool = False  # the request is one bundle or record, not a JSON request with a nonce
+    request: tuple[Field, ...] = ()
+    reply: tuple[Field, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name as qrexec and the policy spell it."""
+        return PREFIX + self.name
+
+
+def oneof(name: str, *words: str) -> Field:
+    """Answer a field that is one of these words."""
+    return Field(name, re.compile("|".join(map(re.escape, words))), max(map(len, words)))
+
+
+def either(word: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """Answer a pattern for the word or what the pattern matches."""
+    return re.compile(f"(?:{word}|{pattern.pattern})")

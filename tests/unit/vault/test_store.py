@@ -1,0 +1,133 @@
+"""The vault keeps each version once, of whom may add it, and gives none away."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from qborg_service.failure import ServiceFailure
+from qborg_vault import store
+from qborg_vault.store import Vault
+from qborg_wire.names import Repository
+from unit.vault import records
+from unit.vault.records import KEEPER, WORK
+
+NOW = 1764000000
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    """A vault whose account is held by `keeper`."""
+    made = Vault(tmp_path / "records")
+    made.add(records.account(), KEEPER, "keeper")
+    return made
+
+
+def _files(vault: Vault) -> dict[str, bytes]:
+    return {str(p.relative_to(vault.root)): p.read_bytes() for p in vault.root.rglob("*")
+            if p.is_file()}  # fmt: skip
+
+
+@pytest.mark.parametrize("caller", ["keeper", "work"])
+def test_the_keyholder_adds_a_version_and_the_same_one_is_none(vault: Vault, caller: str) -> None:
+    first, second = records.repository(NOW), records.repository(NOW + 1, nonce="1" * 32)
+
+    digests = [vault.add(each, WORK, caller) for each in (first, first, second, second)]
+
+    assert [new for _digest, new in digests] == [True, False, True, False]
+    assert _files(vault)["dom-work/000001.json"] == first
+    assert _files(vault)["dom-work/000002.json"] == second
+    found = vault.newest(WORK)
+    assert found is not None and (found.newest.digest, found.versions) == (digests[2][0], 2)
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in vault.root.rglob("*"))
+
+
+REFUSED = {
+    "another-client": (records.repository(), WORK, "personal", "wrong-caller"),
+    "a-client-the-account": (
+        records.account(about=WORK), WORK, "work", "wrong-caller"),
+    "the-keeper-another's-account": (records.account(), KEEPER, "work", "wrong-caller"),
+    "another-repository": (
+        records.repository(), Repository("dom", "work2"), "keeper", "record-refused"),
+    "over-long": (records.repository() + b" " * 65536, WORK, "keeper", "record-refused"),
+    "truncated": (records.repository()[:-1], WORK, "keeper", "record-refused"),
+    "empty": (b"", WORK, "keeper", "record-refused"),
+    "twice": (records.repository() * 2, WORK, "keeper", "record-refused"),
+    "older-than-kept": (records.repository(NOW - 1), WORK, "keeper", "record-refused"),
+}
+
+
+@pytest.mark.parametrize(("data", "about", "caller", "cause"), REFUSED.values(), ids=REFUSED)
+def test_what_it_refuses_changes_nothing(
+    vault: Vault, data: bytes, about: Repository, caller: str, cause: str
+) -> None:
+    vault.add(records.repository(), WORK, "work")
+    before = _files(vault)
+
+    with pytest.raises(ServiceFailure) as caught:
+        vault.add(data, about, caller)
+
+    assert caught.value.cause == cause
+    assert _files(vault) == before
+
+
+def test_before_an_account_only_a_qube_itself_may_add(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "records")
+
+    with pytest.raises(ServiceFailure):
+        vault.add(records.repository(), WORK, "keeper")
+    assert vault.add(records.repository(), WORK, "work")[1]
+
+
+@pytest.mark.parametrize("value", ["VERSIONS", "REPOSITORIES"])
+def test_a_flood_ends(vault: Vault, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    vault.add(records.repository(NOW), WORK, "work")
+    monkeypatch.setattr(store, value, 1)
+    other = Repository("dom", "other")
+    about = WORK if value == "VERSIONS" else other
+
+    with pytest.raises(ServiceFailure) as caught:
+        vault.add(records.repository(NOW + 1, about), about, "keeper")
+
+    assert caught.value.cause == "vault-full"
+
+
+def test_a_kill_between_the_copy_and_its_name_is_taken_up(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", killed)
+        with pytest.raises(KeyboardInterrupt):
+            vault.add(records.repository(), WORK, "work")
+    assert vault.newest(WORK) is None
+
+    assert vault.add(records.repository(), WORK, "work")[1]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"x" * 70000], ids=["empty", "other", "long"])
+def test_a_damaged_newest_record_is_told_and_never_replaced(vault: Vault, data: bytes) -> None:
+    vault.add(records.repository(), WORK, "work")
+    (vault.root / "dom-work" / "000001.json").write_bytes(data)
+
+    for attempt in (lambda: vault.newest(WORK),
+                    lambda: vault.add(records.repository(NOW + 1), WORK, "work")):  # fmt: skip
+        with pytest.raises(ServiceFailure) as caught:
+            attempt()
+        assert "damaged" in caught.value.detail
+
+
+@pytest.mark.parametrize("name", sorted(json.loads(records.repository())))
+def test_a_value_of_another_shape_is_refused_without_being_repeated(
+    vault: Vault, name: str
+) -> None:
+    record = json.loads(records.repository())
+    for bent in ("", "hunter2\n", "\x1b[2J", "x" * 50000):
+        changed = json.dumps(record | {name: bent}, sort_keys=True, separators=(",", ":"))
+        with pytest.raises(ServiceFailure) as caught:
+            vault.add(changed.encode("ascii"), WORK, "work")
+        assert caught.value.cause == "record-refused" and "hunter2" not in caught.value.detail

@@ -1,0 +1,173 @@
+"""The vault's records: one file for each version, written once, never changed and never removed.
+
+Runs in the vault. A keyholder adds to the records of a repository, nobody asks for one: what the
+vault holds leaves it by dom0's order only.
+"""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from qborg_borg import recovery_record
+from qborg_borg.recovery_record import Kind, RecordRefused, RecoveryRecord
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import FileRefused, read_limited, sync_directory, write_private
+from qborg_wire import names
+from qborg_wire.names import NameRefused, Repository
+
+VERSIONS = 1000  # of one repository; each rotation and each publication makes one
+REPOSITORIES = 2000
+_NAME = re.compile(r"([0-9]{6})\.json")
+_KEEPER = "keeper"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the vault holds of one repository: the newest record and how many there are."""
+
+    newest: RecoveryRecord
+    versions: int
+
+
+@dataclass(frozen=True)
+class Vault:
+    """The directory of all records, below it one for each repository; made when needed."""
+
+    root: Path
+
+    def add(self, untrusted_record: bytes, repository: Repository, caller: str) -> tuple[str, bool]:
+        """Keep a record as the newest version; answer its digest and whether it is new.
+
+        Raises ServiceFailure: record-refused, wrong-caller, vault-full.
+        """
+        try:
+            record = recovery_record.parse(untrusted_record)
+        except RecordRefused as error:
+            raise ServiceFailure("record-refused", str(error)) from error
+        if record.repository != repository:
+            raise ServiceFailure("record-refused", "it is for another repository than the call")
+        with self._locked():
+            self._authorise(record, caller)
+            stored = self.newest(repository)
+            if stored is not None and stored.newest.digest == record.digest:
+                return record.digest, False
+            if stored is not None and record.made < stored.newest.made:
+                raise ServiceFailure("record-refused", "it is older than what is kept")
+            self._append(repository, untrusted_record)
+        return record.digest, True
+
+    def newest(self, repository: Repository) -> Stored | None:
+        """Answer what is held of a repository, None if nothing; raises record-refused."""
+        folder = self.root / str(repository)
+        numbers = self._numbers(folder)
+        return Stored(self._read(folder, numbers[-1]), len(numbers)) if numbers else None
+
+    def repositories(self) -> list[Repository]:
+        """Answer every repository that has a record here, the account's own name among them."""
+        found = []
+        with contextlib.suppress(FileNotFoundError):
+            for name in sorted(os.listdir(self.root)):
+                with contextlib.suppress(NameRefused):
+                    found.append(names.parse_repository(name))
+        return [each for each in found if self._numbers(self.root / str(each))]
+
+    def take_back(self, records: Sequence[RecoveryRecord]) -> frozenset[str]:
+        """Keep the records that a person brings back, less what is not newer; answer digests.
+
+        The qube of the account is the keeper from then on; where another one is, nothing is
+        taken. Raises ServiceFailure: wrong-caller, record-refused, vault-full.
+        """
+        taken = set()
+        with self._locked():
+            for record in records:
+                if record.kind is Kind.ACCOUNT:
+                    self._authorise(record, record.repository.qube)
+            for record in records:
+                data = recovery_record.encode(record.kind, record.repository, record.values)
+                stored = self.newest(record.repository)
+                if stored is None or stored.newest.made < record.made:
+                    self._append(record.repository, data)
+                    taken.add(record.digest)
+        return frozenset(taken)
+
+    def _authorise(self, record: RecoveryRecord, caller: str) -> None:
+        """A qube adds for its own repository; for others only the one that holds the account.
+
+        dom0's gate let just this call through, and this holds where the gate is wrong.
+        """
+        keeper = self._keeper()
+        own = record.repository.qube == caller
+        if record.kind is Kind.ACCOUNT:
+            if not own or keeper not in (None, caller):
+                raise ServiceFailure("wrong-caller", "another qube holds the account")
+            if keeper is None:
+                write_private(self.root / _KEEPER, f"{caller}\n".encode("ascii"))
+        elif not own and caller != keeper:
+            raise ServiceFailure("wrong-caller", f"{caller} does not speak for {record.repository}")
+
+    def _keeper(self) -> str | None:
+        try:
+            return names.parse_qube(read_limited(self.root / _KEEPER, 32).decode("ascii").strip())
+        except FileNotFoundError:
+            return None
+        except (FileRefused, ValueError) as error:
+            raise ServiceFailure("record-refused", f"{_KEEPER} in the vault is damaged") from error
+
+    def _read(self, folder: Path, number: int) -> RecoveryRecord:
+        path = folder / f"{number:06}.json"
+        try:
+            return recovery_record.parse(read_limited(path, recovery_record.RECORD_LIMIT))
+        except (FileRefused, RecordRefused) as error:
+            raise ServiceFailure("record-refused", f"{path} in the vault is damaged") from error
+
+    def _append(self, repository: Repository, data: bytes) -> None:
+        folder = self.root / str(repository)
+        numbers = self._numbers(folder)
+        if len(numbers) >= VERSIONS or not numbers and self._count() >= REPOSITORIES:
+            raise ServiceFailure("vault-full", f"{repository}: no more versions are kept")
+        self._write(folder, numbers[-1] + 1 if numbers else 1, data)
+
+    def _write(self, folder: Path, number: int, data: bytes) -> None:
+        """Write one version whole or not at all, and over none: the link fails where one is."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        beside = folder / ".new"
+        write_private(beside, data)
+        try:
+            os.link(beside, folder / f"{number:06}.json")
+        finally:
+            beside.unlink()
+        sync_directory(folder)
+        sync_directory(self.root)
+
+    def _count(self) -> int:
+        return sum(1 for each in self.root.iterdir() if each.is_dir())
+
+    @staticmethod
+    def _numbers(folder: Path) -> list[int]:
+        try:
+            found = (_NAME.fullmatch(name) for name in os.listdir(folder))
+        except FileNotFoundError:
+            return []
+        return sorted(int(match[1]) for match in found if match)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def own_vault() -> Vault:
+    """Answer the vault of the user that the services run as; the environment is not asked."""
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    return Vault(home / ".local" / "share" / "qubes-borg" / "records")
