@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab
-from scenarios import person
+from scenarios import person, typist
 
 WORLD = Path(__file__).parent / "world.toml"
 
@@ -73,3 +73,18 @@ def vaulted(world: Lab, kept: None) -> Lab:
 def escrowed(world: Lab, kept: None) -> Lab:
     """work is enrolled, its record is in the vault, and the maintenance qube has forgotten."""
     return _at(world, "escrowed")
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab whose account takes a password; the maintenance qube is made, nothing is installed."""
+    with Lab.up(typist.world(tmp_path_factory.mktemp("world"))) as lab:
+        typist.makes_the_keeper(lab)
+        lab.snapshot("waiting")
+        yield lab
+
+
+@pytest.fixture
+def waiting(account: Lab) -> Lab:
+    """As that account was, before any password was typed."""
+    return _at(account, "waiting")

@@ -17,6 +17,7 @@ OTHER = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKv8PkzJ7pmGNAnMPrCwTEu5qVdKmMgWz9
 BLOCK = re.compile(
     rb"# BEGIN qubes-borg (\S+) [0-9a-f]{32} .*?\n# END qubes-borg \1 [^\n]*\n", re.DOTALL)
 _HELD = "/home/user/.local/share/qubes-borg/ssh_config"
+LOCK = f"{HOME}/.ssh/qborg-lock"
 _SERVICE = "^/usr/bin/python3.*qborg.PublishKeys"
 
 
@@ -131,3 +132,10 @@ def prepared(lab: Lab) -> bytes:
     write(lab, former)
     publishes(lab)
     return former
+
+
+def locks(lab: Lab, seconds_ago: int) -> str:
+    """Let a third computer hold the lock, or have left it behind."""
+    entry = f"{LOCK}/{int(time.time()) - seconds_ago}-{'a' * 32}"
+    lab.server.exec(["mkdir", "-p", entry], user="zh1234", check=True)
+    return entry

@@ -1,9 +1,5 @@
 """An account that has only a password so far: it is typed once, and never in dom0."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from lab import Lab
 from scenarios import bent, person, state, typist
 from scenarios.typist import KEEPER, PASSWORD
@@ -12,23 +8,6 @@ KEYS = f"{person.HOME}/{person.KEYS}"
 # Without an end, so that a line put after it must not be glued to it.
 FOREIGN = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKv8PkzJ7pmGNAnMPrCwTEu5qVdKmMgWz9pqGf8T2m3x nas"
 ZENITY = b"#!/bin/sh\necho asked >> /tmp/asked\ncat /tmp/typed\n"
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A lab whose account takes a password; the maintenance qube is made, nothing is installed."""
-    with Lab.up(typist.world(tmp_path_factory.mktemp("world"))) as lab:
-        typist.makes_the_keeper(lab)
-        lab.snapshot("waiting")
-        yield lab
-
-
-@pytest.fixture
-def waiting(account: Lab) -> Lab:
-    """As the account was, before any password was typed."""
-    account.faults.clear()
-    account.restore("waiting")
-    return account
 
 
 def _log(lab: Lab) -> str:

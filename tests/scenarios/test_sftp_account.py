@@ -72,6 +72,17 @@ def test_the_password_is_given_in_the_dialogue_and_the_account_is_recorded(waiti
     assert waiting.server.exec(["stat", "-c", "%a", KEYS]).stdout == b"600\n"
 
 
+def test_an_account_without_a_list_of_keys_gets_one(waiting: Lab) -> None:
+    waiting.server.exec(["rm", KEYS], check=True)
+    tool = typist.begins(waiting)
+
+    assert typist.types(waiting, PASSWORD) == (0, "the server accepts the admin key\n")
+
+    typist.ends(tool, 0)
+    assert _keys(waiting).count(b"\n") == 1
+    assert waiting.server.exec(["stat", "-c", "%a", KEYS]).stdout == b"600\n"
+
+
 def test_an_enrolment_over_sftp_keeps_every_foreign_line(ready: Lab) -> None:
     before = _keys(ready)
 

@@ -9,13 +9,11 @@ import pytest
 
 from lab import Lab
 from scenarios import bent, rehearsal
-from scenarios.person import HOME
 
 MINE, OTHER = rehearsal.MAINTENANCE, "borg-laptop"
 LAPTOP = "ffeeddccbbaa99887766554433221100"
 TIMES = 50
 _KEPT = "/home/user/.local/share/qubes-borg"
-_LOCK = f"{HOME}/.ssh/qborg-lock"
 # The same admin at another computer: its own name and identity, nothing enrolled yet.
 _BECOME = f"""
 import json, os
@@ -76,21 +74,14 @@ def test_fifty_times_at_the_same_moment_both_blocks_are_there_fifty_times(
 
 
 def _locked(lab: Lab) -> bool:
-    return bool(lab.server.exec(["ls", _LOCK]).stdout)
-
-
-def _locks(lab: Lab, seconds_ago: int) -> str:
-    """Let a third computer hold the lock, or have left it behind."""
-    entry = f"{_LOCK}/{int(time.time()) - seconds_ago}-{'a' * 32}"
-    lab.server.exec(["mkdir", "-p", entry], user="zh1234", check=True)
-    return entry
+    return bool(lab.server.exec(["ls", rehearsal.LOCK]).stdout)
 
 
 def test_both_take_over_what_a_dead_computer_left_and_both_blocks_are_there(
     world: Lab, former: bytes
 ) -> None:
     rehearsal.resets(world, former)
-    _locks(world, 3600)
+    rehearsal.locks(world, 3600)
 
     replies = _both_publish(world)
 
@@ -101,7 +92,7 @@ def test_both_take_over_what_a_dead_computer_left_and_both_blocks_are_there(
 
 def test_a_publication_waits_for_another_computer_and_says_so(world: Lab, former: bytes) -> None:
     rehearsal.resets(world, former)
-    entry = _locks(world, 1)
+    entry = rehearsal.locks(world, 1)
     call = rehearsal.starts(world)
 
     assert call.stdout.readline() == b"progress=another-computer-works 0 0\n"
@@ -116,9 +107,10 @@ def test_the_other_computers_block_that_came_while_ours_slept_stays(
 ) -> None:
     rehearsal.resets(world, former)
     with rehearsal.held(world, 13) as call:  # our last look at the lock
-        entries = world.server.exec(["ls", _LOCK], check=True).stdout.decode().split()
+        entries = world.server.exec(["ls", rehearsal.LOCK], check=True).stdout.decode().split()
         stale = f"{int(time.time()) - 3600}-{entries[0][11:]}"
-        world.server.exec(["mv", f"{_LOCK}/{entries[0]}", f"{_LOCK}/{stale}"], check=True)
+        script = f"cd {rehearsal.LOCK} && mv {entries[0]} {stale}"
+        world.server.exec(["sh", "-c", script], check=True)
         rehearsal.publishes(world, OTHER)
 
     reply = rehearsal.ends(call)

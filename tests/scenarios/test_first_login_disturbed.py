@@ -1,0 +1,268 @@
+"""A first login that others write into, or that is cut: nothing of theirs is lost, ever.
+
+The moments are those of a clean run's commands at the server, as in test_publication_cut.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Lab
+from lab.running import RunningProcess
+from scenarios import bent, rehearsal, typist
+from scenarios.person import HOME, KEYS
+from scenarios.typist import KEEPER, PASSWORD
+
+FORMER = b"# mine\r\n%s laptop" % rehearsal.OTHER  # its last line has no end
+LINE = b"\n%s added-just-now\n" % rehearsal.OTHER
+OURS = re.compile(rb"\n?ssh-ed25519 \S+ qubes-borg-admin qubes\n")
+# What a first login runs in the account after the probe of what the account offers.
+COMMANDS = (
+    "cat",
+    "ls -d .ssh",
+    "ls .ssh/qborg-lock",
+    "mkdir .ssh/qborg-lock",
+    "mkdir .ssh/qborg-lock/ENTRY",
+    "ls .ssh/qborg-lock",
+    "ls -d .ssh/authorized_keys",
+    "cat .ssh/authorized_keys",
+    "dd of=.ssh/authorized_keys.qborg-new",
+    "cat .ssh/authorized_keys.qborg-new",
+    "chmod 600 .ssh/authorized_keys.qborg-new",
+    "rm -f .ssh/authorized_keys.qborg-bak",
+    "cp -l .ssh/authorized_keys .ssh/authorized_keys.qborg-bak",
+    "ls .ssh/qborg-lock",
+    "cat .ssh/authorized_keys.qborg-bak",
+    "cat .ssh/authorized_keys",
+    "mv .ssh/authorized_keys.qborg-new .ssh/authorized_keys",
+    "cat .ssh/authorized_keys",
+    "cat .ssh/authorized_keys.qborg-bak",
+    "rm -d .ssh/qborg-lock/ENTRY",
+    "rm -d .ssh/qborg-lock",
+    "ls -d repos",
+    "mkdir repos",
+)
+CHANGES = [number for number, command in enumerate(COMMANDS, 1)
+           if command.split()[0] not in ("cat", "ls")]  # fmt: skip
+READ, COPY, SWAP, PROOF = 8, 13, 17, 18  # numbers of commands
+_LOGIN = ["qborg-admin", "login", "--password-fd", "0"]
+
+
+@pytest.fixture(scope="module")
+def lab(account: Lab) -> Lab:
+    """A lab whose set-up was killed while it waited for the password."""
+    tool = typist.begins(account)
+    tool.kill()
+    tool.close()
+    account.exec(KEEPER, ["pkill", "-f", "qborg.FirstLogin"], user="root", check=True)
+    return account
+
+
+def _resets(lab: Lab, content: bytes | None) -> None:
+    """Undo what a rehearsal did: an account with a password and that list of keys."""
+    lab.server.account.unwatch()
+    if lab.qubes()[KEEPER]["state"] != "Running":
+        lab.do("start", KEEPER)
+    lab.server.exec(["sh", "-euc", f"cd {HOME}; rm -rf .ssh/*qborg* .ssh/authorized_keys repos"],
+                    check=True)  # fmt: skip
+    if content is not None:
+        script = f"umask 077; cat > {HOME}/{KEYS}"
+        lab.server.exec(["sh", "-c", script], user="zh1234", input=content, check=True)
+
+
+def _begins(lab: Lab) -> RunningProcess:
+    login = lab.popen(KEEPER, _LOGIN)
+    login.stdin.write(PASSWORD + b"\n")
+    login.stdin.close()
+    return login
+
+
+def _ends(login: RunningProcess) -> tuple[int, str]:
+    out, err = login.communicate(None, 200)
+    login.close()
+    assert b"Traceback" not in err and PASSWORD not in out + err
+    return login.returncode, (out + err).decode()
+
+
+@contextmanager
+def _held(lab: Lab, number: int, when: str = "before") -> Iterator[RunningProcess]:
+    """Begin a first login and stand still at one of its commands; at the end all goes on."""
+    lab.server.account.watch()
+    lab.server.account.hold(number, when)
+    login = _begins(lab)
+    try:
+        lab.server.account.until_held()
+        yield login
+    finally:
+        lab.server.account.unwatch()
+
+
+def _converges(lab: Lab, foreign: bytes) -> None:
+    """One more run is a success; what others wrote is there, and our line once."""
+    code, said = _ends(_begins(lab))
+    assert code == 0, said
+    found = rehearsal.read(lab)
+    assert len(OURS.findall(found)) == 1
+    assert OURS.sub(b"", found).strip() == foreign.strip()
+    assert typist.types(lab, b"wrong") == (0, "the server accepts the admin key already\n")
+    left = rehearsal.left_at_the_server(lab) - {"authorized_keys", "authorized_keys.qborg-bak"}
+    # One that was killed with its work done leaves a lock that this computer knows for its own.
+    assert not left or "already" in said and left == {"qborg-lock"}
+
+
+def test_the_table_has_every_command(lab: Lab) -> None:
+    _resets(lab, FORMER)
+    lab.server.account.watch()
+
+    code, said = _ends(_begins(lab))
+    assert code == 0, said
+
+    seen = lab.server.account.commands()
+    assert [re.sub(r"[0-9]{10}-[0-9a-f]{32}", "ENTRY", line) for line in seen] == list(COMMANDS)
+    assert rehearsal.read(lab).startswith(FORMER + b"\n")
+
+
+EDITED = [(number, "before") for number in range(COPY, PROOF + 1)] + [(SWAP, "after")]
+
+
+@pytest.mark.parametrize(("number", "when"), EDITED)
+def test_a_line_that_a_person_adds_meanwhile_is_noticed_and_kept(
+    lab: Lab, number: int, when: str
+) -> None:
+    _resets(lab, FORMER)
+    with _held(lab, number, when) as login:
+        rehearsal.add_line(lab, LINE)
+
+    code, said = _ends(login)
+
+    found = rehearsal.read(lab)
+    assert found.count(LINE.strip()) == 1 and found.startswith(FORMER)
+    if when == "before" and number < SWAP:
+        assert code == 1 and "someone else changed authorized_keys" in said, said
+    _converges(lab, FORMER + LINE)
+
+
+@pytest.mark.parametrize("number", [COPY, COPY + 2, SWAP - 1, PROOF])
+def test_a_person_who_replaces_the_file_meanwhile_is_noticed(lab: Lab, number: int) -> None:
+    _resets(lab, FORMER)
+    with _held(lab, number) as login:
+        lab.server.exec(["sed", "-i", "s/^# mine/# edited/", f"{HOME}/{KEYS}"], user="zh1234",
+                        check=True)  # fmt: skip
+
+    code, said = _ends(login)
+
+    edited = FORMER.replace(b"# mine", b"# edited")
+    assert rehearsal.read(lab).startswith(edited)
+    assert number == PROOF or code == 1 and "someone else changed authorized_keys" in said, said
+    _converges(lab, edited)
+
+
+def test_a_new_list_that_lets_nobody_in_is_undone(lab: Lab) -> None:
+    _resets(lab, FORMER)
+    with _held(lab, SWAP, "after") as login:
+        lab.server.exec(["chmod", "777", HOME], check=True)
+
+    code, said = _ends(login)
+
+    lab.server.exec(["chmod", "755", HOME], check=True)
+    assert code == 1 and "hint: " in said and rehearsal.read(lab) == FORMER, said
+    _converges(lab, FORMER)
+
+
+def _cut(lab: Lab, _login: RunningProcess) -> None:
+    lab.server.drop_sessions()
+
+
+def _kill_login(lab: Lab, _login: RunningProcess) -> None:
+    lab.exec(KEEPER, ["pkill", "-KILL", "-f", "qborg-admin login"], user="root", check=True)
+
+
+def _kill_qube(lab: Lab, _login: RunningProcess) -> None:
+    lab.do("kill", KEEPER)
+
+
+CUT = [
+    *((number, "before", _kill_login) for number in CHANGES),
+    *((number, "before", _cut) for number in (READ, READ + 1, COPY, SWAP, PROOF, PROOF + 2)),
+    *((SWAP, "after", act) for act in (_cut, _kill_login, _kill_qube)),
+    (SWAP, "before", _kill_qube),
+]
+
+
+@pytest.mark.parametrize(
+    ("number", "when", "act"), CUT, ids=lambda value: getattr(value, "__name__", None))
+def test_one_that_is_cut_loses_nothing_and_the_next_one_converges(
+    lab: Lab, number: int, when: str, act: Callable[[Lab, RunningProcess], None]
+) -> None:
+    _resets(lab, FORMER)
+
+    with _held(lab, number, when) as login:
+        act(lab, login)
+    _ends(login)
+    if act is _kill_qube:
+        lab.do("start", KEEPER)
+
+    assert rehearsal.read(lab).startswith(FORMER)
+    _converges(lab, FORMER)
+
+
+def test_an_account_without_a_list_of_keys_gets_one(lab: Lab) -> None:
+    _resets(lab, None)
+
+    _converges(lab, b"")
+
+    mode = lab.server.exec(["stat", "-c", "%a %U", f"{HOME}/{KEYS}"]).stdout
+    assert mode == b"600 zh1234\n"
+
+
+def test_it_waits_for_another_computer_and_says_so(lab: Lab) -> None:
+    _resets(lab, FORMER)
+    entry = rehearsal.locks(lab, 1)
+    login = _begins(lab)
+
+    assert login.stderr.readline().startswith(b"waiting for another computer")
+    assert rehearsal.read(lab) == FORMER
+    lab.server.exec(["rmdir", entry], user="zh1234", check=True)
+    assert _ends(login)[0] == 0
+    _converges(lab, FORMER)
+
+
+_OTHER = "borg-laptop"
+# The same admin at another computer, whose maintenance qube is set up and has a key to publish.
+_BECOME = """
+import json
+path = "/home/user/.local/share/qubes-borg/%s.json"
+known = json.load(open(path %% "pending")) | {"machine": "laptop", "machine_id": "%s"}
+json.dump(known, open(path %% "settings", "w"))
+""" % ("%s", "ffeeddccbbaa99887766554433221100")
+_OWN_KEY = ("rm -r .local/share/qubes-borg/admin; ssh-keygen -q -t ed25519 -N '' -f .ssh-mine; "
+            "qborg-admin import .ssh-mine")  # fmt: skip
+TIMES = 10
+
+
+def test_at_the_same_moment_as_another_computers_publication_both_are_there(lab: Lab) -> None:
+    _resets(lab, FORMER + b"\n")
+    assert _ends(_begins(lab))[0] == 0
+    bent.clones(lab, KEEPER, _OTHER)
+    for qube in (KEEPER, _OTHER):
+        lab.do("start", qube)
+    lab.exec(_OTHER, ["python3", "-I", "-c", _BECOME], check=True)
+    made = rehearsal.ends(rehearsal.starts(
+        lab, "MakeKeys+laptop-mail", _OTHER, quota="keep", directory="none"))
+    assert "outcome=ok\n" in made, made
+    theirs = rehearsal.read(lab)
+    lab.exec(KEEPER, ["sh", "-euc", _OWN_KEY], check=True)
+
+    for turn in range(TIMES):
+        _resets(lab, theirs)
+        login = _begins(lab)
+        time.sleep(0.1 * turn)  # so that they meet at different moments
+        reply = rehearsal.ends(rehearsal.starts(lab, qube=_OTHER))
+
+        assert _ends(login)[0] == 0 and "outcome=ok\n" in reply, reply
+        found = rehearsal.read(lab)
+        assert len(re.findall(rb" qubes-borg-admin qubes\n", found)) == 2
+        assert rehearsal.BLOCK.findall(found) == [b"laptop"] and found.count(b" laptop-mail\n") == 1
