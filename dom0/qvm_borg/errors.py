@@ -134,6 +134,10 @@ class AdminKeyLocked(QvmBorgError, code=26, hint="type its passphrase there, onc
     """the admin key has a passphrase that nobody has typed yet"""
 
 
+class InTrouble(QvmBorgError, code=27, hint="`qvm-borg-status` says beside each what to do"):
+    """a look at the backups found trouble that a person should mend"""
+
+
 def table() -> tuple[type[QvmBorgError], ...]:
     """Answer every class in the order of its exit code."""
     return tuple(sorted((QvmBorgError, *QvmBorgError.__subclasses__()),

@@ -56,12 +56,17 @@ class Session:
             raise SettingsError("the set-up is not done")
         return found, maintenance
 
-    def enrolled(self, name: str) -> tuple[Qube, record.Record]:
-        """Answer an enrolled qube and its record; raises NotEnrolled."""
+    def known(self, name: str) -> tuple[Qube, record.Record]:
+        """Answer a qube that has a record, its own or as a copy; raises NotEnrolled."""
         qube = self.system.find(name)
         found = record.parse(qube.feature(record.FEATURE))
         if found is None:
             raise NotEnrolled(f"{name} is not enrolled", NotEnrolled.hint.replace("NAME", name))
+        return qube, found
+
+    def enrolled(self, name: str) -> tuple[Qube, record.Record]:
+        """Answer an enrolled qube and its record; raises NotEnrolled."""
+        qube, found = self.known(name)
         if found.uuid != qube.uuid:
             raise NotEnrolled(f"{name} is a copy of the enrolled {found.repository.qube}",
                               f"give it an identity of its own: `qvm-features --unset {name} "

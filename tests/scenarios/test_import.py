@@ -81,6 +81,8 @@ def test_once_imported_it_is_like_any_other_but_for_the_warning(old: Lab) -> Non
         assert "nothing was changed" in said and LEAKED in said
     assert LEAKED in person.runs(old, "qvm-borg-backup", "work")
     assert LEAKED not in person.runs(old, "qvm-borg-enroll", "personal", "--no-escrow")
+    told = person.is_refused(old, "qvm-borg-status", code=27, says="1 of 2 qubes need you: work")
+    assert told.count(LEAKED) == 1
 
 
 def test_a_dry_run_says_that_the_repository_moves(old: Lab) -> None:

@@ -23,6 +23,15 @@ def test_an_enrolled_qube_is_backed_up_and_proved(ready: Lab) -> None:
     assert state.gates(ready) == []
 
 
+def test_status_tells_of_it_and_starts_nothing(enrolled: Lab) -> None:
+    before = state.everything(enrolled)
+
+    said = person.runs(enrolled, "qvm-borg-status")
+
+    assert "work  qubes-work  20" in said and "none, by choice" in said
+    assert state.everything(enrolled) == before
+
+
 def test_enrolling_again_changes_nothing(enrolled: Lab) -> None:
     before = state.everything(enrolled)
 

@@ -59,20 +59,26 @@ def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 Work = Callable[[Session, argparse.Namespace], None]
 
 
-def command(get_parser: Callable[[], Parser], work: Work) -> Callable[..., int]:
-    """Answer the command's main(args=None, app=None), which answers the exit code."""
+def command(
+    get_parser: Callable[[], Parser], work: Work, changes: bool = True
+) -> Callable[..., int]:
+    """Answer the command's main(args=None, app=None), which answers the exit code.
+
+    One that changes nothing waits for no other.
+    """
     def main(args: Sequence[str] | None = None, app: Any = None) -> int:
-        return _run(get_parser().parse_args(args), work, app)
+        options = get_parser().parse_args(args)
+        return _run(options, work, app, changes and not vars(options).get("dry_run"))
 
     return main
 
 
-def _run(options: argparse.Namespace, work: Work, app: Any) -> int:
+def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> int:
     report = Report(options.verbose)
     before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with ExitStack() as stack:
-            if not vars(options).get("dry_run"):
+            if changes:
                 stack.enter_context(lock.held())
                 if gate.remove(gate.DIRECTORY):
                     report.say("a gate that a killed command had left open was closed")

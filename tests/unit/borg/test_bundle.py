@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qborg_borg.bundle import RECORD_LIMIT, BundleRefused, match_bundle, skeletons
+from qborg_borg.bundle import (
+    RECORD_LIMIT,
+    BundleRefused,
+    encode_bundle,
+    match_bundle,
+    skeletons,
+)
 from qborg_borg.slots import SLOTS
 from qborg_wire.names import Repository
 from unit.borg.bundles import HOST_KEY, PASSPHRASE, REPOSITORY, files, key_pair, record, values
@@ -224,6 +230,21 @@ def test_one_slot_has_one_value_in_the_whole_bundle() -> None:
 
     with pytest.raises(BundleRefused):
         match_bundle(mixed, "work")
+
+
+def test_a_whole_bundle_of_another_qube_is_refused_by_its_repository() -> None:
+    repository = Repository("dom", "other")
+    slots = {**values(), "repository": str(repository), "qube": repository.qube}
+    texts = {
+        name: re.sub(r"\{\{ (\w+) \}\}", lambda slot: slots[slot[1]], text)
+        for name, text in skeletons(repository).items()
+    }
+    whole = encode_bundle(repository, texts)
+    assert match_bundle(whole, "other").repository == repository
+
+    # All but the name of the receiver speaks of another qube's repository.
+    with pytest.raises(BundleRefused, match="the repository is another qube's"):
+        match_bundle(whole.replace(b'"qube":"other"', b'"qube":"work"', 1), "work")
 
 
 def test_a_bundle_for_this_qube_is_refused_elsewhere() -> None:

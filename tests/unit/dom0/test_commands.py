@@ -1,4 +1,4 @@
-"""The four commands as a person meets them: help, usage, errors, exit codes, signals, output."""
+"""The commands as a person meets them: help, usage, errors, exit codes, signals, output."""
 
 import importlib
 import os
@@ -18,7 +18,7 @@ from unit.dom0.honest import HOST_KEY, Honest
 from unit.dom0.machine import failure
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("setup", "enroll", "backup", "restore")
+COMMANDS = ("setup", "enroll", "backup", "restore", "status")
 ARCHIVE = "work-2026-01-31T10:17:00"
 
 

@@ -158,3 +158,19 @@ def test_another_computers_registry_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ServiceFailure, match="another computer's"):
         registry.load(state, SETTINGS)
+
+
+@pytest.mark.parametrize(("published", "stale"), [
+    (None, False), (0, False), (6, False), (7, False), (8, True), (10**8, True),
+])
+def test_a_registry_is_stale_only_where_a_newer_one_published(
+    published: int | None, stale: bool
+) -> None:
+    known = Registry(MACHINE, MACHINE_ID, 7, {}, ())
+
+    if not stale:
+        registry.check_epoch(known, published)
+        return
+    with pytest.raises(ServiceFailure, match="newer registry") as refused:
+        registry.check_epoch(known, published)
+    assert refused.value.cause == "registry-stale"

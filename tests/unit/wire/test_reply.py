@@ -1,5 +1,7 @@
 """The framing of replies: what is formatted parses again, what is bent does not."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,14 @@ BENT = {
     "too-long": GOOD + b"a=" + b"x" * ROW.limit + b"\n",
     "no-outcome": b"nonce=%s\n" % NONCE.encode(),
 }
+
+
+def test_a_reply_beyond_the_limit_is_refused_for_its_length_alone() -> None:
+    fits, short = (dataclasses.replace(ROW, limit=len(GOOD) - less) for less in (0, 1))
+
+    assert reply.parse_reply(fits, NONCE, GOOD) == VALUES
+    with pytest.raises(ReplyRefused, match="too long"):
+        reply.parse_reply(short, NONCE, GOOD)
 
 
 def test_a_formatted_reply_parses_to_the_same_values() -> None:

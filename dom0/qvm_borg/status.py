@@ -1,0 +1,91 @@
+"""What dom0 itself knows of each enrolled qube, and what a person should do about it.
+
+Runs in dom0; asks qubesd only. No qube is called or started, so a backup that the schedule made is
+not in it: it tells what dom0 has seen.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from qvm_borg import record
+from qvm_borg.enrolment import ORDER
+from qvm_borg.qubes import Qube
+
+_COLUMNS = ("qube", "repository", "backup seen", "proved", "escrow")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is not as it should be, and what to do."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One enrolled qube; times in seconds since 1970, 0 for never."""
+
+    qube: str
+    repository: str
+    backup: int
+    proved: int
+    escrow: str
+    troubles: Sequence[Trouble]
+
+
+def rows(qubes: Sequence[Qube]) -> list[Row]:
+    """Answer the enrolled ones among these, those in trouble first."""
+    records = ((qube, record.parse(qube.feature(record.FEATURE))) for qube in qubes)
+    found = [_row(qube, known) for qube, known in records if known]
+    return sorted(found, key=lambda row: (not row.troubles, row.qube))
+
+
+def _row(qube: Qube, known: record.Record) -> Row:
+    return Row(qube.name, str(known.repository), int(known.times.get("backup", "0")),
+               int(known.times.get("proved", "0")), known.notes.get("escrow", "unknown"),
+               tuple(_troubles(qube, known)))
+
+
+def _troubles(qube: Qube, known: record.Record) -> Iterator[Trouble]:
+    again = f"run `qvm-borg-enroll {qube}`"
+    if known.uuid != qube.uuid:
+        yield Trouble(f"it is a copy of the enrolled {known.repository.qube}, and not backed up",
+                      f"`qvm-features --unset {qube} {record.FEATURE}`, then {again}")
+        return
+    if qube.name != known.repository.qube:
+        yield Trouble(f"it was enrolled as {known.repository.qube} and renamed since",
+                      "it goes on; rename it back before you enrol it again")
+    escrowed = known.notes.get("escrow") == record.ESCROWED
+    if known.step != ORDER[-1] and (escrowed or known.step != "prove"):
+        yield Trouble(f"its enrolment ended after the step {known.step}", again)
+    if known.times.get("proved", "0") == "0":
+        yield Trouble("its recovery secrets were never proved to open it", again)
+    if record.SECRETS in known.notes:
+        yield Trouble(f"its secrets were {known.notes[record.SECRETS]}",
+                      "take care of every copy of the old scripts' host-keys directory")
+
+
+def table(found: Sequence[Row]) -> Iterator[str]:
+    """Answer the lines for a person: a row for each qube, what to do below it."""
+    cells = [_COLUMNS, *((row.qube, row.repository, _when(row.backup), _when(row.proved),
+                          row.escrow) for row in found)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    below: list[Sequence[Trouble]] = [(), *(row.troubles for row in found)]
+    for line, troubles in zip(cells, below, strict=True):
+        padded = zip(line, widths, strict=True)
+        yield "  ".join(cell.ljust(width) for cell, width in padded).rstrip()
+        for trouble in troubles:
+            yield f"    ! {trouble.what}"
+            yield f"      {trouble.do}"
+
+
+def _when(seconds: int) -> str:
+    """Answer a moment in the person's own time zone."""
+    if not seconds:
+        return "never"
+    try:
+        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return "?"
