@@ -62,6 +62,7 @@ ROLES = {
             Command("qvm-borg-enroll", "qvm_borg.tools.enroll"),
             Command("qvm-borg-backup", "qvm_borg.tools.backup"),
             Command("qvm-borg-restore", "qvm_borg.tools.restore"),
+            Command("qvm-borg-check", "qvm_borg.tools.check"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
         ),
         policy=("70-qubes-borg.policy",),
@@ -94,9 +95,7 @@ ROLES = {
         ),
         rpc="vault",
     ),
-    # Its programs come later. The name stands here so that a template prepared with every
-    # role today is one that any later release can upgrade.
-    "worker": Role(),
+    "worker": Role(packages=("vm-services/qborg_worker",), rpc="worker"),
 }
 
 

@@ -154,9 +154,20 @@ _ROWS = (
     ),
     Service("RemoveBundle", (_D,), (_C,), 256, 60),
     Service(
-        "ProveRecord", (_D,), (_W, _C), _KIB, 300, served_by=(_C,),
+        "ProveBundle", (_D,), (_C,), _KIB, 300, served_by=(_C,),
         request=(Field("archive", names.ARCHIVE, 100),),
         reply=(Field("archives", _NUMBER, 9), Field("proof", names.DIGEST, 64)),
+    ),
+    Service(
+        "ProveRecord", (_D,), (_W,), _KIB, 300, served_by=(_W,),
+        request=(
+            Field("archive", names.ARCHIVE, 100),
+            Field("lender", names.QUBE, 31),  # who serves the repository to this worker
+        ),
+        reply=(
+            Field("archives", _NUMBER, 9), Field("proof", names.DIGEST, 64),
+            Field("record", names.DIGEST, 64),
+        ),
     ),
     Service(
         "DescribeRecord", (_D,), (_V,), 16 * _KIB, 120, served_by=(_V,),
@@ -166,7 +177,11 @@ _ROWS = (
             Field("made", _NUMBER, 15), Field("versions", _NUMBER, 6),
         ),
     ),
-    Service("ReleaseRecord", (_D,), (_V,), 16 * _KIB, 120),
+    Service(
+        "ReleaseRecord", (_D,), (_V,), 16 * _KIB, 120, served_by=(_V,),
+        request=(Field("receiver", names.QUBE, 31),),
+        reply=(Field("record", names.DIGEST, 64),),
+    ),
     Service("PrintKit", (_D,), (_V,), 16 * _KIB, 120),
     Service(
         "InstallBundle", (_M,), (_C,), 64 * _KIB, 60, record=True, served_by=(_C,),
@@ -175,8 +190,18 @@ _ROWS = (
     Service(
         "StoreRecord", _KEYHOLDER, (_V,), 64 * _KIB, 60, record=True, served_by=(_V,), reply=_KEPT,
     ),
-    Service("AcceptRecord", (_V,), (_W, _M, _C), 64 * _KIB, 60, record=True),
-    Service("ServeRepository", (_W, _C), (_M,), 64 * _KIB, 600, idle=True, record=True),
+    Service(
+        "AcceptRecord", (_V,), (_W, _M, _C), 64 * _KIB, 60, record=True, served_by=(_W,),
+        reply=(Field("record", names.DIGEST, 64),),
+    ),
+    Service(
+        "LendRepository", (_D,), (_M,), 256, 30, served_by=(_M,),
+        request=(Field("worker", names.QUBE, 31),), reply=(oneof("lent", "yes"),),
+    ),
+    Service(
+        "ServeRepository", (_W, _C), (_M,), 64 * _KIB, 600, idle=True, stream=True,
+        served_by=(_M,),
+    ),
 )
 
 SERVICES = {row.name: row for row in _ROWS}

@@ -6,9 +6,9 @@ Runs in dom0; pure. Each word of qborg_wire.causes has its row here.
 from qborg_wire.reply import Failure
 from qvm_borg.errors import (
     ENROLL, RELEASE, SETUP, AdminKeyLocked, BackupFailed, DeliveryRefused, EnrolmentRefused,
-    HostKeyError, NotEnrolled, NotFound, QubeUnavailable, QvmBorgError, RepositoryError,
-    ServerFull, ServerUnreachable, ServiceFailed, ServiceMissing, ServiceTimeout, SettingsError,
-    TemplateError, WaitingForServer, WireError,
+    EscrowMissing, HostKeyError, NotEnrolled, NotFound, ProofFailed, QubeUnavailable,
+    QvmBorgError, RepositoryError, ServerFull, ServerUnreachable, ServiceFailed, ServiceMissing,
+    ServiceTimeout, SettingsError, TemplateError, WaitingForServer, WireError,
 )
 
 # cause: class, message, hint (none: the class's own); NAME becomes the qube's name
@@ -42,6 +42,8 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "keys-awaited": (WaitingForServer, "the server does not accept its key yet",
                      "have the line above added to the account's keys, whole, and run the command "
                      "again; `--show-authorized-keys` prints it as well"),
+    "keys-differ": (ProofFailed, "the repository has another key than the recovery record",
+                    "somebody changed it; the vault's record has the one of the enrolment"),
     "keys-missing": (NotFound, "the keys of this repository are not there", ENROLL),
     "locked": (RepositoryError, "the repository is locked",
                "wait for the other backup; if there is none: `borgbak break-lock` in the qube"),
@@ -59,7 +61,8 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "publish-refused": (ServerUnreachable, "authorized_keys was left as it was",
                         "read the reason, mend it, and try again"),
     "quota-exceeded": (ServerFull, "the quota is used up", ""),
-    "record-refused": (ServiceFailed, "the vault refused the recovery record", RELEASE),
+    "record-missing": (EscrowMissing, "it has no recovery record of it", ENROLL),
+    "record-refused": (ServiceFailed, "it refused the recovery record", RELEASE),
     "registry-stale": (SettingsError, "the server knows a later state than the maintenance qube",
                        "that qube was restored from an old backup: restore a newer one"),
     "repository-exists": (RepositoryError, "its repository exists, with another key",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
-from qvm_borg import record, vault
+from qvm_borg import record, vault, worker
 from qvm_borg.enrolment import Done, Enrolment, Step
 from qvm_borg.errors import EnrolmentRefused, EscrowMissing, ProofFailed, WireError
 from qvm_borg.qubes import Qube
@@ -135,17 +135,25 @@ def _backed_up(enrolment: Enrolment) -> bool:
 
 
 def _proved(enrolment: Enrolment) -> bool:
-    return enrolment.record.times.get("proved", "0") != "0"
+    """With a vault only a proof of what is in it counts."""
+    known, wanted = enrolment.record, record.PROOF_IN_WORKER
+    return known.times.get("proved", "0") != "0" and (
+        enrolment.vault is None or known.notes.get("proved") == wanted)
 
 
 def _prove(enrolment: Enrolment) -> Done:
     archive, now = enrolment.record.notes.get("archive", "latest"), str(int(time.time()))
     reply = enrolment.session.call(
-        enrolment.qube, "ProveRecord", {"archive": archive}, enrolment.repository)
+        enrolment.qube, "ProveBundle", {"archive": archive}, enrolment.repository)
     if reply["proof"] != enrolment.record.digests.get("proof"):
         raise ProofFailed(f"{enrolment}: what was read back from {archive} is not what was saved")
-    return Done(f"a file was read back {record.PROOF_IN_CLIENT}", learnt={
-        "notes": {"proved": record.PROOF_IN_CLIENT}, "times": {"proved": now, "enrolled": now}})
+    where = record.PROOF_IN_CLIENT
+    if enrolment.vault is not None:
+        worker.prove(enrolment.session, enrolment.maintenance, enrolment.vault,
+                     enrolment.repository, archive, enrolment.record.digests)
+        where = record.PROOF_IN_WORKER
+    return Done(f"a file was read back {where}", learnt={
+        "notes": {"proved": where}, "times": {"proved": now, "enrolled": now}})
 
 
 def _forget(enrolment: Enrolment) -> Done:

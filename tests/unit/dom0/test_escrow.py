@@ -37,7 +37,8 @@ def test_an_enrolment_with_a_vault_ends_when_the_keyholder_has_forgotten(
         "SendRecord+qubes-borg-maintenance", "DescribeRecord+qubes-borg-maintenance",
         "InitRepository+qubes-work", "SendRecord+qubes-work", "DescribeRecord+qubes-work",
         "SendBundle+qubes-work", "DescribeClient+", "StartSchedule+ as root",
-        "RunBackup+qubes-work", "ProveRecord+qubes-work", "ForgetSecrets+qubes-work"]
+        "RunBackup+qubes-work", "ProveBundle+qubes-work", "ReleaseRecord+qubes-work",
+        "LendRepository+qubes-work", "ProveRecord+qubes-work", "ForgetSecrets+qubes-work"]
     assert trace[:2] == ["start borg-maintenance", "start vault"]
     assert trace[-2:] == ["shutdown vault", "shutdown borg-maintenance"]
     assert noted(escrowing).step == "forget"
@@ -117,7 +118,7 @@ def test_another_record_than_was_proved_is_proved_again(escrowing: Honest) -> No
 
     trace = run(escrowing, escrow=True)
 
-    assert [line for line in trace if "ProveRecord" in line]
+    assert [line for line in trace if "ProveBundle" in line]
     assert noted(escrowing).digests["record"] == "e" * 64
 
 
