@@ -62,6 +62,7 @@ ROLES = {
             Command("qvm-borg-enroll", "qvm_borg.tools.enroll"),
             Command("qvm-borg-backup", "qvm_borg.tools.backup"),
             Command("qvm-borg-restore", "qvm_borg.tools.restore"),
+            Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-check", "qvm_borg.tools.check"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
         ),

@@ -182,7 +182,14 @@ _ROWS = (
         request=(Field("receiver", names.QUBE, 31),),
         reply=(Field("record", names.DIGEST, 64),),
     ),
-    Service("PrintKit", (_D,), (_V,), 16 * _KIB, 120),
+    Service(
+        "PrintKit", (_D,), (_V,), 64 * _KIB, 120, argument=False, served_by=(_V,),
+        request=(Field("repositories", _REPOSITORY, 48, many=True),),  # none: all of them
+        reply=(
+            Field("name", re.compile(r"kit-[0-9]{4}-[0-9]{2}-[0-9]{2}"), 14),
+            Field("repositories", _NUMBER, 6),
+        ),
+    ),
     Service(
         "InstallBundle", (_M,), (_C,), 64 * _KIB, 60, record=True, served_by=(_C,),
         reply=_INSTALLED,

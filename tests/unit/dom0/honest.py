@@ -161,6 +161,9 @@ class Honest:
     def _ReleaseRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"record": self.kept[argument]}
 
+    def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"name": "kit-2026-01-31", "repositories": str(max(0, len(self.kept) - 1))}
+
     def _LendRepository(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"lent": "yes"}
 
