@@ -16,6 +16,8 @@ _VERSION = re.compile(r"none|[0-9]{1,3}(?:\.[0-9]{1,4}){1,3}[0-9a-z.+-]{0,20}")
 _REPOSITORY = re.compile(f"{names.MACHINE.pattern}-{names.QUBE.pattern}")
 _LIST = re.compile(f"none|{_REPOSITORY.pattern}(?: {_REPOSITORY.pattern})*")
 # Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
+_KEY = rf"{_REPOSITORY.pattern}:(?:missing|{names.DIGEST.pattern})"
+_KEYS = re.compile(f"none|{_KEY}(?: {_KEY})*")
 _TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]+")
 _DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*")
 _OLD_KEYS = re.compile(r"none|/[\x20-\x7e]*")
@@ -109,7 +111,11 @@ _ROWS = (
         "ForgetSecrets", (_D,), (_M,), 256, 30, served_by=(_M,),
         reply=(oneof("changed", "yes", "no"),),
     ),
-    Service("ObserveServer", (_D,), (_M,), 64 * _KIB, 120, argument=False),
+    Service(
+        "ObserveServer", (_D,), (_M,), 64 * _KIB, 120, argument=False, served_by=(_M,),
+        request=(Field("repositories", _REPOSITORY, 48, many=True),),
+        reply=(Field("keys", _KEYS, 60000),),
+    ),
     Service(
         "DescribeClient", (_D,), (_C,), 4 * _KIB, 20, argument=False,
         before_role=True, served_by=(_C,),
@@ -168,6 +174,11 @@ _ROWS = (
             Field("archives", _NUMBER, 9), Field("proof", names.DIGEST, 64),
             Field("record", names.DIGEST, 64),
         ),
+    ),
+    Service(
+        "RepairKey", (_D,), (_W,), _KIB, 300, served_by=(_W,),
+        request=(Field("lender", names.QUBE, 31),),
+        reply=(Field("record", names.DIGEST, 64), oneof("changed", "yes", "no")),
     ),
     Service(
         "DescribeRecord", (_D,), (_V,), 16 * _KIB, 120, served_by=(_V,),

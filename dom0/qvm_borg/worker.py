@@ -46,6 +46,17 @@ def made(session: Session) -> Iterator[Qube]:
         system.discard(Role.WORKER, NAME)
 
 
+@contextmanager
+def lent(session: Session, maintenance: Qube, keeper: Qube,
+         repository: Repository) -> Iterator[Qube]:
+    """Have a worker that holds the vault's record and may ask for the repository; both run."""
+    with made(session) as worker:
+        session.passing("AcceptRecord", keeper, worker, "ReleaseRecord",
+                        {"receiver": worker.name}, repository)
+        session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
+        yield worker
+
+
 def prove(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
           archive: str, digests: Mapping[str, str]) -> dict[str, str]:
     """Prove in a worker that the vault's record opens the repository; both qubes run.
@@ -53,10 +64,7 @@ def prove(session: Session, maintenance: Qube, keeper: Qube, repository: Reposit
     digests: those of the record and of the archive's proof, as dom0 knows them. Answers what the
     worker says. Raises ProofFailed, WireError for another record, or what a call raises.
     """
-    with made(session) as worker:
-        session.passing("AcceptRecord", keeper, worker, "ReleaseRecord",
-                        {"receiver": worker.name}, repository)
-        session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
+    with lent(session, maintenance, keeper, repository) as worker:
         reply = session.passing(
             "ServeRepository", worker, maintenance, "ProveRecord",
             {"archive": archive, "lender": maintenance.name}, repository)

@@ -61,6 +61,13 @@ def test_the_templates_ssh_knows_how_to_end_what_is_idle(steady: Lab) -> None:
     assert b"channeltimeout session=600\n" in shown
 
 
+# Takes the key out of a repository's own file, as a damaged disk may.
+_CUT = """import re
+text = open("config").read()
+open("config", "w").write(re.sub(r"(?m)^key = .*(?:\\n[ \\t].*)*\\n", "", text))
+"""
+
+
 def _key_changes(lab: Lab, passphrase: str) -> None:
     changed = thief.borg(lab, "key", "change-passphrase", url(OWN),
                          env={"BORG_NEW_PASSPHRASE": passphrase})  # fmt: skip
@@ -82,6 +89,31 @@ def test_a_key_that_is_not_the_escrowed_one_is_noticed(escrowed: Lab) -> None:
     _key_changes(escrowed, same.strip())
 
     person.is_refused(escrowed, *CHECK, code=12, says="another key than the recovery record")
+    _is_gone(escrowed)
+
+
+@pytest.mark.parametrize("passphrase", ["evil", None], ids=["changed", "removed"])
+def test_a_key_that_somebody_changed_is_seen_at_the_server_and_put_back(
+    escrowed: Lab, passphrase: str | None
+) -> None:
+    keys, repair = (*CHECK, "--keys"), ("qvm-borg-recover", "--repair-key", CLIENT)
+    assert "has the key that was exported" in person.runs(escrowed, *keys)
+    assert "nothing was changed" in person.runs(escrowed, *repair)
+    if passphrase is None:
+        cut = f"cd {person.HOME}/repos/qubes-work && python3 -c '{_CUT}'"
+        escrowed.server.exec(["sh", "-euc", cut], check=True)
+    else:
+        _key_changes(escrowed, passphrase)
+    escrowed.do("shutdown", CLIENT)
+
+    hint = person.is_refused(escrowed, *keys, code=12, says="is not the exported one")
+    assert "--repair-key work" in hint
+    assert "was put back" in person.runs(escrowed, *repair)
+
+    assert escrowed.qubes()[CLIENT]["state"] == "Halted"
+    assert "has the key that was exported" in person.runs(escrowed, *keys)
+    person.runs(escrowed, *CHECK)
+    person.runs(escrowed, "qvm-borg-backup", CLIENT)
     _is_gone(escrowed)
 
 

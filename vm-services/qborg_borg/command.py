@@ -61,6 +61,11 @@ def export_key(access: Access) -> list[str]:
     return ["key", "export", "--", access.url]
 
 
+def import_key(access: Access, path: str) -> list[str]:
+    """Answer how to put an exported key, which lies in a file, into its repository."""
+    return ["key", "import", "--", access.url, path]
+
+
 def info(access: Access) -> list[str]:
     """Answer how to describe the repository as JSON; opens it, so it proves the passphrase."""
     return ["info", "--json", "--", access.url]

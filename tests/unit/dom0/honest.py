@@ -164,6 +164,12 @@ class Honest:
     def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"name": "kit-2026-01-31", "repositories": str(max(0, len(self.kept) - 1))}
 
+    def _ObserveServer(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"keys": f"qubes-work:{'2' * 64}"}
+
+    def _RepairKey(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"record": self.kept[argument], "changed": self._once(f"repair {argument}")}
+
     def _LendRepository(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"lent": "yes"}
 
