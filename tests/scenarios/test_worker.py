@@ -161,6 +161,14 @@ KILLS = [
     for when in ("before", "after")
     for victim in ("kill-tool", f"kill-qube:{WORKER}")
 ]
+# What dom0 does to a worker before it runs and after it ran: there the tool alone can be killed.
+KILLS += [
+    (call, when, "kill-tool")
+    for call in ("admin.vm.feature.Set+x-qborg-worker", "admin.vm.Create.DispVM+default-dvm",
+                 "admin.vm.property.Set+netvm", "admin.vm.feature.Set+service.qborg-worker",
+                 "admin.vm.Start+", "admin.vm.Remove+", "admin.vm.feature.Remove+x-qborg-worker")
+    for when in ("before", "after")
+]
 
 
 @pytest.mark.parametrize(("call", "when", "victim"), KILLS)
