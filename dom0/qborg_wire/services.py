@@ -158,6 +158,11 @@ _ROWS = (
             Field("files", _NUMBER, 15), Field("bytes", _NUMBER, 15),
         ),
     ),
+    Service(
+        "RenameBorg", (_D,), (_C,), 256, 60, served_by=(_C,),
+        request=(Field("remote_borg", names.REMOTE_BORG, 32),),
+        reply=(Field("bundle", names.DIGEST, 64), oneof("changed", "yes", "no")),
+    ),
     Service("RemoveBundle", (_D,), (_C,), 256, 60),
     Service(
         "ProveBundle", (_D,), (_C,), _KIB, 300, served_by=(_C,),

@@ -29,7 +29,9 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "borgmatic-missing": (TemplateError, "there is no borgmatic 1.8 or later", ""),
     "bundle-missing": (NotEnrolled, "no bundle has been delivered to it", ""),
     "bundle-refused": (ServiceFailed, "it refused its bundle", "mend that; or " + RELEASE),
-    "connection-failed": (ServerUnreachable, "the connection to the server broke", ""),
+    "connection-failed": (ServerUnreachable, "the connection to the server broke",
+                          "check its network; `qvm-borg-setup` looks at the server and tells what "
+                          "changed there, such as the name of its borg"),
     "cron-missing": (TemplateError, "there is no cron", ""),
     "delivery-failed": (DeliveryRefused, "what it sent could not be delivered", ""),
     "directory-refused": (NotFound, "it cannot restore into this directory",

@@ -17,6 +17,8 @@ from qvm_borg.qubes import Qube
 from qvm_borg.report import size
 from qvm_borg.session import Session
 
+_BY_HAND = ("`qborg-vault-export` in the vault brings them out; docs/recovery.md tells how they "
+            "open the repository")
 _ROLE, _CRON = "service.qborg-client", "service.crond"
 
 
@@ -87,11 +89,28 @@ def _delivered(enrolment: Enrolment) -> bool:
     return holds == sent and enrolment.qube.feature(_ROLE) == "1"
 
 
+def _rename_borg(enrolment: Enrolment) -> Done:
+    """Have the server's new name for borg in a bundle that nobody can make anew any more."""
+    says = enrolment.client
+    if says["repository"] != str(enrolment.repository) or says["bundle"] == "none":
+        raise EnrolmentRefused(f"{enrolment}: its bundle is gone, and {enrolment.maintenance} has "
+                               "forgotten its secrets", _BY_HAND)
+    # Whatever is installed there is proved anew, as dom0 may know of another bundle.
+    enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
+    enrolment.qube.set_feature(_ROLE, "1")
+    reply = enrolment.session.call(
+        enrolment.qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg},
+        enrolment.repository)
+    if enrolment.describe()["endpoint"] != enrolment.endpoint:
+        raise EnrolmentRefused(f"{enrolment}: its bundle leads to another server than the set-up, "
+                               f"and {enrolment.maintenance} has forgotten its secrets", _BY_HAND)
+    return Done("its bundle has the server's name for borg", reply["changed"] == "yes",
+                {"digests": {"bundle": reply["bundle"]}})
+
+
 def _deliver(enrolment: Enrolment) -> Done:
     if enrolment.forgotten:
-        raise EnrolmentRefused(f"{enrolment}: its bundle is gone, and {enrolment.maintenance} has "
-                               "forgotten its secrets", "`qborg-vault-export` in the vault brings "
-                               "them out; docs/recovery.md tells how they open the repository")
+        return _rename_borg(enrolment)
     if _proved(enrolment):  # of another bundle: forgotten first, so that a kill cannot keep it
         enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
     role = enrolment.qube.set_feature(_ROLE, "1")

@@ -170,6 +170,14 @@ class Honest:
     def _RepairKey(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"record": self.kept[argument], "changed": self._once(f"repair {argument}")}
 
+    def _RenameBorg(self, _vm: Vm, argument: str) -> dict[str, str]:
+        known = settings.load()
+        assert known is not None
+        self.bundle[argument] = "c" * 64
+        self.endpoint = endpoint.digest(
+            "backup.example", known.port, known.account, known.host_key, known.remote_borg)
+        return {"bundle": "c" * 64, "changed": self._once(f"borg {known.remote_borg}")}
+
     def _LendRepository(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"lent": "yes"}
 

@@ -5,7 +5,7 @@ Runs in the vault. Whoever reads either file can read every backup in it.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qborg_borg.process import home
@@ -51,4 +51,7 @@ def _records(vault: Vault, wanted: Sequence[str]) -> tuple[RecoveryRecord, list[
     for name in wanted:
         if name not in known:
             raise ServiceFailure("record-missing", f"the vault holds no record of {name}")
-    return accounts[0], [known[name] for name in sorted(set(wanted) or known)]
+    chosen = [known[name] for name in sorted(set(wanted) or known)]
+    # The account's record is made at each publication, so it knows the name of today.
+    renamed = {"remote_borg": accounts[0].values["remote_borg"]}
+    return accounts[0], [replace(each, values={**each.values, **renamed}) for each in chosen]
