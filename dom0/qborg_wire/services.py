@@ -152,7 +152,11 @@ _ROWS = (
             Field("files", _NUMBER, 15), Field("bytes", _NUMBER, 15),
         ),
     ),
-    Service("RemoveBundle", (_D,), (_C,), 256, 60),
+    Service(
+        "RemoveBundle", (_D,), (_C,), 256, 60, served_by=(_C,),
+        # The user's own two files: they stay once the user has changed them.
+        reply=(oneof("changed", "yes", "no"), oneof("settings", "removed", "kept", "none")),
+    ),
     Service(
         "ProveRecord", (_D,), (_W, _C), _KIB, 300, served_by=(_C,),
         request=(Field("archive", names.ARCHIVE, 100),),
