@@ -8,9 +8,10 @@ CAUSES = frozenset({
     "borg-failed", "borg-missing", "borg-renamed", "borgmatic-missing", "bundle-missing",
     "bundle-refused", "connection-failed", "cron-missing", "delivery-failed",
     "directory-refused", "host-key-changed", "host-key-unknown", "import-refused", "internal",
-    "keys-awaited", "keys-missing", "locked", "login-refused", "no-space", "not-this-qube",
+    "key-revoked", "keys-awaited", "keys-missing", "locked", "login-refused", "no-space", "not-this-qube",
     "not-this-role", "password-awaited", "password-refused", "publish-refused",
-    "quota-exceeded", "record-refused", "registry-stale", "repository-exists", "repository-missing",
+    "quota-exceeded", "record-refused", "registry-stale", "repository-exists", "repository-kept",
+    "repository-missing",
     "server-full", "server-unreachable", "settings-differ", "settings-missing",
     "source-missing", "time-out", "vault-full", "vault-refused", "wrong-caller", "wrong-passphrase",
 })  # fmt: skip

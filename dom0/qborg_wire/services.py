@@ -57,6 +57,7 @@ _ROWS = (
             Field("borg", _VERSION, 40),
             Field("epoch", _NUMBER, 15),
             Field("occupied", _LIST, 2000),
+            Field("revoked", _LIST, 2000),  # and kept: of ours, with a key that opens nothing
             oneof("provider", "generic", "rsync.net", "hetzner", "borgbase"),
             oneof("access", "shell", "sftp", "borg", "unknown"),
             oneof("keys", "ours", "awaited", "unknown"),
@@ -87,6 +88,22 @@ _ROWS = (
             Field("epoch", _NUMBER, 15),
             Field("keys", _NUMBER, 6), oneof("changed", "yes", "no"),
             Field("digest", names.DIGEST, 64), Field("awaited", _LIST, 2000),
+        ),
+    ),
+    Service(
+        "RevokeKeys", (_D,), (_M,), 2 * _KIB, 180, idle=True, served_by=(_M,),
+        request=(
+            oneof("stage", "mark", "finish"),  # before and after a publication
+            oneof("quarantine", "keep", "yes", "no"),
+            oneof("secrets", "keep", "remove"), oneof("repository", "keep", "delete"),
+        ),
+        reply=(
+            Field("public_key", either("none", names.PUBLIC_KEY), 800),
+            Field("fingerprint", either("none", names.FINGERPRINT), 50),
+            Field("quota", either(NO_QUOTA, QUOTA), 7), oneof("changed", "yes", "no"),
+            oneof("key", "unasked", "taken", "refused"),
+            oneof("secrets", "none", "kept", "removed"),
+            oneof("repository", "kept", "frozen", "deleted", "missing"),
         ),
     ),
     Service(

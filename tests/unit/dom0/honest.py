@@ -88,8 +88,8 @@ class Honest:
         login, name, version = ("ok", "borg14", "1.4.0") if self.accepts else (
             "refused", "none", "none")
         return {"admin_key": KEY, "host_key": HOST_KEY, "login": login, "remote_borg": name,
-                "borg": version, "epoch": "1", "occupied": "none", "provider": "generic",
-                "access": "shell", "keys": "ours", "snapshots": "unknown"}
+                "borg": version, "epoch": "1", "occupied": "none", "revoked": "none",
+                "provider": "generic", "access": "shell", "keys": "ours", "snapshots": "unknown"}
 
     def _FirstLogin(self, _vm: Vm, _argument: str) -> dict[str, str]:
         before, self.accepts = self.accepts, True
