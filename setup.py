@@ -63,6 +63,7 @@ ROLES = {
             Command("qvm-borg-backup", "qvm_borg.tools.backup"),
             Command("qvm-borg-restore", "qvm_borg.tools.restore"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
+            Command("qvm-borg-revoke", "qvm_borg.tools.revoke"),
         ),
         policy=("70-qubes-borg.policy",),
     ),

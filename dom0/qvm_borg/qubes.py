@@ -82,6 +82,14 @@ class Qube:
                 self._vm.features[name] = value
         return changed
 
+    def remove_feature(self, name: str) -> bool:
+        """Remove a feature; answers whether it was there."""
+        there = self.feature(name) is not None
+        if there:
+            with _asking(f"feature {name} of {self.name}"):
+                del self._vm.features[name]
+        return there
+
     def offers(self, service: Service) -> bool:
         """Answer whether the qube's template has told that it has this service."""
         return bool(self.feature(f"supported-rpc.{service.full_name}", inherited=True))

@@ -20,7 +20,7 @@ _ACCEPTS = re.compile(rb"^debug1: Server accepts key: ", re.MULTILINE)
 
 
 def is_taken(settings: Settings, public_key: str) -> bool:
-    """Tell whether the server would let this key in; raises ServiceFailure if it cannot be asked."""
+    """Tell whether the server would let this key in; raises ServiceFailure if it is not asked."""
     with tempfile.TemporaryDirectory(prefix="qborg-", dir="/tmp") as folder:
         offered = Path(folder) / "offered"
         offered.with_suffix(".pub").write_text(f"{public_key}\n", encoding="ascii")

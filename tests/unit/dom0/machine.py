@@ -48,6 +48,10 @@ class Features:
         self._vm.app.trace.append(f"set {self._vm.name} {name}")
         self.own[name] = value
 
+    def __delitem__(self, name: str) -> None:
+        self._vm.app.trace.append(f"unset {self._vm.name} {name}")
+        del self.own[name]
+
 
 class Vm:
     """One qube; properties are plain attributes, and a missing one raises as a real one does."""
