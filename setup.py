@@ -65,6 +65,7 @@ ROLES = {
             Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-check", "qvm_borg.tools.check"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
+            Command("qvm-borg-revoke", "qvm_borg.tools.revoke"),
         ),
         policy=("70-qubes-borg.policy",),
     ),

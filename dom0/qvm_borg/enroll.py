@@ -4,7 +4,7 @@ Runs in dom0. What is so already is skipped, a killed step is repeated; only the
 asked for are touched, and they are put back to run or halt as they were found.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from qborg_wire.reply import Failure
@@ -55,14 +55,14 @@ def _planner(
     session: Session, names: Sequence[str], asked: Values, keeper: Qube | None = None
 ) -> Callable[[str], Enrolment]:
     settings, maintenance = session.site()
-    records = ((qube, record.parse(qube.feature(record.FEATURE)))
-               for qube in session.system.qubes())
-    taken = [*names, *(qube.name for qube, found in records if found and found.uuid == qube.uuid)]
+    users = {str(found.repository): qube for qube, found in session.records()
+             if found.uuid == qube.uuid}
+    taken = [*names, *(qube.name for qube in users.values())]
 
     def planned(name: str) -> Enrolment:
         enrolment = Enrolment(session, settings, maintenance, session.system.find(name), asked,
                               keeper)
-        preflight.qube(enrolment, taken)
+        preflight.qube(enrolment, taken, users.get(str(enrolment.repository)))
         return enrolment
 
     return planned
@@ -75,8 +75,8 @@ def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> Non
         needed += [enrolments[0].qube] if len(enrolments) == 1 else []
         for qube in (maintenance, *needed):
             stack.enter_context(running(qube, session.report.say))
-        occupied = preflight.server(enrolments)
-        good = crowd.each(enrolments, lambda each: _checked(each, occupied))
+        taken = preflight.server(enrolments)
+        good = crowd.each(enrolments, lambda each: _checked(each, taken))
         good = crowd.each(good, lambda each: _walk(each, STEPS[ORDER.index("create")]))
         if good:
             done, awaited = publish(good)
@@ -90,9 +90,9 @@ def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> Non
             each.warn()
 
 
-def _checked(enrolment: Enrolment, occupied: Sequence[str]) -> Enrolment:
+def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Enrolment:
     _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
-    preflight.client(enrolment, occupied)
+    preflight.client(enrolment, taken)
     done = Done("nothing speaks against it", changed=False)
     if enrolment.imports:  # the keyholder may still refuse, and then nothing shall be changed
         _show(enrolment, "preflight", done.text)

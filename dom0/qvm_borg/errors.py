@@ -62,7 +62,7 @@ class AdminError(QvmBorgError, code=10, hint="run this in dom0 as your ordinary 
 
 
 class PartialFailure(QvmBorgError, code=11, hint="mend the errors above and try again"):
-    """some of several qubes failed"""
+    """a part of what was asked for failed, and the rest is done"""
 
 
 class ProofFailed(QvmBorgError, code=12, hint="do not rely on this repository: run `borgbak "
@@ -136,6 +136,11 @@ class AdminKeyLocked(QvmBorgError, code=26, hint="type its passphrase there, onc
 
 class InTrouble(QvmBorgError, code=27, hint="`qvm-borg-status` says beside each what to do"):
     """a look at the backups found trouble that a person should mend"""
+
+
+class NotConfirmed(QvmBorgError, code=28, hint="at a terminal it asks for the repository's name; "
+                   "elsewhere --yes says that you mean it"):
+    """what cannot be undone was not confirmed, and nothing was changed"""
 
 
 def table() -> tuple[type[QvmBorgError], ...]:

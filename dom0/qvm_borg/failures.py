@@ -41,6 +41,9 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "import-refused": (NotFound, "the old keys cannot be taken over", "mend what is named; it "
                        "takes a directory of the old scripts' host-keys, copied into that qube"),
     "internal": (ServiceFailed, "the service failed in an unforeseen way", ""),
+    "key-revoked": (EnrolmentRefused, "its key was revoked, and its repository is kept",
+                    "`qvm-borg-revoke QUBE --delete-repository` frees the name; or move the "
+                    "repository away on the server, or give the qube another name"),
     "keys-awaited": (WaitingForServer, "the server does not accept its key yet",
                      "have the line above added to the account's keys, whole, and run the command "
                      "again; `--show-authorized-keys` prints it as well"),
@@ -70,6 +73,9 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                        "that qube was restored from an old backup: restore a newer one"),
     "repository-exists": (RepositoryError, "its repository exists, with another key",
                           "move it away on the server, or restore the qube that made it"),
+    "repository-kept": (RepositoryError, "the repository was left as it is",
+                        "read the reason; `--no-quarantine` ends a quarantine, and what else "
+                        "stands in the way takes a person at the server"),
     "repository-missing": (RepositoryError, "its repository is not on the server", ENROLL),
     "server-full": (ServerFull, "the server's disk is full", ""),
     "server-unreachable": (ServerUnreachable, "the server cannot be reached", ""),

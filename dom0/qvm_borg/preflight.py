@@ -5,7 +5,7 @@ Runs in dom0. Nothing here changes anything; a qube runs only while it is asked.
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qborg_wire.reply import Failure
 from qborg_wire.row import Role
@@ -13,7 +13,7 @@ from qborg_wire.services import SERVICES
 from qvm_borg import errors, record
 from qvm_borg.enrolment import Enrolment
 from qvm_borg.failures import from_failure
-from qvm_borg.qubes import running
+from qvm_borg.qubes import Qube, running
 
 _OLDEST = {"borg": (1, 2), "borgmatic": (1, 8)}
 _LOOKS = 3  # at the server, three seconds apart: a network needs a moment after boot
@@ -28,8 +28,11 @@ def _refuse(wrong: object, subject: object, message: str, hint: str,
         raise kind(f"{subject}: {message}", hint.replace("NAME", str(subject)))
 
 
-def qube(enrolment: Enrolment, others: Sequence[str]) -> None:
-    """Raise what speaks against a qube as dom0 knows it; the qube itself is not asked."""
+def qube(enrolment: Enrolment, others: Sequence[str], user: Qube | None = None) -> None:
+    """Raise what speaks against a qube as dom0 knows it; the qube itself is not asked.
+
+    `others`: the names of all that are enrolled; `user`: whoever backs up into its repository.
+    """
     this, klass = enrolment.qube, enrolment.qube.property("klass")
     _refuse(klass == "AdminVM", this, "is dom0: it has no network and no place here",
             "`qvm-backup` takes dom0's home along")
@@ -45,11 +48,17 @@ def qube(enrolment: Enrolment, others: Sequence[str]) -> None:
             "has a role of qubes-borg itself", "back it up with `qvm-backup`")
     found = record.parse(this.feature(record.FEATURE))
     _refuse(found and found.uuid != this.uuid, this, "is a copy of an enrolled qube", _UNSET)
+    _refuse(found and found.step == record.REVOKING, this, "its key is being revoked",
+            "`qvm-borg-revoke NAME` goes on with it; then enrol it again")
+    _refuse(user is not None and user.uuid != this.uuid, this,
+            f"{enrolment.repository} is in use for {user}, which was renamed",
+            f"rename one of the two; or `qvm-borg-revoke {user}`")
     escrowed = found and found.notes.get("escrow") == record.ESCROWED
     _refuse(escrowed and enrolment.vault is None, this, "has its record in the vault already",
             "leave --no-escrow out: what a vault has, stays there")
     _refuse(found and found.repository != enrolment.repository, this,
-            "was enrolled under another name", f"rename it back; or {_UNSET}")
+            "was enrolled under another name", "rename it back; or `qvm-borg-revoke NAME`, which "
+            "keeps its repository, and enrol it as a new one")
     _refuse(any(other != this.name and other.lower() == this.name.lower() for other in others),
             this, "differs from another enrolled qube by upper and lower case only", "rename one")
     _refuse(this.property("netvm") is None, this, "has no netvm",
@@ -61,8 +70,8 @@ def qube(enrolment: Enrolment, others: Sequence[str]) -> None:
             "its template does not offer our services", _PACKAGE, errors.TemplateError)
 
 
-def server(enrolments: Sequence[Enrolment]) -> list[str]:
-    """Ask the maintenance qube about the server; answers repositories that somebody else made.
+def server(enrolments: Sequence[Enrolment]) -> dict[str, str]:
+    """Ask the maintenance qube about the server; answers which repositories cannot be had, and why.
 
     Raises what speaks against any enrolment.
     """
@@ -76,14 +85,16 @@ def server(enrolments: Sequence[Enrolment]) -> list[str]:
     }
     for cause in (cause for cause, found in wrong.items() if found):
         raise from_failure(one.maintenance.name, Failure(cause, "-"))
-    return reply["occupied"].split()
+    return {**dict.fromkeys(reply["occupied"].split(), "repository-exists"),
+            **dict.fromkeys(reply["revoked"].split(), "key-revoked")}
 
 
-def client(enrolment: Enrolment, occupied: Sequence[str]) -> None:
+def client(enrolment: Enrolment, taken: Mapping[str, str]) -> None:
     """Start the qube if need be, ask it, and raise what speaks against it."""
+    cause = taken.get(str(enrolment.repository))
     # Of an imported one the keyholder knows the old name, so it asks the server itself.
-    if str(enrolment.repository) in occupied and not enrolment.imports:
-        raise from_failure(enrolment.qube.name, Failure("repository-exists", "-"))
+    if cause == "key-revoked" or cause and not enrolment.imports:
+        raise from_failure(enrolment.qube.name, Failure(cause, "-"))
     with running(enrolment.qube, enrolment.session.report.say):
         for look in range(_LOOKS):
             time.sleep(3 * bool(look))

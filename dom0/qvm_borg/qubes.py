@@ -82,11 +82,6 @@ class Qube:
                 self._vm.features[name] = value
         return changed
 
-    def drop_feature(self, name: str) -> None:
-        """Remove a feature that is there."""
-        with _asking(f"feature {name} of {self.name}"):
-            del self._vm.features[name]
-
     def cut_off(self) -> None:
         """Take its network away."""
         with _asking(f"netvm of {self.name}"):
@@ -99,6 +94,14 @@ class Qube:
                 self._vm.kill()
         if self._settled("Running", "Paused", *_PASSING) != "Halted":
             raise QubeUnavailable(f"{self.name} cannot be killed")
+
+    def remove_feature(self, name: str) -> bool:
+        """Remove a feature; answers whether it was there."""
+        there = self.feature(name) is not None
+        if there:
+            with _asking(f"feature {name} of {self.name}"):
+                del self._vm.features[name]
+        return there
 
     def offers(self, service: Service) -> bool:
         """Answer whether the qube's template has told that it has this service."""
@@ -227,7 +230,7 @@ class System:
             self.find(name).kill()
             with _asking(f"removal of {name}"):
                 del self._app.domains[name]
-        dom0.drop_feature(feature)
+        dom0.remove_feature(feature)
 
     def give_role(self, role: Role, qube: Qube) -> bool:
         """Make a qube the one in that role; answers whether that changed anything."""

@@ -16,6 +16,7 @@ FEATURE = "x-qborg"
 SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
 IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
 NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
+REVOKING = "revoke"  # the step of a qube whose key is revoked and that is not yet as before
 PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
 PROOF_IN_WORKER = "in a worker, with the vault's record alone"
 _LIMIT = 4096

@@ -56,6 +56,12 @@ class Session:
             raise SettingsError("the set-up is not done")
         return found, maintenance
 
+    def records(self) -> list[tuple[Qube, record.Record]]:
+        """Answer every qube that has a record, its own or as a copy."""
+        found = ((qube, record.parse(qube.feature(record.FEATURE)))
+                 for qube in self.system.qubes())
+        return [(qube, known) for qube, known in found if known]
+
     def known(self, name: str) -> tuple[Qube, record.Record]:
         """Answer a qube that has a record, its own or as a copy; raises NotEnrolled."""
         qube = self.system.find(name)
@@ -71,4 +77,7 @@ class Session:
             raise NotEnrolled(f"{name} is a copy of the enrolled {found.repository.qube}",
                               f"give it an identity of its own: `qvm-features --unset {name} "
                               f"{record.FEATURE}`, then enrol it")
+        if found.step == record.REVOKING:
+            raise NotEnrolled(f"the key of {name} is revoked",
+                              f"`qvm-borg-revoke {name}` goes on with it")
         return qube, found

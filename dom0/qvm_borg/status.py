@@ -61,8 +61,12 @@ def _troubles(qube: Qube, known: record.Record) -> Iterator[Trouble]:
                       f"`qvm-features --unset {qube} {record.FEATURE}`, then {again}")
         return
     if qube.name != known.repository.qube:
-        yield Trouble(f"it was enrolled as {known.repository.qube} and renamed since",
-                      "it goes on; rename it back before you enrol it again")
+        yield Trouble(f"it was enrolled as {known.repository.qube} and renamed since, and is not "
+                      "backed up", f"rename it back; or `qvm-borg-revoke {qube}`, then {again}")
+    if known.step == record.REVOKING:
+        yield Trouble("its key is revoked, and the qube is not yet as it was before",
+                      f"run `qvm-borg-revoke {qube}` again")
+        return
     escrowed = known.notes.get("escrow") == record.ESCROWED
     if known.step != ORDER[-1] and (escrowed or known.step != "prove"):
         yield Trouble(f"its enrolment ended after the step {known.step}", again)

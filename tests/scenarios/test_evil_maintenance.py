@@ -27,8 +27,8 @@ BEFORE_DELIVERY = ("none", "preflight", "create", "publish", "initialise")
 # A well-formed success of each service; @HOST@ stands for the server's own fingerprint.
 HONEST = {
     "CheckSetup": f"{OK}admin_key={KEY}\nhost_key=@HOST@\nlogin=ok\nremote_borg=borg14\n"
-                  "borg=1.4.0\nepoch=0\noccupied=none\nprovider=generic\naccess=shell\n"
-                  "keys=ours\nsnapshots=unknown\n",
+                  "borg=1.4.0\nepoch=0\noccupied=none\nrevoked=none\nprovider=generic\n"
+                  "access=shell\nkeys=ours\nsnapshots=unknown\n",
     "MakeKeys": f"{OK}public_key={KEY}\nfingerprint={PRINT}\ncreated=yes\nquota=none\n"
                 "origin=made\nsecrets=kept\n",
     "PublishKeys": f"{OK}epoch=1\nkeys=1\nchanged=yes\ndigest={ZEROS}\n"

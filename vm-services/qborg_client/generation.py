@@ -22,6 +22,7 @@ from qborg_service.files import read_limited, sync_directory, write_private
 from qborg_wire.names import NameRefused, parse_repository
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_TARGET = re.compile(rf"backups\.d/{_NUMBER.pattern}")
 _KEY = ".openssh"
 _SSH_KEYGEN = "/usr/bin/ssh-keygen"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -63,13 +64,18 @@ def _only_key(names: list[str]) -> str:
 
 def check_place(paths: Paths) -> None:
     """Raise ServiceFailure if ~/.ssh is not a directory of ours or holds something in our place."""
+    check_directories(paths)
+    if paths.bundle.exists() and not paths.bundle.is_symlink() and not old_scripts.found(paths):
+        raise ServiceFailure("bundle-refused", f"{paths.bundle} is yours; move it away first")
+
+
+def check_directories(paths: Paths) -> None:
+    """Raise ServiceFailure if ~/.ssh or the generations' directory is a link or another user's."""
     for path in (paths.ssh, paths.generations):
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise ServiceFailure("bundle-refused", f"{path} is no plain directory")
         if path.exists() and path.stat().st_uid != os.getuid():
             raise ServiceFailure("bundle-refused", f"{path} belongs to another user")
-    if paths.bundle.exists() and not paths.bundle.is_symlink() and not old_scripts.found(paths):
-        raise ServiceFailure("bundle-refused", f"{paths.bundle} is yours; move it away first")
 
 
 def install(paths: Paths, bundle: Bundle) -> None:
@@ -105,6 +111,34 @@ def drop_older(paths: Paths) -> None:
             raise ServiceFailure("bundle-refused", f"{paths.bundle} leads elsewhere")
         for number in numbers.values():
             shutil.rmtree(paths.generations / str(number))
+
+
+def remove(paths: Paths) -> bool:
+    """Remove the link and every generation, what a killed delivery left too; answers if any was.
+
+    What else lies there is not ours, a link that leads elsewhere among it.
+    """
+    changed = _unlink(paths)
+    if not paths.generations.exists():
+        return changed
+    with _only_writer(paths):
+        ours = [*paths.generations.glob(".*"), *(paths.generations / str(number)
+                                                 for number in _numbers(paths))]
+        for folder in ours:
+            shutil.rmtree(folder)
+        with suppress(OSError):  # the old scripts' files were put aside there
+            paths.generations.rmdir()
+    sync_directory(paths.ssh)
+    return changed or bool(ours)
+
+
+def _unlink(paths: Paths) -> bool:
+    """Remove the link to the current generation, and one that a killed delivery was about to be."""
+    ours = [path for path in (paths.bundle, *paths.ssh.glob(".backups.*"))
+            if path.is_symlink() and _TARGET.fullmatch(os.readlink(path))]
+    for path in ours:
+        path.unlink()
+    return bool(ours)
 
 
 def _numbers(paths: Paths) -> list[int]:

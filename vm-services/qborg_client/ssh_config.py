@@ -5,6 +5,7 @@ Runs in clients. The file is the user's: every other byte and its mode stay.
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from qborg_service.failure import ServiceFailure
@@ -23,19 +24,36 @@ def with_include(config: bytes) -> bytes:
     return INCLUDE + b"".join(rest)
 
 
+def without_include(config: bytes) -> bytes:
+    """Answer the configuration less our line."""
+    return with_include(config).removeprefix(INCLUDE)
+
+
 def planned(path: Path) -> bytes | None:
     """Answer what the file must become, None if it is so already; changes nothing.
 
     Raises ServiceFailure for a symlink, a file of another user, or no plain file.
     """
+    return _planned(path, with_include)
+
+
+def planned_removal(path: Path) -> bytes | None:
+    """Answer what the file must become to be without our line, as `planned` does."""
+    return _planned(path, without_include)
+
+
+def _planned(path: Path, change: Callable[[bytes], bytes]) -> bytes | None:
     config = b"" if _mode(path) is None else _read(path)
-    wanted = with_include(config)
+    wanted = change(config)
     return None if config == wanted else wanted
 
 
 def write(path: Path, config: bytes) -> None:
-    """Write the file whole, with the mode it had or 0600."""
+    """Write the file whole, with the mode it had or 0600; remove it if nothing is left in it."""
     mode = _mode(path)
+    if not config:
+        path.unlink(missing_ok=True)
+        return
     write_private(path, config, 0o600 if mode is None else mode)
 
 

@@ -30,7 +30,7 @@ def adopt(state: State, settings: Settings, wanted: Repository, directory: Path)
     """
     with state.locked():
         known = registry.load(state, settings)
-        keys.check_name(known.repositories, settings, wanted)
+        keys.check_name(known.existing(), settings, wanted)
         old = old_keys.read(directory, wanted.qube)
         entry = Entry(old.public_key, keypair.fingerprint(old.public_key), int(time.time()),
                       origin=IMPORTED, former=old.name)
@@ -47,13 +47,13 @@ def adopt(state: State, settings: Settings, wanted: Repository, directory: Path)
 
 
 def _is_new(known: Registry, wanted: Repository, entry: Entry) -> bool:
+    if entry.fingerprint in known.revoked:
+        raise refusal("the key was revoked")
     there = known.repositories.get(str(wanted))
     if there is not None:
         if (there.public_key, there.former) != (entry.public_key, entry.former):
             raise refusal(f"{wanted} is enrolled with other keys")
         return False
-    if entry.fingerprint in known.revoked:
-        raise refusal("the key was revoked")
     if any(each.public_key == entry.public_key for each in known.repositories.values()):
         raise refusal("the key is in use for another qube")
     return True

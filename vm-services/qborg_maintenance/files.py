@@ -17,6 +17,8 @@ from qborg_service.process import Finished
 
 KEYS = ".ssh/authorized_keys"
 ROOT = "repos"
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")  # of a file in a repository
+_DEPTH = 3  # of a repository: its directories data/N and lock.exclusive
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ class Files(ABC):
     @abstractmethod
     def remove_directory(self, path: str) -> None:
         """Remove a directory if it is there and empty."""
+
+    @abstractmethod
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory with all that lies in it, as far as it can be; look afterwards."""
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file in place; raises the failure that refusal answers."""
@@ -124,6 +130,10 @@ class ShellFiles(Files):
     def remove_directory(self, path: str) -> None:
         """By `rm -d`, which more accounts have than `rmdir`."""
         self.connection.run("rm", "-d", path)
+
+    def remove_tree(self, path: str) -> None:
+        """By `rm -rf`."""
+        self.connection.run("rm", "-rf", path)
 
 
 class SftpFiles(Files):
@@ -191,6 +201,19 @@ class SftpFiles(Files):
     def remove_directory(self, path: str) -> None:
         """By `rmdir`."""
         self.connection.transfer(f"@rmdir {path}")
+
+    def remove_tree(self, path: str, depth: int = _DEPTH) -> None:
+        """By `rm` and `rmdir`, level by level: sftp itself removes no tree."""
+        # The path itself first: what lies behind a link is not in the tree.
+        self.connection.transfer(*(f"-@rm {each}" for each in (path, *self._inside(path))))
+        for each in self._inside(path) if depth else ():
+            self.remove_tree(each, depth - 1)
+        self.remove_directory(path)
+
+    def _inside(self, path: str) -> list[str]:
+        """Answer what lies in a directory, less what has a name that no file of borg's has."""
+        named = (name.decode("ascii", "replace") for name in self.names(path) or ())
+        return sorted(f"{path}/{name}" for name in named if _NAME.fullmatch(name))
 
     def _told(self, finished: Finished) -> Finished:
         """sftp's protocol has no word for a full disk: then the server is asked how full it is."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from qborg_borg.slots import SLOTS
 from qborg_maintenance import keypair, registry
-from qborg_maintenance.registry import HOST, IMPORTED, MADE, Entry
+from qborg_maintenance.registry import HOST, IMPORTED, MADE, Entry, Registry
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
@@ -77,16 +77,17 @@ def make(
 ) -> tuple[Entry, bool]:
     """Answer the repository's registry entry and whether its keys were made just now.
 
-    What a killed run left is taken up. Raises bad-request for a name that must not be, and
-    repository-exists for a qube's that is a plain host's, or the other way round.
+    What a killed run left is taken up. Raises bad-request for a name that must not be,
+    repository-exists for a qube's that is a plain host's, or the other way round, and key-revoked.
     """
     with state.locked():
         known = registry.load(state, settings)
-        check_name(known.repositories, settings, repository)
+        check_name(known.existing(), settings, repository)
         _finish_forgetting(state)
         name = str(repository)
         if name in known.repositories:
             entry = known.repositories[name]
+            _check_revoked(known, repository, entry)
             if (entry.origin == HOST) != (origin == HOST):
                 raise ServiceFailure("repository-exists", f"{name} is a plain host's"
                                      if entry.origin == HOST else f"{name} is a qube's")
@@ -95,6 +96,7 @@ def make(
             place(state, repository, lambda made: _fill(made, repository))
         key = keypair.public_key(ClientKeys(state.keys_of(repository), repository).private)
         entry = Entry(key, keypair.fingerprint(key), int(time.time()), origin=origin)
+        _check_revoked(known, repository, entry)  # put back there out of a backup
         registry.store(state, known.with_entry(name, entry))
         return entry, True
 
@@ -110,9 +112,29 @@ def set_quota(state: State, settings: Settings, repository: Repository, quota: s
         return entry
 
 
+def note_birth(
+    state: State, settings: Settings, repository: Repository, repository_id: str
+) -> None:
+    """Write down borg's id of a repository: by it alone the owner's is told from another's."""
+    with state.locked():
+        known = registry.load(state, settings)
+        entry = known.repositories[str(repository)]
+        if entry.repository_id != repository_id:
+            entry = replace(entry, repository_id=repository_id)
+            registry.store(state, known.with_entry(str(repository), entry))
+
+
+def _check_revoked(known: Registry, repository: Repository, entry: Entry) -> None:
+    if known.is_revoked(entry):
+        raise ServiceFailure("key-revoked", f"{repository} has a revoked key")
+
+
 def require(state: State, settings: Settings, repository: Repository) -> tuple[Entry, ClientKeys]:
-    """Answer the entry and the secrets of a repository; raises keys-missing."""
-    entry = registry.load(state, settings).repositories.get(str(repository))
+    """Answer the entry and the secrets of a repository; raises keys-missing or key-revoked."""
+    known = registry.load(state, settings)
+    entry = known.repositories.get(str(repository))
+    if entry is not None:
+        _check_revoked(known, repository, entry)
     keys = ClientKeys(state.keys_of(repository), repository,
                       entry is not None and entry.origin == IMPORTED)
     if entry is None or forgotten(state, repository):

@@ -20,7 +20,11 @@ from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA, QUOTA
 
 MADE, IMPORTED, HOST = "made", "imported", "host"
+# What became of the repository on the server once its key was revoked.
+KEPT, FROZEN, DELETED = "kept", "frozen", "deleted"
 _ORIGINS = re.compile(f"{MADE}|{IMPORTED}|{HOST}")
+_FATES = re.compile(f"{KEPT}|{FROZEN}|{DELETED}")
+_ID = re.compile(f"|{names.DIGEST.pattern}")
 _QUOTA = re.compile(f"{NO_QUOTA}|{QUOTA.pattern}")
 _FORMER = re.compile(f"|{OLD_NAME.pattern}")
 _LIMIT = 4 << 20
@@ -32,7 +36,8 @@ class Entry:
     """One repository's key: `TYPE BASE64`, its fingerprint, when it was made (seconds, UTC).
 
     `origin`: made here for a qube or for a plain host, or imported; then `former` is the name
-    that the repository had.
+    that the repository had. `repository_id` is borg's, empty before the birth; `fate` says
+    something of a revoked one only.
     """
 
     public_key: str
@@ -41,6 +46,8 @@ class Entry:
     quota: str = NO_QUOTA
     origin: str = MADE
     former: str = ""
+    repository_id: str = ""
+    fate: str = KEPT
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,26 @@ class Registry:
         """Answer the registry with one more repository."""
         return dataclasses.replace(self, repositories={**self.repositories, repository: entry})
 
+    def without_entry(self, repository: str) -> "Registry":
+        """Answer the registry less one repository."""
+        rest = {name: entry for name, entry in self.repositories.items() if name != repository}
+        return dataclasses.replace(self, repositories=rest)
+
+    def is_revoked(self, entry: Entry) -> bool:
+        """Tell whether an entry's key opens nothing any more."""
+        return entry.fingerprint in self.revoked
+
+    def existing(self) -> dict[str, Entry]:
+        """Answer the repositories that were not deleted here; they may be revoked."""
+        return {name: entry for name, entry in self.repositories.items()
+                if entry.fate != DELETED or not self.is_revoked(entry)}
+
     def live(self) -> dict[str, str]:
         """Answer the public key of each repository that is not revoked."""
         return {
             name: entry.public_key
             for name, entry in sorted(self.repositories.items())
-            if entry.fingerprint not in self.revoked
+            if not self.is_revoked(entry)
         }
 
     def quotas(self) -> dict[str, str]:
@@ -102,6 +123,8 @@ def _parse(stored: dict[str, Any]) -> Registry:
             names.parse(_QUOTA, 7, entry.get("quota", NO_QUOTA)),
             names.parse(_ORIGINS, 8, entry.get("origin", MADE)),
             names.parse(_FORMER, 64, entry.get("former", "")),
+            names.parse(_ID, 64, entry.get("repository_id", "")),
+            names.parse(_FATES, 7, entry.get("fate", KEPT)),
         )
         for name, entry in stored["repositories"].items()
     }

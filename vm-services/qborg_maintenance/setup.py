@@ -41,6 +41,7 @@ class Findings:
     borg: str = "none"
     epoch: int = 0
     occupied: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
     offered: Settings | None = None
 
 
@@ -117,9 +118,12 @@ def _look(
         registry.check_epoch(known, epoch)
         if found != settings.load(state):
             _store(state, found)
+    existing = known.existing()
+    revoked = {name for name, entry in existing.items() if known.is_revoked(entry)}
     return Findings(
         public_key, found.fingerprint, "ok", found.remote_borg, version, epoch or 0,
-        tuple(name for name in there if name not in known.repositories), found,
+        tuple(name for name in there if name not in existing),
+        tuple(name for name in there if name in revoked), found,
     )
 
 

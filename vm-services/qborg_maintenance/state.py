@@ -70,6 +70,11 @@ class State:
         """Answer the directory of one client's secrets."""
         return self.host_keys / str(repository)
 
+    @property
+    def revoked_keys(self) -> Path:
+        """The directory of revoked clients' secrets that no vault is known to have."""
+        return self.root / "revoked-keys"
+
     @contextmanager
     def locked(self) -> Iterator[int]:
         """Hold the one writer's lock, waiting for it; answers its descriptor.

@@ -56,6 +56,6 @@ TARGET = Target(
     "registry", one,
     (_seed(), _seed("dom-work", "dom-mail"), _seed("dom-work", "dom-mail", revoked=_PRINTS[:1])),
     (*samples.WORDS, *(text.encode() for text in _PRINTS), b"public_key", b"fingerprint",
-     b"created", b"epoch", b"dom-mail", b"dom-Mail"),
+     b"created", b"epoch", b"dom-mail", b"dom-Mail", b"fate", b"frozen", b"repository_id"),
     Shape.JSON, 16384,
 )  # fmt: skip

@@ -49,3 +49,16 @@ HALVES = {
 def test_half_a_block_is_left_to_a_person(text: bytes) -> None:
     with pytest.raises(HalfBlock):
         crontab.with_block(text, JOBS)
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_without_its_block_every_other_byte_is_there(others: bytes) -> None:
+    assert crontab.without_block(crontab.with_block(others, JOBS)) == others
+    assert crontab.without_block(others) == others
+    assert crontab.without_block(others + BLOCK + b"@daily true") == others + b"@daily true"
+
+
+@pytest.mark.parametrize("text", HALVES.values(), ids=HALVES)
+def test_half_a_block_is_not_removed_either(text: bytes) -> None:
+    with pytest.raises(HalfBlock):
+        crontab.without_block(text)

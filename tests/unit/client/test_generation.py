@@ -191,3 +191,40 @@ def test_no_part_of_the_secrets_shows(paths: Paths) -> None:
 
     assert made.passphrase.reveal().decode() not in shown
     assert "PRIVATE KEY" not in shown
+
+
+def test_what_was_installed_can_be_removed_and_again(paths: Paths) -> None:
+    generation.install(paths, bundle())
+    generation.install(paths, bundle(port="2222"))
+    (paths.generations / ".0123456789abcdef").mkdir()
+    (paths.ssh / ".backups.0123456789abcdef").symlink_to("backups.d/1")
+
+    assert generation.remove(paths)
+
+    assert list(paths.ssh.iterdir()) == []
+    assert not generation.remove(paths)
+
+
+def test_what_is_not_ours_stays_when_the_rest_is_removed(paths: Paths) -> None:
+    generation.install(paths, bundle())
+    (paths.generations / "old-scripts").mkdir()
+    (paths.generations / "old-scripts" / "borgpass").write_bytes(b"old\n")
+    (paths.generations / "007").mkdir()
+    (paths.ssh / "id_ed25519").write_bytes(b"mine\n")
+
+    assert generation.remove(paths)
+
+    assert tree(paths) == {
+        "backups.d/old-scripts/borgpass": b"old\n", "id_ed25519": b"mine\n"}
+    assert (paths.generations / "007").is_dir()
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "/backups.d/1", "backups.d/../1", "backups.d/1/x"])
+def test_a_link_that_leads_elsewhere_is_a_persons(paths: Paths, target: str) -> None:
+    generation.install(paths, bundle())
+    paths.bundle.unlink()
+    paths.bundle.symlink_to(target)
+
+    assert generation.remove(paths)
+
+    assert tree(paths) == {"backups": target}

@@ -92,3 +92,29 @@ def test_a_flood_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ServiceFailure):
         ssh_config.planned(tmp_path / "config")
+
+
+@pytest.mark.parametrize("rest", REST.values(), ids=REST)
+def test_without_our_line_every_other_byte_is_there(rest: bytes) -> None:
+    assert ssh_config.without_include(INCLUDE + rest) == rest
+    assert ssh_config.without_include(rest) == rest
+
+
+def test_a_file_that_held_our_line_alone_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    ssh_config.write(path, INCLUDE)
+    wanted = ssh_config.planned_removal(path)
+    assert wanted == b""
+
+    ssh_config.write(path, wanted)
+
+    assert not path.exists()
+    assert ssh_config.planned_removal(path) is None
+
+
+def test_our_line_in_a_linked_file_is_left_to_a_person(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(INCLUDE)
+    (tmp_path / "config").symlink_to("elsewhere")
+
+    with pytest.raises(ServiceFailure):
+        ssh_config.planned_removal(tmp_path / "config")

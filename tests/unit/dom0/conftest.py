@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.dom0.honest import Honest
+from unit.dom0.honest import Honest, run
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +29,14 @@ def ready(machine: Honest) -> Honest:
     machine.set_up()
     machine.qube("work")
     return machine
+
+
+@pytest.fixture
+def enrolled(ready: Honest) -> Honest:
+    """Answer a machine on which `work` is enrolled with a vault, and halted."""
+    ready.vault()
+    run(ready, escrow=True)
+    ready.app.domains.all["work"].state = "Halted"
+    ready.published = False
+    ready.app.trace.clear()
+    return ready

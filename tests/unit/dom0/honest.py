@@ -37,6 +37,9 @@ class Honest:
         self.forgotten: set[str] = set()
         self.cron: set[str] = set()
         self.backed_up: set[str] = set()
+        self.revoked: set[str] = set()
+        self.published = False  # since a key was revoked
+        self.fate = "kept"  # of a revoked repository
         self.gates: list[str] = []
         self.accepts = True  # the server, the admin key
         self.app = App(self.handle)
@@ -90,8 +93,8 @@ class Honest:
         login, name, version = ("ok", "borg14", "1.4.0") if self.accepts else (
             "refused", "none", "none")
         return {"admin_key": KEY, "host_key": HOST_KEY, "login": login, "remote_borg": name,
-                "borg": version, "epoch": "1", "occupied": "none", "provider": "generic",
-                "access": "shell", "keys": "ours", "snapshots": "unknown"}
+                "borg": version, "epoch": "1", "occupied": "none", "revoked": "none",
+                "provider": "generic", "access": "shell", "keys": "ours", "snapshots": "unknown"}
 
     def _FirstLogin(self, _vm: Vm, _argument: str) -> dict[str, str]:
         before, self.accepts = self.accepts, True
@@ -103,8 +106,27 @@ class Honest:
                 "secrets": "forgotten" if argument in self.forgotten else "kept"}
 
     def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"epoch": "2", "keys": "1", "changed": self._once("publish"), "digest": "d" * 64,
+        self.published = True
+        return {"epoch": "2", "keys": "1",
+                "changed": self._once(f"publish {sorted(self.revoked)}"), "digest": "d" * 64,
                 "awaited": "none"}
+
+    def _RevokeKeys(self, _vm: Vm, argument: str) -> dict[str, str]:
+        known = f"key {argument}" in self.made
+        finishes = known and argument in self.revoked and self.published
+        if known and not finishes:
+            self.revoked.add(argument)
+            self.published = False
+        new = known and self._once(f"{'put away' if finishes else 'revoked'} {argument}") == "yes"
+        kept = finishes and argument not in self.forgotten
+        return {"public_key": KEY if known else "none",
+                "fingerprint": FINGERPRINT if known else "none", "quota": "none",
+                "changed": "yes" if new else "no", "key": "refused" if finishes else "unasked",
+                "secrets": "kept" if kept else "none", "repository": self.fate}
+
+    def _RemoveBundle(self, _vm: Vm, argument: str) -> dict[str, str]:
+        there = self.bundle.pop(argument, None) is not None
+        return {"changed": "yes" if there else "no", "settings": "removed" if there else "none"}
 
     def _InitRepository(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"repository_id": "1" * 64, "key_digest": "2" * 64,

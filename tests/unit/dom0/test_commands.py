@@ -18,7 +18,7 @@ from unit.dom0.honest import HOST_KEY, Honest
 from unit.dom0.machine import failure
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check", "recover")
+COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check", "recover", "revoke")
 ARCHIVE = "work-2026-01-31T10:17:00"
 
 
@@ -71,6 +71,8 @@ def test_an_example_in_the_help_can_be_run(name: str) -> None:
     ("recover",), ("recover", "work"), ("check", "--every"),
     ("restore", "work", "--to-directory", "/a"),
     ("restore", "work", "/a", "--to-directory", "/b", "--archive", "-x"),
+    ("revoke",), ("revoke", "work", "personal"), ("revoke", "../work"), ("revoke", "dom0"),
+    ("revoke", "work", "--quarantine=7"),
 ], ids=" ".join)
 def test_a_wrong_command_line_is_2_with_a_hint(
     args: tuple[str, ...], capsys: pytest.CaptureFixture[str]

@@ -32,7 +32,7 @@ def test_a_registry_of_before_quotas_is_read(tmp_path: Path) -> None:
     state = State(tmp_path)
     registry.store(state, REGISTRY)
     stored = json.loads(state.registry.read_bytes())
-    for name in ("quota", "origin", "former"):
+    for name in ("quota", "origin", "former", "repository_id", "fate"):
         del stored["repositories"]["dom-work"][name]
     state.registry.write_text(json.dumps(stored), encoding="ascii")
 
@@ -41,7 +41,8 @@ def test_a_registry_of_before_quotas_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [
     ("quota", "9M"), ("quota", "50G --x"), ("quota", 7), ("origin", "vault"), ("former", "../x"),
-    ("former", None),
+    ("former", None), ("repository_id", "A" * 64), ("repository_id", 7), ("fate", "gone"),
+    ("fate", ""),
 ])  # fmt: skip
 def test_a_registry_with_another_word_is_damaged(
     tmp_path: Path, name: str, value: object

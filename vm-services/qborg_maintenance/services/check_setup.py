@@ -31,6 +31,7 @@ def check_setup(call: Call) -> dict[str, str]:
         "borg": found.borg,
         "epoch": str(found.epoch),
         "occupied": setup.listed(found.occupied),
+        "revoked": setup.listed(found.revoked),
         "provider": wanted.provider.name,
         "access": offered.access if offered else setup.UNKNOWN,
         "keys": offered.keys if offered else setup.UNKNOWN,

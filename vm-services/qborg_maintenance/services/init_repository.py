@@ -21,6 +21,7 @@ def init_repository(call: Call) -> dict[str, str]:
         born = open_imported(state, stored, secrets, entry)
     else:
         born = initialise(state, stored, secrets, call.text("encryption"))
+    keys.note_birth(state, stored, call.named(), born.repository_id)
     return {
         "repository_id": born.repository_id,
         "key_digest": born.key_digest,

@@ -5,7 +5,7 @@ Runs in the maintenance qube; dom0 gets the public key only.
 
 from pathlib import Path
 
-from qborg_maintenance import adoption, keys, registry, settings
+from qborg_maintenance import adoption, keys, registry, revocation, settings
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
@@ -16,6 +16,7 @@ def make_keys(call: Call) -> dict[str, str]:
     """Answer the public key, made now or before, or taken over from the old scripts."""
     state, repository, directory = own_state(), call.named(), call.text("directory")
     known = settings.require(state)
+    revocation.make_way(state, known, repository)
     if directory != "none":
         created = adoption.adopt(state, known, repository, Path(directory))
     else:

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qborg_maintenance import keys, publish, registry, render, repository, settings
+from qborg_maintenance import (
+    keys, publish, registry, render, repository, revocation, settings,
+)
 from qborg_maintenance.state import State, own_state
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
@@ -49,12 +51,14 @@ def _make(state: State, host: str, directory: Path) -> str:
     if directory.is_symlink() or (directory.exists() and os.listdir(directory)):
         raise ServiceFailure("directory-refused", f"{directory}: name a new or an empty one")
     directory.mkdir(mode=0o700, exist_ok=True)
+    revocation.make_way(state, known, wanted)
     entry, _created = keys.make(state, known, wanted, registry.HOST)
     if publish.publish(state, known, [str(wanted)], lambda: None).awaited:
         line = restricted_line(known.remote_borg, wanted, entry.public_key, entry.quota)
         raise ServiceFailure("keys-awaited", f"add this line at the server: {line}")
     entry, secrets = keys.require(state, known, wanted)
-    repository.initialise(state, known, secrets, "repokey-blake2")
+    born = repository.initialise(state, known, secrets, "repokey-blake2")
+    keys.note_birth(state, known, wanted, born.repository_id)
     record, digest = render.bundle(known, entry, secrets)
     directory.chmod(0o700)
     write_private(directory / "bundle.json", record.reveal())
