@@ -9,7 +9,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from qborg_wire.key_line import restricted_line
-from qborg_wire.names import NameRefused, Repository, parse_qube, parse_repository
+from qborg_wire.names import (
+    NameRefused, Repository, fingerprint, parse_qube, parse_repository,
+)
 from qborg_wire.row import Role
 from qvm_borg import errors, record, vault
 from qvm_borg.qubes import Qube, running
@@ -91,6 +93,16 @@ def revoke(
         _Revocation(session, known, maintenance, target, asked).run(stack)
 
 
+def _is_whole(reply: dict[str, str]) -> bool:
+    """Tell whether a key and a fingerprint are of one key, or both none."""
+    key, told = reply["public_key"], reply["fingerprint"]
+    if "none" in (key, told):
+        return key == told
+    with suppress(ValueError):
+        return fingerprint(key) == told
+    return False
+
+
 class _Revocation:
     def __init__(self, session: Session, known: Settings, maintenance: Qube, target: Target,
                  asked: Asked) -> None:
@@ -118,7 +130,7 @@ class _Revocation:
             self._say(restricted_line(self._known.remote_borg, self._repository,
                                       marked["public_key"], marked["quota"]))
             raise errors.WaitingForServer(
-                f"{self._known.server} still accepts the key of {self._repository}",
+                f"{self._repository}: {self._known.server} still accepts its key",
                 "have every line with that key removed there, then run this again")
         with self._going_on():
             self._empty(marked)
@@ -135,17 +147,20 @@ class _Revocation:
     def _call(self, stage: str) -> dict[str, str]:
         known = self._target.record and self._target.record.digests.get("record")
         forget = self._asked.delete or self._record == known
-        return self._session.call(self._maintenance, "RevokeKeys", {
+        reply = self._session.call(self._maintenance, "RevokeKeys", {
             "stage": stage, "quarantine": self._asked.quarantine,
             "secrets": "remove" if forget else "keep",
             "repository": "delete" if self._asked.delete else "keep"}, self._repository)
+        noted = self._target.record.fingerprint if self._target.record else ""
+        # A person may be asked to remove every line of this key: it must be no other one.
+        if not _is_whole(reply) or noted not in ("", reply["fingerprint"]):
+            raise errors.WireError(f"{self._maintenance}: it tells of another key than was noted "
+                                   f"for {self._repository}")
+        return reply
 
     def _mark(self) -> dict[str, str]:
         reply, qube, found = self._call("mark"), self._target.qube, self._target.record
         told = reply["fingerprint"]
-        if found and found.fingerprint not in ("", told):
-            raise errors.WireError(f"{self._maintenance}: it tells of another key than was noted "
-                                   f"for {self._repository}")
         if told == "none" and not found:
             raise errors.NotEnrolled(f"no key of {self._repository} was ever made",
                                      "`qvm-borg-status` lists what is enrolled")

@@ -23,8 +23,9 @@ from scenarios.attempts import Attempt
 # A place that is evil, and the scenarios' modules that hold what it tries.
 EVIL = {
     "An evil client": ("test_evil_client", "test_evil_client_history", "test_lying_replies",
-                       "test_lying_enrolment"),
-    "An evil maintenance qube": ("test_evil_maintenance", "test_hostile_bundle"),
+                       "test_lying_enrolment", "test_evil_revoked"),
+    "An evil maintenance qube": ("test_evil_maintenance", "test_hostile_bundle",
+                                 "test_evil_revocation"),
     "Any evil qube": ("test_hostile_calls", "test_worker"),
     "An evil server": ("test_evil_server", "test_evil_server_repository"),
 }  # fmt: skip

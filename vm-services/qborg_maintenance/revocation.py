@@ -113,8 +113,10 @@ def make_way(state: State, settings: Settings, repository: Repository) -> None:
         entry = known.repositories.get(str(repository))
         if entry is None or not known.is_revoked(entry):
             return
-        if entry.fate == FROZEN or entry.fate == KEPT and _is_there(state, settings, repository):
-            raise ServiceFailure("key-revoked", f"{repository} is {entry.fate} on the server")
+        if entry.fate == FROZEN:
+            raise ServiceFailure("key-revoked", f"{repository} is in quarantine")
+        if entry.fate == KEPT and _is_there(state, settings, repository):
+            raise ServiceFailure("key-revoked", f"{repository} is on the server")
         _put_away(state, repository, entry, forget=False)
         registry.store(state, known.without_entry(str(repository)))
 

@@ -119,11 +119,12 @@ def _look(
         if found != settings.load(state):
             _store(state, found)
     existing = known.existing()
-    revoked = {name for name, entry in existing.items() if known.is_revoked(entry)}
+    revoked = {name: entry.fate for name, entry in existing.items() if known.is_revoked(entry)}
     return Findings(
         public_key, found.fingerprint, "ok", found.remote_borg, version, epoch or 0,
         tuple(name for name in there if name not in existing),
-        tuple(name for name in there if name in revoked), found,
+        tuple(name for name in repositories if name in revoked
+              and (name in there or revoked[name] == registry.FROZEN)), found,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from qvm_borg import errors
 from qvm_borg.tools import backup, enroll, status
-from unit.dom0.honest import FINGERPRINT, Honest, run
+from unit.dom0.honest import FINGERPRINT, KEY, Honest, run
 from unit.dom0.machine import failure
 from unit.dom0.revoking import calls, features, revokes
 
@@ -104,6 +104,8 @@ def test_a_qube_that_does_not_start_is_told_and_the_key_is_off(
 
 LIES: dict[str, tuple[dict[str, str], type[errors.QvmBorgError]]] = {
     "another-key": ({"fingerprint": "SHA256:" + "x" * 43}, errors.WireError),
+    "no-pair": ({"public_key": KEY.replace("A" * 43, "B" * 43)}, errors.WireError),
+    "no-base64": ({"public_key": "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 301}, errors.WireError),
     "no-key": ({"fingerprint": "none", "public_key": "none"}, errors.WireError),
     "untried": ({"key": "unasked"}, errors.WireError),
     "still-taken": ({"key": "taken"}, errors.WaitingForServer),

@@ -113,7 +113,7 @@ def test_once_its_name_is_free_it_gets_another_key(state: State, fate: str) -> N
 def test_a_quarantine_keeps_its_name(state: State) -> None:
     marked(state, FROZEN)
 
-    with pytest.raises(ServiceFailure, match="frozen") as refused:
+    with pytest.raises(ServiceFailure, match="in quarantine") as refused:
         revocation.make_way(state, BLIND, WORK)
 
     assert refused.value.cause == "key-revoked"
