@@ -18,6 +18,7 @@ _LIST = re.compile(f"none|{_REPOSITORY.pattern}(?: {_REPOSITORY.pattern})*")
 # Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
 _TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]+")
 _DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*")
+_KIT = re.compile(r"qubes-borg-kit/kit-[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OLD_KEYS = re.compile(r"none|/[\x20-\x7e]*")
 
 _KIB = 1024
@@ -182,7 +183,18 @@ _ROWS = (
         request=(Field("receiver", names.QUBE, 31),),
         reply=(Field("record", names.DIGEST, 64),),
     ),
-    Service("PrintKit", (_D,), (_V,), 16 * _KIB, 120),
+    Service(
+        "PrintKit", (_D,), (_V,), 16 * _KIB, 120, argument=False, served_by=(_V,),
+        request=(
+            Field("machine", names.MACHINE, 16),  # whose account it is
+            Field("repositories", _REPOSITORY, 48, many=True),  # each must be there
+            oneof("others", "yes", "no"),  # and what else of that computer is
+        ),
+        reply=(
+            Field("file", _KIT, 34),  # below the home, less .html and .txt
+            Field("repositories", _NUMBER, 6), Field("pages", _NUMBER, 6),
+        ),
+    ),
     Service(
         "InstallBundle", (_M,), (_C,), 64 * _KIB, 60, record=True, served_by=(_C,),
         reply=_INSTALLED,
