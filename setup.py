@@ -63,6 +63,7 @@ ROLES = {
             Command("qvm-borg-backup", "qvm_borg.tools.backup"),
             Command("qvm-borg-restore", "qvm_borg.tools.restore"),
             Command("qvm-borg-check", "qvm_borg.tools.check"),
+            Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
         ),
         policy=("70-qubes-borg.policy",),

@@ -120,6 +120,9 @@ class Honest:
         return {"record": known, "key": "none" if known == "none" else "2" * 64, "made": "1",
                 "versions": "1"}
 
+    def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3"}
+
     def _ForgetSecrets(self, _vm: Vm, argument: str) -> dict[str, str]:
         new = argument not in self.forgotten
         self.forgotten.add(argument)

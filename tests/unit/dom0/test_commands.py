@@ -18,7 +18,7 @@ from unit.dom0.honest import HOST_KEY, Honest
 from unit.dom0.machine import failure
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check")
+COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check", "recover")
 ARCHIVE = "work-2026-01-31T10:17:00"
 
 
@@ -67,8 +67,9 @@ def test_an_example_in_the_help_can_be_run(name: str) -> None:
     ("setup", "--fingerprint", "SHA256:x"), ("setup", "--wait", "soon"), ("setup", "extra"),
     ("setup", "--remote-borg", "/bin/borg"), ("enroll",), ("enroll", "--escrow", "work"),
     ("enroll", "work", "--dry-run", "--show-authorized-keys"),
-    ("backup",), ("backup", "a", "b"), ("check", "--every"), ("restore", "work", "/a"),
-    ("restore", "work", "--to-directory", "/a"),
+    ("backup",), ("backup", "a", "b"), ("check", "--every"),
+    ("recover",), ("recover", "work"), ("recover", "--all"), ("recover", "--print-kit", "-x"),
+    ("restore", "work", "/a"), ("restore", "work", "--to-directory", "/a"),
     ("restore", "work", "/a", "--to-directory", "/b", "--archive", "-x"),
 ], ids=" ".join)
 def test_a_wrong_command_line_is_2_with_a_hint(
