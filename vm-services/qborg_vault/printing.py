@@ -14,7 +14,7 @@ from pathlib import Path
 from qborg_borg.recovery_record import Kind, RecoveryRecord
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
-from qborg_vault.kit import html, qr, sheet, text
+from qborg_vault.kit import html, layout, qr, sheet, text
 from qborg_vault.store import Vault
 from qborg_wire.names import Repository
 
@@ -57,7 +57,7 @@ def write(home: Path, chosen: Chosen, name: str, draw: html.Draw = qr.svg) -> in
 
     Raises program-missing without qrencode, OSError; then the old files are as they were.
     """
-    pages = sheet.pages(chosen.account, chosen.repositories)
+    pages = layout.fitted(sheet.pages(chosen.account, chosen.repositories))
     made = {".html": html.render(pages, draw), ".txt": text.render(pages)}
     _have_folder(home / FOLDER)
     for suffix, document in made.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qborg_wire.names import Repository
 from qvm_borg import errors, record, settings
 from qvm_borg.session import Session
 from qvm_borg.tools import recover
@@ -88,7 +89,7 @@ def test_all_leaves_out_what_is_in_no_vault_and_says_so(
 ) -> None:
     bare, copy = escrowed.qube("bare"), escrowed.qube("copy")
     _notes(escrowed, "bare", uuid=bare.uuid, notes={"escrow": record.NO_ESCROW},
-           repository=record.names.Repository("qubes", "bare"))
+           repository=Repository("qubes", "bare"))
     _notes(escrowed, "copy")
     escrowed.answers["PrintKit"] = _keeps(tmp_path / "asked")
 
@@ -114,6 +115,11 @@ def _forgets(feature: str) -> Callable[[Honest], object]:
     return lambda machine: machine.app.domains.all["dom0"].features.own.pop(feature)
 
 
+def _copies(machine: Honest) -> None:
+    machine.qube("copy")
+    _notes(machine, "copy")
+
+
 # What is bent, what is asked, the error.
 BENT: dict[str, tuple[Callable[[Honest], object], str, type[errors.QvmBorgError]]] = {
     "no-vault": (_forgets("x-qborg-vault"), "work", errors.EscrowMissing),
@@ -128,8 +134,7 @@ BENT: dict[str, tuple[Callable[[Honest], object], str, type[errors.QvmBorgError]
     "not-set-up": (lambda _machine: settings.path().unlink(), "--all", errors.SettingsError),
     "no-such-qube": (lambda _machine: None, "nobody", errors.QubeUnavailable),
     "not-enrolled": (lambda machine: machine.qube("plain"), "plain", errors.NotEnrolled),
-    "a-copy": (lambda machine: (machine.qube("copy"), _notes(machine, "copy")), "copy",
-               errors.NotEnrolled),
+    "a-copy": (_copies, "copy", errors.NotEnrolled),
     "no-escrow": (lambda machine: _notes(machine, "work", notes={"escrow": record.NO_ESCROW}),
                   "work", errors.EscrowMissing),
     "record-lost": (

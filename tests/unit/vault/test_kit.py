@@ -1,14 +1,16 @@
 """The kit: what is printed can be typed back, and no mistake in a row goes unnoticed."""
 
+import dataclasses
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qborg_borg import recovery_record
-from qborg_vault.kit import html, paper_key, rows, sheet, text
+from qborg_vault.kit import html, layout, paper_key, rows, sheet, text, typed
 from unit.vault import records, steps
 
 # What borg 1.2 printed for one and the same key, as a file and as its paper form.
@@ -16,7 +18,7 @@ EXPORT = (Path(__file__).parent / "borg-key-export.txt").read_text(encoding="asc
 PAPER = (Path(__file__).parent / "borg-paper-key.txt").read_text(encoding="ascii").splitlines()
 ACCOUNT = recovery_record.parse(records.account())
 WORK = recovery_record.parse(records.repository(key_export=EXPORT))
-PAGES = sheet.pages(ACCOUNT, [WORK])
+PAGES = layout.fitted(sheet.pages(ACCOUNT, [WORK]))
 KIT = text.render(PAGES)
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=400)
 
@@ -27,7 +29,8 @@ def test_the_paper_key_is_borgs_own() -> None:
 
 @given(WORDS)
 def test_what_is_printed_can_be_typed_back(value: str) -> None:
-    assert list(rows.read(rows.rows("label", value))) == [("label", value)]
+    [found] = rows.read(rows.rows("label", value))
+    assert (found.label, found.text) == ("label", value)
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\n", "\u00a0"])
@@ -36,55 +39,52 @@ def test_a_value_that_would_be_lost_is_not_printed(value: str) -> None:
         rows.rows("label", value)
 
 
-def test_the_whole_kit_can_be_typed_back() -> None:
-    found = dict(rows.read(KIT.splitlines()))
-
-    for name in ("host", "port", "account"):
-        assert found[name] == ACCOUNT.values[name]
-    assert f"{found['host-key-type']} {found['host-key']}" == ACCOUNT.values["host_key"]
-    key = "".join(ACCOUNT.values["private_key"].split("\n")[1:-2])
-    assert found["admin-key"] == key
-    assert found["passphrase"] == WORK.values["passphrase"]
-    assert found["repository"] == "dom-work"
-
-
-ROWS = [number for number, line in enumerate(KIT.splitlines()) if re.search(r"\[....\]$", line)]
-TYPED = ("host", "port", "account", "host-key", "admin-key", "passphrase")
-
-
-@settings(max_examples=200)
-@given(st.sampled_from(ROWS), st.integers(0, 200), st.sampled_from("0OolI1aZ-_/+="))
-def test_one_wrong_character_in_any_row_is_noticed(number: int, place: int, wrong: str) -> None:
-    lines = KIT.splitlines()
-    place %= len(lines[number])
-    if lines[number][place] in (wrong, " "):
-        return
-    lines[number] = lines[number][:place] + wrong + lines[number][place + 1 :]
-
-    with pytest.raises(rows.KitRefused):
-        list(rows.read(lines))
-
-
-@pytest.mark.parametrize("number", ROWS)
-def test_a_row_that_is_left_out_swapped_or_typed_twice_is_noticed(number: int) -> None:
-    lines = KIT.splitlines()
-    if "1/1" in lines[number]:  # a value of one row may be left out; then it is missing as a whole
-        return
-
-    for bent in (lines[:number] + lines[number + 1 :],
-                 lines[:number] + [lines[number]] + lines[number:]):  # fmt: skip
-        with pytest.raises(rows.KitRefused):
-            list(rows.read(bent))
-
-
 def test_a_flood_of_lines_ends() -> None:
     with pytest.raises(rows.KitRefused, match="too many"):
-        list(rows.read("x" for _ in range(10**6)))
+        rows.read("x" for _ in range(10**6))
 
 
 def test_the_text_is_narrow_and_plain() -> None:
     assert all(len(line) <= 86 for line in KIT.splitlines())
+    assert {len(line.strip()) for line in KIT.split("\n") if re.search(r"\[....\]$", line)} == {66}
     assert re.fullmatch(r"[\n\f\x20-\x7e]*", KIT)
+
+
+def test_a_passphrase_with_spaces_is_printed_so_that_none_is_lost() -> None:
+    spaced = recovery_record.parse(records.repository(passphrase="a 100% %20 b", key_export=EXPORT))
+
+    kit = " ".join(text.render(sheet.pages(ACCOUNT, [spaced])).split())
+    assert "%20 stands for a space" in kit
+    assert typed.of_repository(spaced)[typed.CODED] == "a%20100%25%20%2520%20b"
+    assert typed.of_repository(WORK)["passphrase"] == WORK.values["passphrase"]
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_only_a_locked_admin_key_asks_for_its_passphrase(locked: bool) -> None:
+    key = ACCOUNT.values["private_key"]
+    bent = key.replace("AAAABG5vbmU", "AAAACmFlczI1Ni") if locked else key
+    account = dataclasses.replace(ACCOUNT, values={**ACCOUNT.values, "private_key": bent})
+
+    assert ("a passphrase of its own" in text.render(sheet.pages(account, []))) == locked
+
+
+def test_where_the_key_is_not_on_the_server_it_comes_first() -> None:
+    keyfile = recovery_record.parse(
+        records.repository(encryption="keyfile-blake2", key_export=EXPORT))
+
+    for record, first in ((WORK, False), (keyfile, True)):
+        kit = text.render(sheet.pages(ACCOUNT, [record]))
+        assert (kit.index("borg key import") < kit.index("borg extract")) == first
+
+
+@given(st.text("ab", min_size=1, max_size=700))
+def test_a_long_command_is_set_in_lines_that_fit_and_means_the_same(value: str) -> None:
+    lines = sheet._set("BORG_REPO", value)
+
+    assert all(len(line) <= 66 for line in lines)
+    script = "\n".join((*lines, 'printf %s "$BORG_REPO"'))
+    done = subprocess.run(["/bin/sh", "-euc", script], check=True, capture_output=True, text=True)
+    assert done.stdout == value
 
 
 def test_its_steps_lead_borg_to_the_typed_key() -> None:

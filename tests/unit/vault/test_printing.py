@@ -42,8 +42,8 @@ def _write(vault: Vault, home: Path, *wanted: Repository, others: bool = False) 
 
 
 def _labels(home: Path, name: str = NAME) -> list[str]:
-    found = dict.fromkeys(rows.read((home / f"{name}.txt").read_text("ascii").splitlines()))
-    return [value for label, value in found if label == "repository"]
+    found = rows.read((home / f"{name}.txt").read_text("ascii").split("\n"))
+    return [value.text for value in found if value.label == "repository"]
 
 
 @pytest.mark.parametrize(("wanted", "others", "names"), [
