@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qborg_borg import recovery_record
-from qborg_vault.kit import html, layout, paper_key, rows, sheet, text, typed
+from qborg_service.failure import ServiceFailure
+from qborg_vault.kit import html, layout, paper_key, qr, rows, sheet, text, typed
 from unit.vault import records, steps
 
 # What borg 1.2 printed for one and the same key, as a file and as its paper form.
@@ -107,3 +108,53 @@ def test_a_page_shows_no_secret_when_it_is_printed_as_an_object() -> None:
     for page in PAGES:
         assert WORK.values["passphrase"][:20] not in repr(page)
         assert "b3BlbnNz" not in repr(page)
+
+
+@pytest.mark.parametrize("port", ["22", "2222"])
+def test_its_steps_make_the_two_files_that_ssh_needs(port: str, tmp_path: Path) -> None:
+    account = dataclasses.replace(ACCOUNT, values={**ACCOUNT.values, "port": port})
+    first, page = sheet.pages(account, [])
+    rows_of_it = "\n".join(f"   {row}" for row in page.blocks[0].typed)
+
+    done = subprocess.run(["/bin/sh", "-euc", "\n".join(first.blocks[1].typed)], check=True,
+                          input=f"{rows_of_it}\n", capture_output=True, text=True, cwd=tmp_path)
+
+    assert done.stdout == "" == done.stderr
+    made = tmp_path / "kit"
+    assert (made / "known_hosts").read_text("ascii") == sheet.known_hosts(account)
+    key = (made / "admin-key").read_text("ascii")
+    assert "".join(key.split("\n")[1:-2]) == typed.of_account(ACCOUNT)["admin-key"]
+    assert {path.stat().st_mode & 0o077 for path in made.iterdir()} == {0}
+
+
+def _draws(folder: Path, monkeypatch: pytest.MonkeyPatch, ends: str) -> Path:
+    """Put a program in qrencode's place that notes how it was called."""
+    program, seen = folder / "qrencode", folder / "seen"
+    program.write_text(f"#!/bin/sh\n(echo \"$@\"; env) > {seen}\ncat > {seen}.typed\n{ends}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(qr, "_PROGRAM", str(program))
+    return seen
+
+
+def test_a_code_is_drawn_without_the_secret_in_an_argument_or_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = _draws(tmp_path, monkeypatch, "echo '<svg id=\"QRcode\"/>'")
+
+    assert qr.svg("the secret") == "<svg/>\n"
+
+    assert "the secret" not in seen.read_text()
+    assert (tmp_path / "seen.typed").read_text() == "the secret"
+
+
+@pytest.mark.parametrize(
+    "ends", ["exit 1", "echo no; exit 3", "kill -9 $$", "yes | head -c 2000000"])
+def test_a_code_that_cannot_be_drawn_is_a_failure_that_repeats_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    _draws(tmp_path, monkeypatch, ends)
+
+    with pytest.raises(ServiceFailure) as caught:
+        qr.svg("the secret")
+
+    assert caught.value.cause == "internal" and "the secret" not in str(caught.value)
