@@ -4,7 +4,7 @@
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 FAST := tests/static tests/unit tests/contract tests/policy tests/fuzz
-SLOW := tests/keepassxc tests/lab/selftest tests/scenarios
+SLOW := tests/keepassxc tests/kit tests/lab/selftest tests/scenarios
 KILL := tests/kill
 ROLES := dom0 common client maintenance vault worker
 # A file's tests stay together: those of one file share a lab.

@@ -64,6 +64,7 @@ ROLES = {
             Command("qvm-borg-restore", "qvm_borg.tools.restore"),
             Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-check", "qvm_borg.tools.check"),
+            Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
             Command("qvm-borg-revoke", "qvm_borg.tools.revoke"),
         ),

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +37,20 @@ class NotReady(Exception):
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package and the programs or the Python module that show it is there."""
+    """A Debian package and what shows that it is there: programs, a module, a library, a file."""
 
     name: str
     programs: tuple[str, ...] = ()
     module: str | None = None
+    library: str | None = None
+    file: str | None = None
 
     def present(self) -> bool:
         """Answer whether all that the package is wanted for can be found."""
         found = all(shutil.which(program, path=SYSTEM_PATH) for program in self.programs)
-        return found and (self.module is None or importlib.util.find_spec(self.module) is not None)
+        found = found and (self.module is None or importlib.util.find_spec(self.module) is not None)
+        found = found and (self.library is None or find_library(self.library) is not None)
+        return found and (self.file is None or Path(self.file).exists())
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,16 @@ LAB_PACKAGES = (
     Package("make", ("make",)),
     Package("util-linux", ("unshare",)),
 )
+# To print the recovery kit, in the font that it asks for and in a wider one, and to read it.
+KIT_PACKAGES = (
+    Package("fonts-dejavu-core", file="/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+    Package("fonts-liberation",
+            file="/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf"),
+    Package("libpangoft2-1.0-0", library="pangoft2-1.0"),
+    Package("poppler-utils", ("pdftoppm", "pdftotext")),
+    Package("qrencode", ("qrencode",)),
+    Package("zbar-tools", ("zbarimg",)),
+)
 LAB_TEST_PACKAGES = (
     Package("keepassxc", ("keepassxc-cli",)),
     Package("procps", ("pgrep",)),
@@ -89,7 +104,8 @@ GOALS = {
     "check": Goal(TEST_PACKAGES, venv=True, lab=False),
     "demo": Goal(LAB_PACKAGES, venv=False, lab=True),
     "fuzz": Goal(TEST_PACKAGES, venv=True, lab=False),
-    "test": Goal(TEST_PACKAGES + LAB_PACKAGES + LAB_TEST_PACKAGES, venv=True, lab=True),
+    "test": Goal(TEST_PACKAGES + LAB_PACKAGES + LAB_TEST_PACKAGES + KIT_PACKAGES,
+                 venv=True, lab=True),
 }
 
 

@@ -18,6 +18,7 @@ _LIST = re.compile(f"none|{_REPOSITORY.pattern}(?: {_REPOSITORY.pattern})*")
 # Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
 _KEY = rf"{_REPOSITORY.pattern}:(?:missing|{names.DIGEST.pattern})"
 _KEYS = re.compile(f"none|{_KEY}(?: {_KEY})*")
+_KIT = re.compile(r"qubes-borg-kit/kit-[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]+")
 _DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*")
 _OLD_KEYS = re.compile(r"none|/[\x20-\x7e]*")
@@ -161,12 +162,15 @@ _ROWS = (
     Service("ReleaseRecord", (_D,), (_V,), 16 * _KIB, 120, served_by=(_V,),
             request=(Field("receiver", names.QUBE, 31),),
             reply=(Field("record", names.DIGEST, 64),)),
-    # repositories: none for all of them.
-    Service("PrintKit", (_D,), (_V,), 64 * _KIB, 120, argument=False, served_by=(_V,),
-            request=(Field("repositories", _REPOSITORY, 48, many=True),),
+    # repositories: each must be there; others: and what else of that computer is. file: below the
+    # home, less .html and .txt.
+    Service("PrintKit", (_D,), (_V,), 16 * _KIB, 120, argument=False, served_by=(_V,),
+            request=(
+                Field("machine", names.MACHINE, 16),
+                Field("repositories", _REPOSITORY, 48, many=True), oneof("others", "yes", "no")),
             reply=(
-                Field("name", re.compile(r"kit-[0-9]{4}-[0-9]{2}-[0-9]{2}"), 14),
-                Field("repositories", _NUMBER, 6))),
+                Field("file", _KIT, 34), Field("repositories", _NUMBER, 6),
+                Field("pages", _NUMBER, 6))),
     Service("InstallBundle", (_M,), (_C,), 64 * _KIB, 60, record=True, served_by=(_C,),
             reply=_INSTALLED),
     Service("StoreRecord", _KEYHOLDER, (_V,), 64 * _KIB, 60, record=True, served_by=(_V,),

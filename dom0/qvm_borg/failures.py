@@ -63,7 +63,7 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                          "terminal of that qube"),
     "password-refused": (ServerUnreachable, "the server did not take the password",
                          "look it up at your provider, and type it again"),
-    "program-missing": (TemplateError, "a program that it needs is not there", ""),
+    "program-missing": (TemplateError, "a program is not installed", ""),
     "publish-refused": (ServerUnreachable, "authorized_keys was left as it was",
                         "read the reason, mend it, and try again"),
     "quota-exceeded": (ServerFull, "the quota is used up", ""),

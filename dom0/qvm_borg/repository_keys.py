@@ -6,10 +6,9 @@ passphrase nobody then opens it but by the key that was exported at the enrolmen
 
 from collections.abc import Sequence
 
-from qborg_wire.names import Repository
 from qvm_borg import record, vault, worker
 from qvm_borg.crowd import Crowd
-from qvm_borg.errors import NotEnrolled, ProofFailed, WireError
+from qvm_borg.errors import ProofFailed, WireError
 from qvm_borg.qubes import running
 from qvm_borg.session import Session
 
@@ -19,8 +18,6 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
 
     Raises the one qube's error, or PartialFailure after all.
     """
-    if not wanted:
-        raise NotEnrolled("no qube is enrolled")
     _settings, maintenance = session.site()
     names = list(dict.fromkeys(wanted))
     crowd = Crowd(session.report, len(names), "found as they were")
@@ -48,7 +45,7 @@ def repair(session: Session, name: str) -> None:
     """Put the vault's key of a qube back into its repository, in a worker."""
     (_settings, maintenance), keeper = session.site(), vault.required(session.system)
     known = session.enrolled(name)[1]
-    repository: Repository = known.repository
+    repository = known.repository
     with running(maintenance, session.report.say), running(keeper, session.report.say):
         with worker.lent(session, maintenance, keeper, repository) as one:
             reply = session.passing("ServeRepository", one, maintenance, "RepairKey",

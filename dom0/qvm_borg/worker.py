@@ -24,9 +24,8 @@ def template(system: System) -> Qube:
     """
     found = system.disposable_template()
     if not found.offers(SERVICES["AcceptRecord"]):
-        raise TemplateError(f"{found}, the default disposable template, does not offer the "
-                            "services of a worker", "install qubes-borg-worker in its template, "
-                            "shut both down, and try again")
+        raise TemplateError(f"{found}, the default disposable template, lacks a worker's services",
+                            "install qubes-borg-worker in its template, and shut both down")
     return found
 
 

@@ -16,7 +16,8 @@ import atheris
 
 _TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "dom0"), str(_TESTS.parent / "vm-services")]
-_PARSERS = ["qborg_wire", "qborg_borg", "qborg_maintenance", "qborg_client", "qvm_borg", "tomllib"]
+_PARSERS = ["qborg_wire", "qborg_borg", "qborg_maintenance", "qborg_client", "qborg_vault",
+            "qvm_borg", "tomllib"]
 with atheris.instrument_imports(include=_PARSERS):
     from fuzz import bend, loop
     from fuzz.target import scratch

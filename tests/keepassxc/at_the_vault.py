@@ -47,12 +47,13 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
     """Run a command, the master password on stdin; `killed`: before which of its steps.
 
-    `most`: as many bytes fit into a file, -1: any number.
+    `most`: as many bytes fit into a file, -1: any number. With --kit there is no password.
     """
     argv = _argv(home, tool, *words, left=killed, program=program, most=most)
+    argv += [] if "--kit" in words else ["--password-fd", "0"]
     done = subprocess.run(
-        [*argv, "--password-fd", "0"], input=typed, capture_output=True, check=False,
-        cwd=home, env={"PATH": os.environ["PATH"]}, timeout=120,
+        argv, input=typed, capture_output=True, check=False, cwd=home,
+        env={"PATH": os.environ["PATH"]}, timeout=120,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert b"Traceback" not in said, said.decode()

@@ -1,91 +1,214 @@
-"""The printed kit: made in the vault alone, and enough with ssh and borg on any machine."""
+"""The printed kit: made in the vault, and enough where nothing else is, typed as it stands."""
 
 import re
+from collections.abc import Callable
+
+import pytest
 
 from lab import Lab
-from scenarios import person, state
+from scenarios import bent, paper, person, state, thief
+from scenarios.paper import FOLDER, READY, VAULT, Page, Terminal
+from scenarios.thief import OWN, url
 
-VAULT, STRANGER = "vault", "plain"  # the second one has ssh and borg, and nothing of ours
-PRINT = ("qvm-borg-recover", "--print-kit")
-NOTE = "/home/user/note"
-
-
-def _kit(lab: Lab, end: str = "txt") -> str:
-    if lab.qubes()[VAULT]["state"] == "Halted":
-        lab.do("start", VAULT)
-    shown = lab.exec(VAULT, ["sh", "-c", f"cat qubes-borg-kit/kit-*.{end}"], check=True)
-    return shown.stdout.decode()
+ELSEWHERE = "plain"  # has ssh and borg, and nothing of ours
+NOTE, TEXT = "/home/user/note", b"what was in it\n"
+PRINT = ("qvm-borg-recover", "--print-kit", "work")
+RECORDS = "/home/user/.local/share/qubes-borg/records"
+ASKS = "Enter passphrase for key [^ ]+: "
 
 
-def _typed(kit: str, heading: str) -> list[str]:
-    """Answer the lines that a person types off the block under a heading."""
-    _before, _heading, after = kit.partition(f"\n{heading}\n-")
-    block = re.split(r"\n\S[^\n]*\n(?:-|=)+\n", after.partition("\n")[2])[0]
-    return [line.strip() for line in block.splitlines() if line.startswith("    ")]
-
-
-def _passphrase(rows: list[str]) -> str:
-    return "".join(row.rpartition("[")[0].partition("/")[2].partition(" ")[2].replace(" ", "")
-                   for row in rows if row.startswith("passphrase "))  # fmt: skip
-
-
-def test_the_kit_is_made_in_the_vault_and_nothing_of_it_is_in_dom0(escrowed: Lab) -> None:
-    said = person.runs(escrowed, *PRINT, "--all")
-
-    assert "the kit of 1 repositories is in vault" in said
-    assert escrowed.qubes()[VAULT]["state"] == "Halted"
-    kit = _kit(escrowed)
-    passphrase = escrowed.exec("work", ["cat", ".ssh/backups/borgpass"], check=True).stdout
-    assert passphrase.decode().strip() == _passphrase(_typed(kit, "Its passphrase and place"))
-    assert _kit(escrowed, "html").count("<svg") == 4
-    assert passphrase.decode().strip()[:6] not in said
-    modes = escrowed.exec(VAULT, ["sh", "-c", "stat -c %a qubes-borg-kit qubes-borg-kit/*"])
-    assert modes.stdout.split() == [b"700", b"600", b"600"]
-
-
-def test_by_the_paper_alone_a_file_comes_back(escrowed: Lab) -> None:
-    escrowed.exec("work", ["dd", f"of={NOTE}"], input=b"what was in it\n", check=True)
+@pytest.fixture
+def noted(escrowed: Lab) -> Lab:
+    """work is backed up with a note in it."""
+    escrowed.exec("work", ["dd", f"of={NOTE}"], input=TEXT, check=True)
     person.runs(escrowed, "qvm-borg-backup", "work")
-    person.runs(escrowed, *PRINT, "work")
-    kit = _kit(escrowed)
-    rows = [line for heading in ("The account", "Its passphrase and place")
-            for line in _typed(kit, heading)]  # fmt: skip
-    steps = _typed(kit, "Open the backups on any Linux machine")
-    use = _typed(kit, "Use it")
-    assert use[-1] == "borg extract ::ARCHIVE" and "cat > rows" in steps
-
-    # `cat > rows` reads what is typed; borg asks for the passphrase, and nobody is there.
-    script = "\n".join((*steps, f"export BORG_PASSPHRASE='{_passphrase(rows)}'", *use[:-1],
-                        "ARCHIVE=$(borg list --short --last 1)", "borg extract ::$ARCHIVE"))
-    done = escrowed.exec(STRANGER, ["/bin/sh", "-euc", script],
-                         input="\n".join((*rows, "")).encode())  # fmt: skip
-
-    assert done.returncode == 0, done.stderr.decode()
-    assert b"look at" not in done.stdout, "a row was typed wrong"
-    back = escrowed.exec(STRANGER, ["cat", f"/home/user/kit{NOTE}"], check=True)
-    assert back.stdout == b"what was in it\n"
+    return escrowed
 
 
-def test_a_typing_error_is_named_by_the_printed_steps(escrowed: Lab) -> None:
-    person.runs(escrowed, *PRINT, "work")
-    kit = _kit(escrowed)
-    rows = _typed(kit, "The account")
-    bent = [row.replace("backup.example", "backup.exanple") for row in rows]
-    assert bent != rows
-    steps = _typed(kit, "Open the backups on any Linux machine")
-
-    done = escrowed.exec(STRANGER, ["/bin/sh", "-euc", "\n".join(steps)],
-                         input="\n".join((*bent, "")).encode())  # fmt: skip
-
-    assert done.stdout.decode().splitlines() == ["look at: host 1/1"]
+def _kit(lab: Lab) -> list[Page]:
+    person.runs(lab, *PRINT)
+    return paper.pages(paper.carried(lab))
 
 
-def test_what_the_vault_has_damaged_is_told_and_nothing_is_printed(escrowed: Lab) -> None:
+def _prepares(terminal: Terminal, first: Page, rows: list[str]) -> None:
+    """Type the steps of the first page, the account's rows where they are asked for."""
+    steps = first.typed["By hand, on any Linux machine"]
+    before, after = steps[: steps.index("cat > rows")], steps[steps.index("cat > rows") + 1 :]
+    terminal.types(before)
+    terminal.writes_a_file("cat > rows", rows)
+    terminal.types(after)
+
+
+def _reads_back(terminal: Terminal, page: Page, archive: str) -> None:
+    """Type what a repository's page says; the archive's name is read off borg's list."""
+    *where, listing, extract = page.typed["Use it"]
+    assert (listing, extract) == ("borg list", "borg extract ::ARCHIVE")
+    terminal.types([*where, listing], ASKS)
+    terminal.answers(page.value("passphrase"), f"{archive}[^$]*{READY}")
+    terminal.types([extract.replace("ARCHIVE", archive)], ASKS)
+    terminal.answers(page.value("passphrase"))
+
+
+def _newest(lab: Lab) -> str:
+    listed = lab.exec("work", ["borgbak", "list", "--short"], check=True).stdout.decode()
+    return listed.split()[-1]
+
+
+def test_by_the_paper_alone_a_file_comes_back(noted: Lab) -> None:
+    first, account, work = _kit(noted)
+    terminal = Terminal()
+    _prepares(terminal, first, account.rows)
+    _reads_back(terminal, work, _newest(noted))
+
+    said = terminal.run(noted, ELSEWHERE)
+
+    assert "look at" not in said
+    assert noted.exec(ELSEWHERE, ["cat", f"/home/user/kit{NOTE}"], check=True).stdout == TEXT
+
+
+@pytest.mark.parametrize("bent_key", ["passphrase-changed", "key-removed"])
+def test_where_the_key_on_the_server_was_spoilt_the_paper_puts_it_back(
+    noted: Lab, bent_key: str
+) -> None:
+    first, account, work = _kit(noted)
+    newest = _newest(noted)
+    _spoils(noted, bent_key)
+    terminal = Terminal()
+    _prepares(terminal, first, account.rows)
+    terminal.types(work.typed["Use it"][:-2])
+    [repair] = [lines for name, lines in work.typed.items() if name.startswith("If borg says")]
+    command, *lines = repair
+    typed = [line.split(":", 1)[1].strip() for line in lines if ":" in line]
+    terminal.types([command], "id:")
+    for line in typed[:-1]:
+        terminal.answers(line, r"[0-9]+: |id: ")
+    terminal.answers(typed[-1])
+    _reads_back(terminal, work, newest)
+
+    terminal.run(noted, ELSEWHERE)
+
+    assert noted.exec(ELSEWHERE, ["cat", f"/home/user/kit{NOTE}"], check=True).stdout == TEXT
+
+
+def _spoils(lab: Lab, how: str) -> None:
+    if how == "passphrase-changed":
+        changed = thief.borg(lab, "key", "change-passphrase", url(OWN),
+                             env={"BORG_NEW_PASSPHRASE": "evil"})  # fmt: skip
+        assert changed.returncode == 0, changed
+        return
+    config = f"{person.HOME}/repos/qubes-work/config"
+    lab.server.exec(["sed", "-i", r"/^key/,$d", config], check=True)
+
+
+def test_a_typing_error_is_named_by_the_steps_themselves(noted: Lab) -> None:
+    first, account, _work = _kit(noted)
+    rows = [row.replace("[", "[0", 1)[:-2] + "]" if row.startswith("admin-key 3/") else row
+            for row in account.rows]  # fmt: skip
+    terminal = Terminal()
+    _prepares(terminal, first, rows)
+
+    named = re.findall(r"look at: (\S+ \S+)", terminal.run(noted, ELSEWHERE))
+
+    assert [name.partition("/")[0] for name in named] == ["admin-key 3"]
+
+
+def test_a_kit_of_all_has_every_record_and_dom0_learns_no_secret(noted: Lab) -> None:
+    said = person.runs(noted, "qvm-borg-recover", "--print-kit", "--all")
+
+    assert "repositories: 1; pages: 3" in said
+    assert noted.qubes()[VAULT]["state"] == "Halted", "it is put back as it was found"
+    work = paper.pages(paper.carried(noted))[2]
+    passphrase = noted.exec("work", ["cat", ".ssh/backups/borgpass"], check=True).stdout.decode()
+    assert work.value("passphrase") == passphrase.strip() and passphrase.strip() not in said
+    modes = {path: about[0] for path, about in state.files(noted, VAULT, FOLDER).items()}
+    assert modes.pop(FOLDER) == "drwx------" and len(modes) == 2
+    assert set(modes.values()) == {"-rw-------"}
+
+
+def test_it_needs_neither_the_maintenance_qube_nor_the_qube(noted: Lab) -> None:
+    for name in ("work", "borg-maintenance"):
+        if noted.qubes()[name]["state"] != "Halted":
+            noted.do("shutdown", name)
+
+    person.runs(noted, *PRINT)
+
+    assert {noted.qubes()[name]["state"] for name in ("work", "borg-maintenance")} == {"Halted"}
+
+
+def test_a_vault_that_was_lost_is_made_again_of_what_was_typed(noted: Lab) -> None:
+    _first, account, work = _kit(noted)
+    before = _described(noted)
+    noted.exec(VAULT, ["rm", "-r", RECORDS], check=True)
+    lines = [line for page in (work, account) for block in page.typed.values() for line in block]
+    noted.exec(VAULT, ["dd", "of=typed.txt"], input="\n".join(lines).encode(), check=True)
+
+    done = noted.exec(VAULT, ["qborg-vault-import", "--kit", "typed.txt"])
+
+    assert b"account of qubes: taken\nqubes-work: taken\n" in done.stdout, done
+    after = _described(noted)
+    assert (after["key"], after["made"]) == (before["key"], before["made"])
+    assert [page.title for page in _kit(noted)][1:] == ["The account", "Repository qubes-work"]
+    assert paper.pages(paper.carried(noted))[2].value("passphrase") == work.value("passphrase")
+
+
+def _described(lab: Lab) -> dict[str, str]:
+    about = {"QREXEC_REMOTE_DOMAIN": "dom0", "QREXEC_SERVICE_ARGUMENT": "qubes-work"}
+    reply = lab.exec(VAULT, ["/etc/qubes-rpc/qborg.DescribeRecord"], env=about, check=True,
+                     input=b'{"nonce":"%s"}' % (b"0" * 32)).stdout.decode()  # fmt: skip
+    return dict(line.split("=", 1) for line in reply.splitlines())
+
+
+# What root does in the vault, and how the command then ends.
+BENT: dict[str, tuple[str, int, str]] = {
+    "no-qrencode": ("rm /usr/bin/qrencode", 22, "qrencode"),
+    "record-lost": (f"rm -r {RECORDS}/qubes-work", 14, "no record of qubes-work"),
+    "record-damaged": (f"echo >> {RECORDS}/qubes-work/000001.json", 25, "damaged"),
+    "in-the-way": (f"echo mine > {FOLDER}", 25, "in the way"),
+    "full": (f"mkdir {FOLDER}; mount -t tmpfs -o size=8k,mode=0700,uid=1000 none {FOLDER}", 5,
+             "is full"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("does", "code", "says"), BENT.values(), ids=BENT)
+def test_where_it_cannot_be_made_nothing_is_left_of_it(
+    escrowed: Lab, does: str, code: int, says: str
+) -> None:
     escrowed.do("start", VAULT)
-    spoil = "echo >> ~/.local/share/qubes-borg/records/qubes-work/000001.json"
-    escrowed.exec(VAULT, ["sh", "-c", spoil], check=True)
+    bent.root_does(escrowed, VAULT, does)
+    before = state.files(escrowed, VAULT, "/home/user")
 
-    person.is_refused(escrowed, *PRINT, "--all", code=25, says="damaged")
+    person.is_refused(escrowed, *PRINT, code=code, says=says)
 
-    assert escrowed.exec(VAULT, ["test", "-e", "qubes-borg-kit"]).returncode == 1
-    assert state.gates(escrowed) == []
+    assert state.files(escrowed, VAULT, "/home/user") == before
+
+
+WITHOUT: dict[str, tuple[Callable[[Lab], object], tuple[str, ...], int, str]] = {
+    "no-vault": (lambda _lab: None, ("--all",), 14, "no vault"),
+    "not-escrowed": (
+        lambda lab: (person.runs(lab, "qvm-borg-enroll", "work", "--no-escrow"),
+                     person.runs(lab, "qvm-borg-setup", "--vault", VAULT)),
+        ("work",), 14, "is not in vault"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("does", "asked", "code", "says"), WITHOUT.values(), ids=WITHOUT)
+def test_without_a_vault_or_a_record_in_it_there_is_no_kit(
+    ready: Lab, does: Callable[[Lab], object], asked: tuple[str, ...], code: int, says: str
+) -> None:
+    does(ready)
+
+    person.is_refused(ready, "qvm-borg-recover", "--print-kit", *asked, code=code, says=says)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("victim", ["kill-tool", f"kill-qube:{VAULT}"])
+def test_after_a_kill_the_next_one_is_whole(escrowed: Lab, when: str, victim: str) -> None:
+    escrowed.faults.clear()
+    escrowed.faults.add(where="qrexec", match="qborg.PrintKit+", action=victim, when=when, n=0)
+    escrowed.run(list(PRINT))
+    assert any(entry["hit"] for entry in escrowed.trace())
+    escrowed.faults.clear()
+
+    assert [page.title for page in _kit(escrowed)][2] == "Repository qubes-work"
+    kept = escrowed.exec(VAULT, ["ls", "-A", FOLDER], check=True).stdout.decode().split()
+    assert sorted(name.rpartition(".")[2] for name in kept) == ["html", "txt"]

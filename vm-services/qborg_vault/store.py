@@ -68,6 +68,15 @@ class Vault:
         numbers = self._numbers(folder)
         return Stored(self._read(folder, numbers[-1]), len(numbers)) if numbers else None
 
+    def account(self, machine: str) -> RecoveryRecord | None:
+        """Answer the newest record of a computer's account, None if there is none.
+
+        Raises record-refused for a damaged one.
+        """
+        keeper = self._keeper()
+        stored = None if keeper is None else self.newest(Repository(machine, keeper))
+        return stored.newest if stored and stored.newest.kind is Kind.ACCOUNT else None
+
     def repositories(self) -> list[Repository]:
         """Answer every repository that has a record here, the account's own name among them."""
         found = []
@@ -167,7 +176,11 @@ class Vault:
             os.close(descriptor)
 
 
+def own_home() -> Path:
+    """Answer the home of the user that the services run as; the environment is not asked."""
+    return Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
 def own_vault() -> Vault:
-    """Answer the vault of the user that the services run as; the environment is not asked."""
-    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
-    return Vault(home / ".local" / "share" / "qubes-borg" / "records")
+    """Answer the vault in that home."""
+    return Vault(own_home() / ".local" / "share" / "qubes-borg" / "records")

@@ -19,6 +19,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 
 from qvm_borg import check, repository_keys, tools
+from qvm_borg.errors import NotEnrolled
 from qvm_borg.session import Session
 
 
@@ -37,6 +38,8 @@ def _work(session: Session, options: Namespace) -> None:
     if bool(options.qubes) == options.all:
         get_parser().error("name some qubes, or --all")
     wanted = check.everyone(session) if options.all else options.qubes
+    if not wanted:
+        raise NotEnrolled("no qube is enrolled")
     if options.keys:
         repository_keys.compare(session, wanted)
         return

@@ -7,6 +7,7 @@ from fuzz.targets import (
     call,
     client_settings,
     dom0_settings,
+    kit,
     maintenance_settings,
     patterns,
     private_key,
@@ -20,6 +21,6 @@ TARGETS: dict[str, Target] = {
     module.TARGET.name: module.TARGET
     for module in (
         bundle, request, reply, call, authorized_keys, record, dom0_settings, client_settings,
-        patterns, maintenance_settings, registry, private_key,
+        patterns, maintenance_settings, registry, private_key, kit,
     )
 }  # fmt: skip

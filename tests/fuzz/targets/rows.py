@@ -10,7 +10,7 @@ _CANDIDATES = (
     "yes", "ok", "running", "reachable", "repokey-blake2", samples.NAME, samples.MACHINE,
     samples.NONCE, samples.DIGEST, samples.FINGERPRINT, samples.ed25519(2), "22", "7", "1.4.0",
     "50G", "made", "/home/user/restored", "work-2026-01-02T03:04:05", "backup.example", "success",
-    "kit-2026-01-02",
+    "qubes-borg-kit/kit-2026-01-02",
 )  # fmt: skip
 
 

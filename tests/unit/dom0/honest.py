@@ -142,6 +142,9 @@ class Honest:
         return {"record": known, "key": "none" if known == "none" else "2" * 64, "made": "1",
                 "versions": "1"}
 
+    def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3"}
+
     def _ForgetSecrets(self, _vm: Vm, argument: str) -> dict[str, str]:
         new = argument not in self.forgotten
         self.forgotten.add(argument)
@@ -182,9 +185,6 @@ class Honest:
 
     def _ReleaseRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"record": self.kept[argument]}
-
-    def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"name": "kit-2026-01-31", "repositories": str(max(0, len(self.kept) - 1))}
 
     def _ObserveServer(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"keys": f"qubes-work:{'2' * 64}"}

@@ -1,9 +1,9 @@
 #!/usr/bin/python3 -I
 """A service's far end as a real process: it does what its one argument, a JSON list, says.
 
-["read"] takes the whole request, ["write", TEXT] answers with @NONCE@ replaced, ["drip", TEXT, N,
-SECONDS] writes slowly, ["flood", TEXT] writes for ever, ["noise", N] fills stderr with N bytes,
-["sleep", S], ["close"] ends stdout, ["exit", CODE].
+["read"] takes the whole request, ["keep", FILE] puts it into a file, ["write", TEXT] answers with
+@NONCE@ replaced, ["drip", TEXT, N, SECONDS] writes slowly, ["flood", TEXT] writes for ever,
+["noise", N] fills stderr with N bytes, ["sleep", S], ["close"] ends stdout, ["exit", CODE].
 """
 
 import json
@@ -29,10 +29,14 @@ def write(text: str) -> None:
 
 def act(actions: list[list[object]]) -> int:
     """Do each action in turn; answers the exit code."""
-    nonce = "0" * 32
+    request, nonce = b"", "0" * 32
     for name, *rest in actions:
         if name == "read":
-            nonce = nonce_of(sys.stdin.buffer.read())
+            request = sys.stdin.buffer.read()
+            nonce = nonce_of(request)
+        elif name == "keep":
+            with open(str(rest[0]), "wb") as file:
+                file.write(request)
         elif name == "write":
             write(str(rest[0]).replace("@NONCE@", nonce))
         elif name == "drip":

@@ -1,16 +1,27 @@
-"""qvm-borg-recover --print-kit: made in the vault, named in dom0, and nothing more."""
+"""qvm-borg-recover --print-kit: the vault makes it, dom0 says of what and where it lies."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from qvm_borg import errors
+from qborg_wire.names import Repository
+from qvm_borg import errors, record, settings
+from qvm_borg.session import Session
 from qvm_borg.tools import recover
 from unit.dom0.honest import Honest, run
-from unit.dom0.machine import Actions, failure
+from unit.dom0.machine import Actions, answer, failure
+from unit.dom0.test_escrow import noted
+
+KIT = {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3"}
 
 
 @pytest.fixture
-def escrowed(ready: Honest) -> Honest:
-    """Answer a machine on which `work` is enrolled, with a vault."""
+def escrowed(ready: Honest, monkeypatch: pytest.MonkeyPatch) -> Honest:
+    """Answer a machine on which `work` is enrolled, with a vault that is halted."""
+    monkeypatch.setattr(Session.__init__, "__defaults__", (ready.policy,))
     ready.vault()
     run(ready, escrow=True)
     ready.app.trace.clear()
@@ -22,60 +33,152 @@ def _run(machine: Honest, *args: str) -> int:
     return code
 
 
-@pytest.mark.parametrize("args", [("work",), ("--all",)])
-def test_it_says_where_the_kit_is_and_starts_only_the_vault(
-    escrowed: Honest, args: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+def _keeps(file: Path, **values: str) -> Actions:
+    """Answer the actions of a vault that keeps what it was asked in a file."""
+    read, write = answer(**KIT | values)
+    return [read, ["keep", str(file)], write]
+
+
+def _notes(machine: Honest, qube: str, **changes: object) -> None:
+    bent = replace(noted(machine), **changes)  # type: ignore[arg-type]
+    machine.app.domains.all[qube].features.own["x-qborg"] = record.render(bent)
+
+
+def test_a_kit_is_made_in_the_vault_which_is_put_back_as_it_was(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    capsys.readouterr()
+    assert _run(escrowed, "work") == 0
+
+    assert escrowed.app.trace == ["start vault", "call vault qborg.PrintKit+", "shutdown vault"]
+    assert capsys.readouterr().out == (
+        "the kit of zh1@backup.example is in vault: ~/qubes-borg-kit/kit-2026-11-28.html, "
+        "and as .txt\n"
+        "repositories: 1; pages: 3\n"
+        "print it there: open the .html in a browser of vault, A4 or Letter at 100 %\n"
+        "whoever holds it reads every backup in it: keep it as you keep a passport\n")
+
+
+def test_a_vault_that_runs_stays_on(escrowed: Honest) -> None:
+    escrowed.app.domains.all["vault"].state = "Running"
+
+    assert _run(escrowed, "--all") == 0
+    assert escrowed.app.trace == ["call vault qborg.PrintKit+"]
+
+
+@pytest.mark.parametrize(("args", "others"), [(("work", "work"), "no"), (("--all",), "yes")])
+def test_the_vault_is_asked_for_each_once_and_for_what_else_it_has(
+    escrowed: Honest, tmp_path: Path, args: tuple[str, ...], others: str
+) -> None:
+    escrowed.answers["PrintKit"] = _keeps(tmp_path / "asked")
 
     assert _run(escrowed, *args) == 0
 
-    assert escrowed.app.trace == ["start vault", "call vault qborg.PrintKit+", "shutdown vault"]
-    told = capsys.readouterr().out
-    assert "the kit of 1 repositories is in vault: ~/qubes-borg-kit/kit-2026-01-31.html" in told
-    assert "`qvm-run vault xdg-open qubes-borg-kit/kit-2026-01-31.html`" in told
+    asked = json.loads((tmp_path / "asked").read_bytes())
+    assert asked.pop("nonce")
+    assert asked == {"machine": "qubes", "repositories": ["qubes-work"], "others": others}
 
 
-FAILURES: dict[str, tuple[Actions, type[errors.QvmBorgError]]] = {
-    "not-escrowed": (failure("record-missing"), errors.EscrowMissing),
-    "damaged": (failure("record-refused"), errors.ServiceFailed),
-    "no-qrencode": (failure("program-missing", "/usr/bin/qrencode is not installed"),
-                    errors.TemplateError),
-    "full": (failure("no-space"), errors.QubeUnavailable),
+def test_it_takes_no_maintenance_qube(escrowed: Honest) -> None:
+    del escrowed.app.domains.all["borg-maintenance"]
+
+    assert _run(escrowed, "--all") == 0
+
+
+def test_all_leaves_out_what_is_in_no_vault_and_says_so(
+    escrowed: Honest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare, copy = escrowed.qube("bare"), escrowed.qube("copy")
+    _notes(escrowed, "bare", uuid=bare.uuid, notes={"escrow": record.NO_ESCROW},
+           repository=Repository("qubes", "bare"))
+    _notes(escrowed, "copy")
+    escrowed.answers["PrintKit"] = _keeps(tmp_path / "asked")
+
+    assert _run(escrowed, "--all") == 0
+
+    assert json.loads((tmp_path / "asked").read_bytes())["repositories"] == ["qubes-work"]
+    said = capsys.readouterr().out
+    assert said.startswith("bare is not in it: its record is not in vault\n")
+    assert "copy" not in said and copy.uuid != bare.uuid
+
+
+def test_all_has_also_what_only_the_vault_still_knows(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del escrowed.app.domains.all["work"]
+    escrowed.values["PrintKit"] = {"repositories": "3"}
+
+    assert _run(escrowed, "--all") == 0
+    assert "repositories: 3; pages: 3\n" in capsys.readouterr().out
+
+
+def _forgets(feature: str) -> Callable[[Honest], object]:
+    return lambda machine: machine.app.domains.all["dom0"].features.own.pop(feature)
+
+
+def _copies(machine: Honest) -> None:
+    machine.qube("copy")
+    _notes(machine, "copy")
+
+
+# What is bent, what is asked, the error.
+BENT: dict[str, tuple[Callable[[Honest], object], str, type[errors.QvmBorgError]]] = {
+    "no-vault": (_forgets("x-qborg-vault"), "work", errors.EscrowMissing),
+    "vault-gone": (lambda machine: machine.app.domains.all.pop("vault"), "--all",
+                   errors.SettingsError),
+    "vault-with-a-network": (
+        lambda machine: setattr(machine.app.domains.all["vault"], "netvm", "sys-firewall"),
+        "--all", errors.SettingsError),
+    "vault-does-not-start": (
+        lambda machine: setattr(machine.app.domains.all["vault"], "stuck", True), "work",
+        errors.QubeUnavailable),
+    "not-set-up": (lambda _machine: settings.path().unlink(), "--all", errors.SettingsError),
+    "no-such-qube": (lambda _machine: None, "nobody", errors.QubeUnavailable),
+    "not-enrolled": (lambda machine: machine.qube("plain"), "plain", errors.NotEnrolled),
+    "a-copy": (_copies, "copy", errors.NotEnrolled),
+    "no-escrow": (lambda machine: _notes(machine, "work", notes={"escrow": record.NO_ESCROW}),
+                  "work", errors.EscrowMissing),
+    "record-lost": (
+        lambda machine: machine.answers.update(PrintKit=failure("record-missing", "qubes-work")),
+        "work", errors.EscrowMissing),
+    "record-damaged": (
+        lambda machine: machine.answers.update(PrintKit=failure("record-refused", "damaged")),
+        "--all", errors.ServiceFailed),
+    "no-qrencode": (
+        lambda machine: machine.answers.update(PrintKit=failure("program-missing", "qrencode")),
+        "work", errors.TemplateError),
+    "too-old": (lambda machine: machine.answers.update(PrintKit=[["exit", 127]]), "work",
+                errors.ServiceMissing),
+    "disk-full": (lambda machine: machine.answers.update(PrintKit=failure("no-space")), "work",
+                  errors.QubeUnavailable),
+    "one-too-few": (lambda machine: machine.values.update(PrintKit={"repositories": "0"}),
+                    "--all", errors.WireError),
+    "one-too-many": (lambda machine: machine.values.update(PrintKit={"repositories": "2"}),
+                     "work", errors.WireError),
+    "a-path-elsewhere": (
+        lambda machine: machine.values.update(PrintKit={"file": "../kit-2026-11-28"}), "work",
+        errors.WireError),
 }
 
 
-@pytest.mark.parametrize(("says", "error"), FAILURES.values(), ids=FAILURES)
-def test_what_fails_in_the_vault_is_told(
-    escrowed: Honest, says: Actions, error: type[errors.QvmBorgError]
+@pytest.mark.parametrize(("bend", "asked", "error"), BENT.values(), ids=BENT)
+def test_what_makes_no_kit_is_one_error_and_one_hint(
+    escrowed: Honest, bend: Callable[[Honest], object], asked: str,
+    error: type[errors.QvmBorgError], capsys: pytest.CaptureFixture[str],
 ) -> None:
-    escrowed.answers["PrintKit"] = says
+    bend(escrowed)
 
-    assert _run(escrowed, "work") == error.exit_code
-    assert escrowed.app.trace[-1] == "shutdown vault"
+    assert _run(escrowed, asked) == error.exit_code
 
-
-def test_a_vault_with_the_account_alone_has_no_kit_yet(ready: Honest) -> None:
-    ready.vault()
-
-    assert _run(ready, "--all") == errors.EscrowMissing.exit_code
-
-
-@pytest.mark.parametrize(("name", "error"), [
-    ("nobody", errors.QubeUnavailable), ("borg-maintenance", errors.NotEnrolled),
-])
-def test_a_qube_that_is_not_enrolled_has_no_kit(
-    escrowed: Honest, name: str, error: type[errors.QvmBorgError]
-) -> None:
-    assert _run(escrowed, name) == error.exit_code
-    assert escrowed.app.trace == []
-
-
-def test_without_a_vault_it_says_so(ready: Honest) -> None:
-    assert _run(ready, "--all") == errors.EscrowMissing.exit_code
+    told = capsys.readouterr()
+    assert "the kit of" not in told.out
+    assert [line.split(":")[0] for line in told.err.splitlines()] == ["error", "hint"]
+    vault = escrowed.app.domains.all.get("vault")
+    assert vault is None or vault.state == "Halted"
 
 
 @pytest.mark.parametrize("args", [(), ("work", "--all")])
 def test_it_wants_some_qubes_or_all(escrowed: Honest, args: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit, match="2"):
         _run(escrowed, *args)
+
+    assert escrowed.app.trace == []

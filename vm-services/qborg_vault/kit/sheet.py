@@ -1,15 +1,19 @@
 """What stands on a kit, for text and HTML alike: pages of headed blocks, made from the records.
 
-One page for the account with the steps, one for each repository. A page is plain data.
+The steps, the account, one page for each repository, and as many more as long keys take. A page is
+plain data.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qborg_borg.recovery_record import Kind, RecoveryRecord
-from qborg_vault.kit import paper_key, words
+from qborg_borg.recovery_record import RecoveryRecord
+from qborg_vault.kit import paper_key, typed, words
 from qborg_vault.kit.rows import rows
+
+_CODE = 900  # bytes: with more, a code on paper is too fine for a camera
+_COMMAND = 66  # characters of a command beside the codes
 
 
 @dataclass(frozen=True)
@@ -31,69 +35,76 @@ class Code:
 
 @dataclass(frozen=True)
 class Page:
-    """One subject: its title, a line below it, blocks, and codes at its end."""
+    """One subject: its title, a line below it, blocks, and codes beside them.
+
+    `narrow`: the blocks leave the codes' room, though there may be none on this page.
+    """
 
     title: str
     below: str
     blocks: tuple[Block, ...]
     codes: tuple[Code, ...] = ()
+    narrow: bool = False
 
 
 def pages(account: RecoveryRecord, repositories: Sequence[RecoveryRecord]) -> list[Page]:
-    """Answer the account's page and one for each repository, in their order."""
-    return [_account(account), *(_repository(each) for each in repositories)]
+    """Answer the page of the steps, the account's, and one for each repository in their order."""
+    return [_steps(account), _account(account), *map(_repository, repositories)]
 
 
-def pages_of(record: RecoveryRecord) -> list[Page]:
-    """Answer the page of one record alone."""
-    return [_account(record) if record.kind is Kind.ACCOUNT else _repository(record)]
-
-
-def _account(record: RecoveryRecord) -> Page:
-    values = record.values
-    kind, blob = values["host_key"].split(" ")
-    key = values["private_key"].split("\n")[1:-2]
-    typed = [
-        *rows("host", values["host"]), *rows("port", values["port"]),
-        *rows("account", values["account"]), *rows("host-key-type", kind),
-        *rows("host-key", blob), *rows("machine", record.repository.machine),
-        *rows("machine-id", values["machine_id"]), *rows("admin-key", "".join(key)),
-    ]  # fmt: skip
-    place = f"{values['account']}@{values['host']}"
+def _steps(account: RecoveryRecord) -> Page:
+    values = account.values
     return Page(
-        f"Recovery kit for {place}",
-        f"computer {record.repository.machine}, printed from the record of {_day(record)}",
+        f"Recovery kit of the computer {account.repository.machine}",
+        f"{values['account']}@{values['host']}, record of {_day(account)}",
         (
             Block("What this is", words.WHAT),
-            Block("The account", words.HOW_TO_TYPE, tuple(typed)),
-            Block("Open the backups on any Linux machine", words.STEPS_NOTE,
-                  words.steps(values["port"])),
+            Block("By hand, on any Linux machine", words.STEPS_NOTE, words.steps(values["port"])),
+            Block("Back into a vault of Qubes", words.QUBES, words.QUBES_STEPS),
         ),
-        (Code("admin-key", values["private_key"]), Code("known_hosts", known_hosts(record))),
     )
 
 
-def _repository(record: RecoveryRecord) -> Page:
-    values, name = record.values, str(record.repository)
-    typed = [
-        *rows("repository", name), *rows("remote-borg", values["remote_borg"]),
-        *rows("encryption", values["encryption"]), *rows("passphrase", values["passphrase"]),
-    ]  # fmt: skip
+def _account(record: RecoveryRecord) -> Page:
+    values = typed.of_account(record)
+    check = {typed.CHECK: typed.check(values)}
+    lines = [row for label, text in (values | check).items() for row in rows(label, text)]
+    codes = (*_codes("admin-key", record.values["private_key"]),
+             *_codes("known_hosts", known_hosts(record)))  # fmt: skip
+    notes = [words.HOW_TO_TYPE]
+    notes += [words.LOCKED] * (not values["admin-key"].startswith(typed.UNLOCKED))
+    notes += [words.PARTS] * (len(codes) > 2)
     return Page(
-        f"Repository {name}",
-        f"qube {record.repository.qube}, record of {_day(record)}, digest {record.digest[:16]}",
-        (
-            Block("Its passphrase and place", "", tuple(typed)),
-            Block("Use it", words.USE, (
-                f"export BORG_REPO={url(record)}",
-                f"export BORG_REMOTE_PATH={values['remote_borg']}",
-                "borg list", "borg extract ::ARCHIVE")),
-            Block("If borg says that the key is missing, or refuses the passphrase", words.IMPORT, (
-                'borg key import --paper "$BORG_REPO"',
-                *paper_key.lines(values["key_export"]))),
-        ),
-        (Code("passphrase", values["passphrase"]), Code("key file", values["key_export"])),
+        "The account",
+        f"computer {record.repository.machine}, record of {_day(record)}, digest "
+        f"{record.digest[:16]}",
+        (Block("Its rows", " ".join(notes), tuple(lines)),), codes,
     )  # fmt: skip
+
+
+def _repository(record: RecoveryRecord) -> Page:
+    found, values = record.values, typed.of_repository(record)
+    plain = [row for label, text in values.items() if label not in typed.OF_KEY
+             for row in rows(label, text)]  # fmt: skip
+    where = (*_set("BORG_REPO", url(record)), f"BORG_REMOTE_PATH={found['remote_borg']}",
+             "export BORG_REPO BORG_REMOTE_PATH")  # fmt: skip
+    what = ("borg list", "borg extract ::ARCHIVE")
+    asked = words.ASKED_CODED if typed.CODED in values else words.ASKED
+    key = ('borg key import --paper "$BORG_REPO"', *paper_key.lines(found["key_export"]),
+           *rows(typed.CHECK, typed.check(values)))  # fmt: skip
+    blocks: tuple[Block, ...]
+    if found["encryption"].startswith("keyfile"):
+        blocks = (Block("Where it is", words.AFTER, where),
+                  Block("Its key", words.IMPORT_FIRST, key), Block("Use it", asked, what))
+    else:
+        blocks = (Block("Use it", f"{words.AFTER} {asked}", (*where, *what)),
+                  Block(words.REFUSED, words.IMPORT, key))  # fmt: skip
+    return Page(
+        f"Repository {record.repository}",
+        f"qube {record.repository.qube}, record of {_day(record)}, digest {record.digest[:16]}",
+        (Block("Its passphrase and place", "", tuple(plain)), *blocks),
+        (*_codes("passphrase", found["passphrase"]), *_codes("key file", found["key_export"])),
+    )
 
 
 def known_hosts(record: RecoveryRecord) -> str:
@@ -107,6 +118,23 @@ def url(record: RecoveryRecord) -> str:
     """Answer the repository's URL for the admin key: without the alias that qubes have."""
     found = record.values
     return f"ssh://{found['account']}@{found['host']}:{found['port']}/./{record.repository.path}"
+
+
+def _codes(name: str, text: str) -> list[Code]:
+    """Answer a text's code, or several that hold its parts in their order."""
+    parts = [text[start : start + _CODE] for start in range(0, len(text), _CODE)]
+    if len(parts) == 1:
+        return [Code(name, text)]
+    return [Code(f"{name}, part {number} of {len(parts)}", part)
+            for number, part in enumerate(parts, 1)]  # fmt: skip
+
+
+def _set(name: str, value: str) -> list[str]:
+    """Answer the lines that set a variable, none of them wider than the page."""
+    lines = [f"{name}={value}"]
+    while len(lines[-1]) > _COMMAND:
+        lines[-1:] = [lines[-1][:_COMMAND], f"{name}=${{{name}}}{lines[-1][_COMMAND:]}"]
+    return lines
 
 
 def _day(record: RecoveryRecord) -> str:

@@ -12,12 +12,14 @@ WIDTH = 78
 
 
 def render(pages: Sequence[Page]) -> str:
-    """Answer the whole kit; its codes are named, their texts stand in the rows."""
-    return "\f\n".join(_page(page) for page in pages)
+    """Answer the whole kit; what its codes hold stands in the rows too."""
+    return "\f\n".join(_page(page, f"page {number} of {len(pages)}")
+                       for number, page in enumerate(pages, 1))  # fmt: skip
 
 
-def _page(page: Page) -> str:
-    head = f"{page.title}\n{'=' * len(page.title)}\n{page.below}\n"
+def _page(page: Page, number: str) -> str:
+    below = textwrap.fill(f"{number}: {page.below}", WIDTH)
+    head = f"{page.title}\n{'=' * len(page.title)}\n{below}\n"
     return head + "".join(_block(block) for block in page.blocks)
 
 

@@ -5,25 +5,46 @@ Constants; the commands need ssh, borg and the tools of any Linux. A test runs t
 
 WHAT = (
     "Whoever holds these pages can read every backup that is listed here: keep them where you keep "
-    "your passport. They are enough to get all files back when the computer is gone. Print them "
-    "anew after a key or a passphrase was changed; older pages then open older archives only where "
-    "the server still has them."
+    "your passport. They are enough to get all files back when the computer is gone. There is one "
+    "page for the account, and one for each repository. Print them anew after each enrolment, and "
+    "after a key or a passphrase was changed; then destroy the old ones, which may still open much."
 )
 HOW_TO_TYPE = (
     "Each row: a name, which row it is of how many, the value in groups of six, a check in "
-    "brackets. Type rows as they stand; spaces do not count, upper and lower case do."
+    "brackets. Type rows as they stand; spaces do not count, upper and lower case do. By hand, the "
+    "rows down to the last admin-key are enough."
 )
+LOCKED = (
+    "The admin key has a passphrase of its own, which stands nowhere on these pages: ssh asks for "
+    "it."
+)
+PARTS = "A code in several parts: put their texts together in their order, with nothing between."
 STEPS_NOTE = (
-    "It takes ssh, and borg 1.2 or 1.4. Whoever scans the two codes into the files admin-key and "
-    "known_hosts leaves out all that has to do with the file rows."
+    "It takes ssh, and borg 1.2 or 1.4. Type the commands into a terminal; after `cat > rows` the "
+    "rows of the account, then Ctrl+D. A row that is named then has a typing error: begin again "
+    "with `cat > rows`. Whoever scans the account's codes into the files admin-key and known_hosts "
+    "instead leaves out all from `cat > rows` to the line that ends in `> known_hosts`."
 )
-USE = (
-    "After the steps on the account's page. borg asks for the passphrase: the rows above as one "
-    "word without the spaces."
+QUBES = (
+    "In a qube without network that has qubes-borg-vault, type the rows and numbered lines of all "
+    "pages into one text file, in any order of the pages. The command says which line has a typing "
+    "error, and makes the records of them that the vault had."
 )
+QUBES_STEPS = ("qborg-vault-import --kit FILE",)
+AFTER = "After the first page's steps, in the same terminal."
+ASKED = "borg asks for the passphrase: the rows above as one word."
+ASKED_CODED = (
+    "borg asks for the passphrase: the rows above as one word, in which %20 stands for a space and "
+    "%25 for a %."
+)
+REFUSED = "If borg says that the key is missing, or refuses the passphrase"
 IMPORT = (
-    "Somebody has changed or removed the repository's key. This puts the one of this page back. "
-    "borg asks for the id first, then for each line: type them without the number."
+    "This puts this page's key back. borg asks for the id, then for each line: type what stands "
+    "after the colon."
+)
+IMPORT_FIRST = (
+    "The server does not have it. borg asks for the id, then for each line: type what stands "
+    "after the colon."
 )
 
 # Prints the name of each row whose check does not fit.
@@ -43,7 +64,9 @@ def steps(port: str) -> tuple[str, ...]:
         "umask 077; mkdir kit; cd kit",
         "cat > rows",
         *_CHECK,
-        "value() { grep \"^$1 \" rows | sed 's/^[^ ]* [^ ]* *//; s/ *\\[.*//; s/ //g'; }",
+        "value() {",
+        "  grep \"^ *$1 \" rows | sed 's/^ *[^ ]* *[^ ]* *//; s/ *\\[.*//; s/ //g'",
+        "}",
         "one() { value \"$1\" | tr -d '\\n'; }",
         "echo '-----BEGIN OPENSSH PRIVATE KEY-----' > admin-key",
         "value admin-key >> admin-key",

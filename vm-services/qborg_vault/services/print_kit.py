@@ -1,21 +1,25 @@
-"""qborg.PrintKit: make the printable kit in the vault; nothing of it leaves it.
+"""qborg.PrintKit: make the printable kit of a computer's account and its repositories, here.
 
-Runs in the vault.
+Runs in the vault. dom0 learns where it lies and how much is in it, nothing of what it says.
 """
 
 from collections.abc import Mapping
 
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_vault.kit import press
-from qborg_vault.store import own_vault
+from qborg_vault import printing
+from qborg_vault.store import own_home, own_vault
+from qborg_wire import names
 from qborg_wire.row import Role
 
 
 def handle(call: Call) -> Mapping[str, str]:
-    """Answer the kit's name and how many repositories stand in it."""
-    printed = press.make(own_vault(), call.texts("repositories"))
-    return {"name": printed.name, "repositories": str(printed.repositories)}
+    """Answer the files' common name, and how many repositories and pages they hold."""
+    wanted = [names.parse_repository(name) for name in call.texts("repositories")]
+    chosen = printing.choose(
+        own_vault(), call.text("machine"), wanted, others=call.text("others") == "yes")
+    pages = printing.write(own_home(), chosen, name := printing.name_of_today())
+    return {"file": name, "repositories": str(len(chosen.repositories)), "pages": str(pages)}
 
 
 main = service("PrintKit", Role.VAULT, handle)

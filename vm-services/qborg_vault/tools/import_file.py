@@ -1,7 +1,12 @@
-"""Put the records of a KeePassXC database, made by qborg-vault-export, back into this vault.
+"""Put the records of a KeePassXC database, or of a printed kit, back into this vault.
 
-For a new computer, or a new vault, of which nothing is left but this file. It is only read. What
-the vault has newer stays, and doing it twice changes nothing.
+For a new computer, or a new vault, of which nothing is left but the file that qborg-vault-export
+wrote, or the kit. The file is only read. What the vault has newer stays, and doing it twice changes
+nothing.
+
+With --kit it is a text file into which the rows and numbered lines of a kit's pages were typed: the
+account's, and those of some or all repositories. Each line with a typing error is named. A kit has
+no ssh keys of qubes, so each repository gets a new one, which the server does not know yet.
 
 The account's record says which qube looks after the server; the vault will again take records for
 other qubes from a qube of that name alone, so give the new maintenance qube the old name. A vault
@@ -11,29 +16,39 @@ examples:
   qborg-vault-import ~/Passwords.kdbx                asks for its master password
   qborg-vault-import ~/P.kdbx --machine laptop       if it holds two computers: one of them
   qborg-vault-import ~/P.kdbx --key-file ~/P.keyx
+  qborg-vault-import --kit ~/typed.txt
 """
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from qborg_borg.recovery_record import Kind, RecoveryRecord
-from qborg_vault import export, kdbx_records
+from qborg_service.files import read_limited
+from qborg_vault import export, kdbx_records, key_pair
+from qborg_vault.kdbx_records import Found
 from qborg_vault.keepass import Database, DatabaseRefused
+from qborg_vault.kit import typed
+from qborg_vault.kit.rows import KitRefused
 from qborg_vault.store import own_vault
 from qborg_vault.tools import database
+
+_KIT_LIMIT = 4 << 20  # bytes
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Import; answers 0, or 1 after telling why not, or that a record is damaged."""
     parser = database.parser("qborg-vault-import", __doc__ or "")
     parser.add_argument("--machine", metavar="NAME", help="take only what belongs to this computer")
-    return database.run(parser.parse_args(args), _import)
+    parser.add_argument("--kit", action="store_true", help="FILE is what was typed off a kit")
+    options = parser.parse_args(args)
+    if options.kit and (options.fd is not None or options.key_file or options.no_password):
+        parser.error("a kit has no password and no key file")
+    return database.run(options, _import)
 
 
 def _import(options: argparse.Namespace) -> int:
-    path = database.require(options)
-    key = database.key(options, f"Master password of {path.name}: ")
-    found = kdbx_records.records_from(export.document(Database(path, key)))
+    found = _of_kit(options.file) if options.kit else _of_database(options)
     records = _of_one_machine(found.records, options.machine)
     taken = own_vault().take_back(records)
     words = {True: "taken", False: "as it was"}
@@ -46,11 +61,30 @@ def _import(options: argparse.Namespace) -> int:
     end = f"{len(taken)} records were taken into this vault" if taken else "nothing was changed"
     if not any(each.kind is Kind.ACCOUNT for each in records):
         lines.append("the account is not among them: the server's admin key is not known here")
+    if options.kit and taken:
+        lines.append("each repository has a new ssh key here; the server does not know it yet")
     database.say(options, facts, [*lines, end])
     if found.damaged:
         return database.tell(f"the record in the entry `{found.damaged[0]}` is damaged",
                              "look for a good one in the entry's history")  # fmt: skip
     return 0
+
+
+def _of_database(options: argparse.Namespace) -> Found:
+    path = database.require(options)
+    key = database.key(options, f"Master password of {path.name}: ")
+    return kdbx_records.records_from(export.document(Database(path, key)))
+
+
+def _of_kit(path: Path) -> Found:
+    """Answer the records that were typed off a kit; raises DatabaseRefused."""
+    untrusted_text = read_limited(path.resolve(), _KIT_LIMIT).decode("utf-8", "replace")
+    try:
+        records = typed.records(untrusted_text.split("\n"), key_pair.make)
+    except KitRefused as error:
+        raise DatabaseRefused(f"{path.name}: {error}", "mend that and run the command again; "
+                              "nothing was changed") from error  # fmt: skip
+    return Found(kdbx_records.in_order(records), ())
 
 
 def _of_one_machine(
