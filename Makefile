@@ -30,7 +30,7 @@ check: ## the fast part: no lab, no root, under a minute
 	@$(PYTHON) tests/bootstrap.py check
 	$(PYTEST) $(FAST)
 
-test-kill: ## every kill in a set-up and an enrolment, some 330 of them; about an hour, ends in a table
+test-kill: ## every kill in a set-up and an enrolment, some 600 of them; about two hours, ends in a table
 	@$(PYTHON) tests/bootstrap.py test
 	$(VENV) -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=load $(KILL)
 

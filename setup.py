@@ -62,6 +62,8 @@ ROLES = {
             Command("qvm-borg-enroll", "qvm_borg.tools.enroll"),
             Command("qvm-borg-backup", "qvm_borg.tools.backup"),
             Command("qvm-borg-restore", "qvm_borg.tools.restore"),
+            Command("qvm-borg-recover", "qvm_borg.tools.recover"),
+            Command("qvm-borg-check", "qvm_borg.tools.check"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
             Command("qvm-borg-revoke", "qvm_borg.tools.revoke"),
         ),
@@ -95,9 +97,7 @@ ROLES = {
         ),
         rpc="vault",
     ),
-    # Its programs come later. The name stands here so that a template prepared with every
-    # role today is one that any later release can upgrade.
-    "worker": Role(),
+    "worker": Role(packages=("vm-services/qborg_worker",), rpc="worker"),
 }
 
 

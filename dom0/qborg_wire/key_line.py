@@ -12,6 +12,16 @@ QUOTA = re.compile(r"[1-9][0-9]M|[1-9][0-9]{2,5}M|[1-9][0-9]{0,5}[GT]")
 NO_QUOTA = "none"
 
 
+def serve_command(remote_borg: str, repository: names.Repository) -> str:
+    """Answer how the server's borg serves this repository and no other, for appending only.
+
+    Raises NameRefused for a value that could be more than a word of it.
+    """
+    names.parse(names.REMOTE_BORG, 32, remote_borg)
+    path = names.parse_repository(str(repository)).path
+    return f"{remote_borg} serve --append-only --restrict-to-repository {path}"
+
+
 def restricted_line(
     remote_borg: str, repository: names.Repository, public_key: str, quota: str = NO_QUOTA
 ) -> str:
@@ -19,10 +29,8 @@ def restricted_line(
 
     Raises NameRefused for a value that could be more than a word of its line.
     """
-    names.parse(names.REMOTE_BORG, 32, remote_borg)
-    path = names.parse_repository(str(repository)).path
     names.parse(names.PUBLIC_KEY, 800, public_key)
-    command = f"{remote_borg} serve --append-only --restrict-to-repository {path}"
+    command = serve_command(remote_borg, repository)
     if quota != NO_QUOTA:
         command += f" --storage-quota {names.parse(QUOTA, 7, quota)}"
     return f'command="{command}",restrict {public_key} {repository}'

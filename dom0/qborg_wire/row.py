@@ -45,6 +45,7 @@ class Service:
     before_role: bool = False  # answers also where dom0 has not switched the role on (ADR 1)
     served_by: tuple[Role, ...] = ()  # empty: reserved
     record: bool = False  # the request is one bundle or record, not a JSON request with a nonce
+    stream: bool = False  # another program's bytes both ways: no request, no reply
     request: tuple[Field, ...] = ()
     reply: tuple[Field, ...] = ()
 

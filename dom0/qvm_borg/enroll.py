@@ -6,48 +6,19 @@ asked for are touched, and they are put back to run or halt as they were found.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TypeVar
 
 from qborg_wire.reply import Failure
 from qborg_wire.request import Values
-from qvm_borg import preflight, record, vault
+from qvm_borg import preflight, record, vault, worker
+from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import AS_IT_IS, ORDER, Done, Enrolment, Step
-from qvm_borg.errors import PartialFailure, QvmBorgError, SettingsError
+from qvm_borg.errors import SettingsError
 from qvm_borg.failures import from_failure
 from qvm_borg.qubes import Qube, running
-from qvm_borg.report import Report
 from qvm_borg.session import Session
 from qvm_borg.steps import STEPS, create, publish
 
-_T = TypeVar("_T")
 _AFTER_PUBLISH = STEPS[ORDER.index("publish") + 1:]
-
-
-class Crowd:
-    """Several qubes at once: what fails for one is told and does not stop the others."""
-
-    def __init__(self, report: Report, total: int) -> None:
-        self._report, self._total = report, total
-        self._failed: list[str] = []
-
-    def each(self, items: Sequence[_T], work: Callable[[_T], Enrolment]) -> list[Enrolment]:
-        """Answer what the work made of each item, those that failed left out."""
-        results = []
-        for item in items:
-            try:
-                results.append(work(item))
-            except QvmBorgError as error:
-                if self._total == 1:
-                    raise
-                self._report.error(error)
-                self._failed.append(str(item))
-        return results
-
-    def finish(self) -> None:
-        """Raise PartialFailure if any has failed."""
-        if self._failed:
-            raise PartialFailure(f"{len(self._failed)} of {self._total} qubes were not enrolled: "
-                                 + " ".join(self._failed))
 
 
 def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Values = AS_IT_IS,
@@ -57,7 +28,9 @@ def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Values
     Raises the one qube's error, or PartialFailure.
     """
     names = list(dict.fromkeys(wanted))
-    crowd = Crowd(session.report, len(names))
+    if keeper:
+        worker.template(session.system)  # without one nothing could be proved at the end
+    crowd = Crowd(session.report, len(names), "enrolled")
     enrolments = crowd.each(names, _planner(session, names, asked, keeper))
     if dry_run:
         for line in (line for each in enrolments for line in plan(each)):
@@ -178,5 +151,7 @@ def plan(enrolment: Enrolment) -> list[str]:
         + (f"forgets when {enrolment.vault} has them and they are proved" if enrolment.vault
            else "keeps")
         + (f", copied from {enrolment.asked['directory']}" if moved else ""),
+        *([f"  {worker.NAME}: for a moment, a disposable without network, for the proof"]
+          if enrolment.vault else []),
         f"  {enrolment.settings.server}: a line in .ssh/authorized_keys, {repository.path}{moved}",
     ]

@@ -6,9 +6,9 @@ Runs in dom0; pure. Each word of qborg_wire.causes has its row here.
 from qborg_wire.reply import Failure
 from qvm_borg.errors import (
     ENROLL, RELEASE, SETUP, AdminKeyLocked, BackupFailed, DeliveryRefused, EnrolmentRefused,
-    HostKeyError, NotEnrolled, NotFound, QubeUnavailable, QvmBorgError, RepositoryError,
-    ServerFull, ServerUnreachable, ServiceFailed, ServiceMissing, ServiceTimeout, SettingsError,
-    TemplateError, WaitingForServer, WireError,
+    EscrowMissing, HostKeyError, NotEnrolled, NotFound, ProofFailed, QubeUnavailable,
+    QvmBorgError, RepositoryError, ServerFull, ServerUnreachable, ServiceFailed, ServiceMissing,
+    ServiceTimeout, SettingsError, TemplateError, WaitingForServer, WireError,
 )
 
 # cause: class, message, hint (none: the class's own); NAME becomes the qube's name
@@ -29,7 +29,9 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "borgmatic-missing": (TemplateError, "there is no borgmatic 1.8 or later", ""),
     "bundle-missing": (NotEnrolled, "no bundle has been delivered to it", ""),
     "bundle-refused": (ServiceFailed, "it refused its bundle", "mend that; or " + RELEASE),
-    "connection-failed": (ServerUnreachable, "the connection to the server broke", ""),
+    "connection-failed": (ServerUnreachable, "the connection to the server broke",
+                          "check its network; `qvm-borg-setup` looks at the server and tells what "
+                          "changed there, such as the name of its borg"),
     "cron-missing": (TemplateError, "there is no cron", ""),
     "delivery-failed": (DeliveryRefused, "what it sent could not be delivered", ""),
     "directory-refused": (NotFound, "it cannot restore into this directory",
@@ -45,6 +47,8 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
     "keys-awaited": (WaitingForServer, "the server does not accept its key yet",
                      "have the line above added to the account's keys, whole, and run the command "
                      "again; `--show-authorized-keys` prints it as well"),
+    "keys-differ": (ProofFailed, "the repository has another key than the recovery record",
+                    "somebody changed it; the vault's record has the one of the enrolment"),
     "keys-missing": (NotFound, "the keys of this repository are not there", ENROLL),
     "locked": (RepositoryError, "the repository is locked",
                "wait for the other backup; if there is none: `borgbak break-lock` in the qube"),
@@ -59,10 +63,12 @@ _CAUSES: dict[str, tuple[type[QvmBorgError], str, str]] = {
                          "terminal of that qube"),
     "password-refused": (ServerUnreachable, "the server did not take the password",
                          "look it up at your provider, and type it again"),
+    "program-missing": (TemplateError, "a program that it needs is not there", ""),
     "publish-refused": (ServerUnreachable, "authorized_keys was left as it was",
                         "read the reason, mend it, and try again"),
     "quota-exceeded": (ServerFull, "the quota is used up", ""),
-    "record-refused": (ServiceFailed, "the vault refused the recovery record", RELEASE),
+    "record-missing": (EscrowMissing, "it has no recovery record of it", ENROLL),
+    "record-refused": (ServiceFailed, "it refused the recovery record", RELEASE),
     "registry-stale": (SettingsError, "the server knows a later state than the maintenance qube",
                        "that qube was restored from an old backup: restore a newer one"),
     "repository-exists": (RepositoryError, "its repository exists, with another key",

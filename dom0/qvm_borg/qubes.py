@@ -82,6 +82,19 @@ class Qube:
                 self._vm.features[name] = value
         return changed
 
+    def cut_off(self) -> None:
+        """Take its network away."""
+        with _asking(f"netvm of {self.name}"):
+            self._vm.netvm = None
+
+    def kill(self) -> None:
+        """End it at once, whatever it does; raises QubeUnavailable if it stays."""
+        if self.state() != "Halted":
+            with _asking(f"kill of {self.name}"):
+                self._vm.kill()
+        if self._settled("Running", "Paused", *_PASSING) != "Halted":
+            raise QubeUnavailable(f"{self.name} cannot be killed")
+
     def remove_feature(self, name: str) -> bool:
         """Remove a feature; answers whether it was there."""
         there = self.feature(name) is not None
@@ -180,8 +193,18 @@ class System:
         with _asking("default template"):
             return self.find(str(self._app.default_template) if name is None else name)
 
-    def create(self, role: Role, name: str, label: str, template: str, netvm: Qube | None) -> Qube:
-        """Make the AppVM for a role, or take the one that a killed run of this has made.
+    def disposable_template(self) -> Qube:
+        """Answer the default disposable template; raises SettingsError if there is none."""
+        with _asking("default disposable template"):
+            name = self._app.default_dispvm
+        if name is None:
+            raise SettingsError("there is no default disposable template",
+                                "`qubes-prefs default_dispvm NAME` names one")
+        return self.find(str(name))
+
+    def create(self, role: Role, name: str, label: str, template: str, netvm: Qube | None,
+               klass: str = "AppVM") -> Qube:
+        """Make the qube for a role, or take the one that a killed run of this has made.
 
         The intention is written first, so no other qube is ever taken for ours.
         """
@@ -189,14 +212,25 @@ class System:
         if self._get(name) is None:
             dom0.set_feature(feature, _CREATING + name)
             with _asking(f"creation of {name}"):
-                self._app.add_new_vm("AppVM", name, label, template)
+                self._app.add_new_vm(klass, name, label, template)
         elif dom0.feature(feature) != _CREATING + name:
             raise SettingsError(f"a qube named {name} exists and was not made by qubes-borg",
-                                "choose another name with --maintenance NAME, or remove that qube")
+                                "rename that qube; or choose another name with --maintenance NAME")
         if netvm is not None:
             with _asking(f"netvm of {name}"):
                 self._get(name).netvm = netvm.name
         return self.find(name)
+
+    def discard(self, role: Role, name: str) -> None:
+        """Kill and remove the qube that was made for a role; none of ours: nothing."""
+        dom0, feature = self.find("dom0"), f"x-qborg-{role.value}"
+        if dom0.feature(feature) != _CREATING + name:
+            return
+        if self._get(name) is not None:
+            self.find(name).kill()
+            with _asking(f"removal of {name}"):
+                del self._app.domains[name]
+        dom0.remove_feature(feature)
 
     def give_role(self, role: Role, qube: Qube) -> bool:
         """Make a qube the one in that role; answers whether that changed anything."""

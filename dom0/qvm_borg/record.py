@@ -18,6 +18,7 @@ IMPORTED = "imported from the old scripts; they count as leaked until they are r
 NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
 REVOKING = "revoke"  # the step of a qube whose key is revoked and that is not yet as before
 PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
+PROOF_IN_WORKER = "in a worker, with the vault's record alone"
 _LIMIT = 4096
 _LINE = re.compile(r"\{[\x20-\x7e]*\}")
 _TIME = re.compile(r"0|[1-9][0-9]{0,14}")

@@ -17,10 +17,11 @@ _COLUMNS = ("qube", "repository", "backup seen", "proved", "escrow")
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is not as it should be, and what to do."""
+    """What is not as it should be, and what to do; one that was chosen needs nobody now."""
 
     what: str
     do: str
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,17 @@ class Row:
     escrow: str
     troubles: Sequence[Trouble]
 
+    @property
+    def needs_you(self) -> bool:
+        """Whether there is a trouble that nobody chose."""
+        return not all(trouble.chosen for trouble in self.troubles)
+
 
 def rows(qubes: Sequence[Qube]) -> list[Row]:
     """Answer the enrolled ones among these, those in trouble first."""
     records = ((qube, record.parse(qube.feature(record.FEATURE))) for qube in qubes)
     found = [_row(qube, known) for qube, known in records if known]
-    return sorted(found, key=lambda row: (not row.troubles, row.qube))
+    return sorted(found, key=lambda row: (not row.needs_you, row.qube))
 
 
 def _row(qube: Qube, known: record.Record) -> Row:
@@ -66,6 +72,9 @@ def _troubles(qube: Qube, known: record.Record) -> Iterator[Trouble]:
         yield Trouble(f"its enrolment ended after the step {known.step}", again)
     if known.times.get("proved", "0") == "0":
         yield Trouble("its recovery secrets were never proved to open it", again)
+    if not escrowed:
+        yield Trouble("no vault has what opens its repository", "`qvm-borg-setup --vault NAME`, "
+                      f"then {again}; else back up {qube} and the maintenance qube", chosen=True)
     if record.SECRETS in known.notes:
         yield Trouble(f"its secrets were {known.notes[record.SECRETS]}",
                       "take care of every copy of the old scripts' host-keys directory")

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
-from qvm_borg import record, vault
+from qvm_borg import record, vault, worker
 from qvm_borg.enrolment import Done, Enrolment, Step
 from qvm_borg.errors import EnrolmentRefused, EscrowMissing, ProofFailed, WireError
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
 from qvm_borg.session import Session
 
+_BY_HAND = ("`qborg-vault-export` in the vault brings them out; docs/recovery.md tells how they "
+            "open the repository")
 _ROLE, _CRON = "service.qborg-client", "service.crond"
 
 
@@ -87,11 +89,28 @@ def _delivered(enrolment: Enrolment) -> bool:
     return holds == sent and enrolment.qube.feature(_ROLE) == "1"
 
 
+def _rename_borg(enrolment: Enrolment) -> Done:
+    """Have the server's new name for borg in a bundle that nobody can make anew any more."""
+    says = enrolment.client
+    if says["repository"] != str(enrolment.repository) or says["bundle"] == "none":
+        raise EnrolmentRefused(f"{enrolment}: its bundle is gone, and {enrolment.maintenance} has "
+                               "forgotten its secrets", _BY_HAND)
+    # Whatever is installed there is proved anew, as dom0 may know of another bundle.
+    enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
+    enrolment.qube.set_feature(_ROLE, "1")
+    reply = enrolment.session.call(
+        enrolment.qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg},
+        enrolment.repository)
+    if enrolment.describe()["endpoint"] != enrolment.endpoint:
+        raise EnrolmentRefused(f"{enrolment}: its bundle leads to another server than the set-up, "
+                               f"and {enrolment.maintenance} has forgotten its secrets", _BY_HAND)
+    return Done("its bundle has the server's name for borg", reply["changed"] == "yes",
+                {"digests": {"bundle": reply["bundle"]}})
+
+
 def _deliver(enrolment: Enrolment) -> Done:
     if enrolment.forgotten:
-        raise EnrolmentRefused(f"{enrolment}: its bundle is gone, and {enrolment.maintenance} has "
-                               "forgotten its secrets", "`qborg-vault-export` in the vault brings "
-                               "them out; docs/recovery.md tells how they open the repository")
+        return _rename_borg(enrolment)
     if _proved(enrolment):  # of another bundle: forgotten first, so that a kill cannot keep it
         enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
     role = enrolment.qube.set_feature(_ROLE, "1")
@@ -135,17 +154,25 @@ def _backed_up(enrolment: Enrolment) -> bool:
 
 
 def _proved(enrolment: Enrolment) -> bool:
-    return enrolment.record.times.get("proved", "0") != "0"
+    """With a vault only a proof of what is in it counts."""
+    known, wanted = enrolment.record, record.PROOF_IN_WORKER
+    return known.times.get("proved", "0") != "0" and (
+        enrolment.vault is None or known.notes.get("proved") == wanted)
 
 
 def _prove(enrolment: Enrolment) -> Done:
     archive, now = enrolment.record.notes.get("archive", "latest"), str(int(time.time()))
     reply = enrolment.session.call(
-        enrolment.qube, "ProveRecord", {"archive": archive}, enrolment.repository)
+        enrolment.qube, "ProveBundle", {"archive": archive}, enrolment.repository)
     if reply["proof"] != enrolment.record.digests.get("proof"):
         raise ProofFailed(f"{enrolment}: what was read back from {archive} is not what was saved")
-    return Done(f"a file was read back {record.PROOF_IN_CLIENT}", learnt={
-        "notes": {"proved": record.PROOF_IN_CLIENT}, "times": {"proved": now, "enrolled": now}})
+    where = record.PROOF_IN_CLIENT
+    if enrolment.vault is not None:
+        worker.prove(enrolment.session, enrolment.maintenance, enrolment.vault,
+                     enrolment.repository, archive, enrolment.record.digests)
+        where = record.PROOF_IN_WORKER
+    return Done(f"a file was read back {where}", learnt={
+        "notes": {"proved": where}, "times": {"proved": now, "enrolled": now}})
 
 
 def _forget(enrolment: Enrolment) -> Done:

@@ -19,9 +19,9 @@ def setup(world: Lab) -> Setup:
 
 
 @pytest.fixture(scope="module")
-def clean(world: Lab) -> Undisturbed:
+def clean(world: Lab, kept: None) -> Undisturbed:
     """An enrolment that nobody disturbs."""
-    world.restore("ready")
+    world.restore("vaulted")
     world.faults.clear()
     return killed.enrolment(world)
 
@@ -32,5 +32,5 @@ def test_a_set_up_goes_on(setup: Setup, row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run == "enrol"), ids=str)
-def test_an_enrolment_goes_on(ready: Lab, clean: Undisturbed, row: Row) -> None:
-    killed.enrolment_converges(ready, clean, row)
+def test_an_enrolment_goes_on(vaulted: Lab, clean: Undisturbed, row: Row) -> None:
+    killed.enrolment_converges(vaulted, clean, row)

@@ -21,7 +21,7 @@ SUITE = "trixie"
 PACKAGES = (
     "borgbackup", "borgmatic", "ca-certificates", "cron", "git", "iproute2", "keepassxc-minimal",
     "less", "make", "openssh-client", "openssh-server", "procps", "python3", "python3-jinja2",
-    "python3-pexpect",
+    "python3-pexpect", "qrencode",
 )  # fmt: skip
 
 # Documents, languages, and what Qt brings to draw in three dimensions: keepassxc-cli draws nothing.

@@ -10,11 +10,13 @@ from lab import Lab
 from scenarios import kills, person, state
 from scenarios.kills import Call, Row, Seen
 
-ENROL = ("qvm-borg-enroll", "work", "--no-escrow")
-KEEPER = "borg-maintenance"
+ENROL = ("qvm-borg-enroll", "work")
+KEEPER, VAULT, WORKER = "borg-maintenance", "vault", "borg-worker"
 SIGKILL = 137
 _STATE = "/home/user/.local/share/qubes-borg"
-_DIGESTS = "cd {} && sha256sum qubes-work/*.openssh qubes-work/borgpass qubes-work/key-export"
+# A client's secrets, first where the keyholder has them, then where it has delivered them to.
+_PLACES = ((KEEPER, f"{_STATE}/host-keys/qubes-work"), ("work", "/home/user/.ssh/backups"))
+_SECRETS = ("borgpass", "qubes-work.openssh")
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,17 @@ def _end(lab: Lab) -> dict[str, Any]:
     knows = state.qubesd(lab)
     for qube in knows.values():
         # Whoever started it may have been killed, and no later run stops what it has not started.
-        if qube["features"].get("service.qborg-maintenance"):
+        if {"service.qborg-maintenance", "service.qborg-vault"} & set(qube["features"]):
             del qube["uuid"], qube["power"]
-    role = knows["dom0"]["features"].pop("x-qborg-maintenance", "")
+    roles = [knows["dom0"]["features"].pop(f"x-qborg-{role}", "")
+             for role in ("maintenance", "vault", "worker")]
     kept = state.files(lab, KEEPER, "/rw/home/user")
     server = state.files(lab, "server", person.HOME)
     keys = lab.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
     dom0 = state.files(lab, "dom0", "/home/user", "/etc/qubes")
     return {
         "qubesd": knows,
-        "role": re.sub("[0-9a-f]{8}-[0-9a-f-]{27}", "UUID", role),
+        "roles": [re.sub("[0-9a-f]{8}-[0-9a-f-]{27}", "UUID", role) for role in roles],
         "dom0": {path: about[:3] for path, about in dom0.items()},
         "maintenance": {path: about[:3] for path, about in kept.items()},
         "server": {path: about[:3] for path, about in server.items() if "/data/" not in path
@@ -95,7 +98,7 @@ def mended(lab: Lab, row: Row) -> None:
         _until_halted(lab, row.call.target)
     if row.victim == "sshd":
         lab.server.start_sshd()
-    elif row.victim not in ("tool", "service") and row.call.run == "enrol":
+    elif row.victim not in ("tool", "service", VAULT, WORKER) and row.call.run == "enrol":
         _until_halted(lab, row.victim)
         lab.do("start", row.victim)
 
@@ -114,17 +117,28 @@ def admin_logs_in(lab: Lab) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def secrets(lab: Lab) -> dict[str, str]:
-    """Answer the digests of the client's secrets, once the server knows their key."""
+def secrets(lab: Lab) -> set[str]:
+    """Answer the digests of the client's secrets, wherever they are, once its key is published."""
     keys = lab.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
     if b"repos/qubes-work" not in keys:
-        return {}
-    listed = lab.exec(KEEPER, ["sh", "-c", _DIGESTS.format(f"{_STATE}/host-keys")]).stdout.decode()
-    return {name: digest for digest, name in map(str.split, listed.splitlines())}
+        return set()
+    found = set()
+    for qube, folder in _PLACES:
+        summed = lab.exec(qube, ["sha256sum", *(f"{folder}/{name}" for name in _SECRETS)])
+        found |= {line.split()[0] for line in summed.stdout.decode().splitlines()}
+    return found
+
+
+def records(lab: Lab) -> list[str]:
+    """Answer the versions that the vault keeps of work's record."""
+    if lab.qubes()[VAULT]["state"] == "Halted":
+        lab.do("start", VAULT)
+    listed = lab.exec(VAULT, ["ls", f"{_STATE}/records/qubes-work"], check=True)
+    return listed.stdout.decode().split()
 
 
 def enrolment(lab: Lab) -> Undisturbed:
-    """Answer what an undisturbed enrolment is; the lab is at `ready`."""
+    """Answer what an undisturbed enrolment is; the lab is at `vaulted`."""
     person.runs(lab, *ENROL)
     return Undisturbed(kills.distinct("enrol", lab.trace()), _enrolled(lab))
 
@@ -140,7 +154,8 @@ def enrolment_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
 
     assert state.changes(clean.end, _enrolled(lab)) == []
     after = secrets(lab)
-    assert before.items() <= after.items() and len(after) == 3
+    assert before <= after and len(after) == len(_SECRETS)
+    assert records(lab) == ["000001.json"]
     admin_logs_in(lab)
     listed = lab.exec("work", ["borgbak", "list", "--short"], check=True).stdout.decode()
     assert listed.startswith("work-")

@@ -5,6 +5,7 @@ is in the table once it is in that list, and the list is compared with a clean r
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -136,14 +137,17 @@ def _moments(call: Call) -> tuple[str, ...]:
 def boundaries(calls: Sequence[Call]) -> list[Row]:
     """Answer the kills at the boundaries of the steps, for every change that is tested.
 
-    The tool before and after each note of a step in the record, and after what else it changes in
-    qubesd; after each call of a service one of the others, in turn.
+    The tool after each note of a step in the record, and in a set-up after whatever it changes in
+    qubesd; after each call of a service one of the others, in turn for each qube that is called.
     """
     every = rows(calls)
     served = [call for call in calls if call.where == "qrexec"]
     chosen = [row for row in every if row.call.where == "qubesd" and not row.call.reads
-              and row.victim == "tool" and (row.call.name == _NOTE or row.moment == "after")]
-    for number, call in enumerate(served):
-        victim = ("service", call.target, "sshd")[number % 3]
+              and row.victim == "tool" and row.moment == "after"
+              and (row.call.name == _NOTE or row.call.run != "enrol")]
+    turns: Counter[str] = Counter()
+    for call in served:
+        victim = (call.target, "service", "sshd")[turns[call.target] % 3]
+        turns[call.target] += 1
         chosen += [row for row in every if row == Row(call, victim, "after")]
     return chosen

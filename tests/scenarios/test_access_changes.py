@@ -25,6 +25,22 @@ def test_a_renamed_borg_is_followed_when_the_person_says_so(enrolled: Lab) -> No
     assert "files" in person.runs(enrolled, "qvm-borg-backup", "work")
 
 
+def test_a_renamed_borg_reaches_a_qube_whose_secrets_are_forgotten(escrowed: Lab) -> None:
+    escrowed.server.offer("borg12")
+    person.runs(escrowed, "qvm-borg-setup", "--remote-borg", "borg12")
+
+    said = person.runs(escrowed, "qvm-borg-enroll", "work")
+
+    assert "its bundle has the server's name for borg" in said and "in a worker" in said
+    assert "files" in person.runs(escrowed, "qvm-borg-backup", "work")
+    assert "nothing was changed" in person.runs(escrowed, "qvm-borg-enroll", "work")
+    person.runs(escrowed, "qvm-borg-check", "work")
+    person.runs(escrowed, "qvm-borg-recover", "--print-kit", "work")
+    escrowed.do("start", "vault")
+    kit = escrowed.exec("vault", ["sh", "-c", "cat qubes-borg-kit/kit-*.txt"], check=True).stdout
+    assert b"export BORG_REMOTE_PATH=borg12\n" in kit
+
+
 def test_a_name_that_the_server_does_not_have_changes_nothing(enrolled: Lab) -> None:
     before = state.everything(enrolled)
 

@@ -160,6 +160,29 @@ def test_a_person_who_replaces_the_file_meanwhile_is_noticed(lab: Lab, number: i
     _converges(lab, edited)
 
 
+SAVES = {
+    "in-place": f"cat > {HOME}/{KEYS}",
+    "by-a-new-file": f"cd {HOME}/.ssh; umask 077; cat > mine; mv mine authorized_keys",
+}
+
+
+@pytest.mark.parametrize(("number", "when"), [(SWAP, "after"), (PROOF, "before")])
+@pytest.mark.parametrize("script", SAVES.values(), ids=SAVES)
+def test_what_a_person_saves_over_ours_from_an_older_copy_stays(
+    lab: Lab, number: int, when: str, script: str
+) -> None:
+    _resets(lab, FORMER)
+    theirs = FORMER + LINE
+    with _held(lab, number, when) as login:
+        lab.server.exec(["sh", "-euc", script], user="zh1234", input=theirs, check=True)
+
+    code, said = _ends(login)
+
+    assert code == 1 and "someone else changed authorized_keys after us" in said, said
+    assert rehearsal.read(lab) == theirs
+    _converges(lab, theirs)
+
+
 def test_a_new_list_that_lets_nobody_in_is_undone(lab: Lab) -> None:
     _resets(lab, FORMER)
     with _held(lab, SWAP, "after") as login:

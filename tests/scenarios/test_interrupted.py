@@ -20,7 +20,7 @@ RESTORE = ("qvm-borg-restore", "work", "/home/user", "--to-directory", "/home/us
 SLOW = b"interval_hours = 24\nupload_limit_kib = 300\n"
 # The steps of an enrolment that take long enough to be interrupted, in their order.
 STEPS = ("CheckSetup", "PublishKeys", "InitRepository", "InstallBundle", "RunBackup",
-         "ProveRecord")  # fmt: skip
+         "ProveBundle")  # fmt: skip
 SIGNALS = {"ctrl-c": (signal.SIGINT,), "others": (signal.SIGTERM, signal.SIGHUP)}
 
 

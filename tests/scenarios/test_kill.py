@@ -14,9 +14,9 @@ CALLS = [call for call in kills.written_down() if call.run == "enrol"]
 
 
 @pytest.fixture(scope="module")
-def clean(world: Lab) -> Undisturbed:
+def clean(world: Lab, kept: None) -> Undisturbed:
     """An enrolment that nobody disturbs."""
-    world.restore("ready")
+    world.restore("vaulted")
     world.faults.clear()
     return killed.enrolment(world)
 
@@ -26,5 +26,5 @@ def test_the_list_names_every_call_of_an_enrolment(clean: Undisturbed) -> None:
 
 
 @pytest.mark.parametrize("row", kills.boundaries(CALLS), ids=str)
-def test_one_more_run_reaches_the_same_end(ready: Lab, clean: Undisturbed, row: Row) -> None:
-    killed.enrolment_converges(ready, clean, row)
+def test_one_more_run_reaches_the_same_end(vaulted: Lab, clean: Undisturbed, row: Row) -> None:
+    killed.enrolment_converges(vaulted, clean, row)

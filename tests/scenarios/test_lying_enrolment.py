@@ -108,9 +108,9 @@ LIES: dict[str, tuple[str, Actions, int]] = {
     "StartSchedule-escapes": ("StartSchedule", says(f"{OK}cron={ESC}\n"), 8),
     "StartSchedule-flood": ("StartSchedule", [["read"], ["flood", f"{MARK}\n"]], 8),
     "StartSchedule-127": ("StartSchedule", [["read"], ["exit", 127]], 7),
-    "ProveRecord-another": ("ProveRecord", says(f"{OK}archives=1\nproof={'0' * 64}\n"), 12),
-    "ProveRecord-escapes": ("ProveRecord", says(f"{OK}archives={ESC}\nproof={'0' * 64}\n"), 8),
-    "ProveRecord-gone": ("ProveRecord", [["read"], ["exit", 255]], 5),
+    "ProveBundle-another": ("ProveBundle", says(f"{OK}archives=1\nproof={'0' * 64}\n"), 12),
+    "ProveBundle-escapes": ("ProveBundle", says(f"{OK}archives={ESC}\nproof={'0' * 64}\n"), 8),
+    "ProveBundle-gone": ("ProveBundle", [["read"], ["exit", 255]], 5),
 }  # fmt: skip
 LATER = attempts.coded(
     "answer in a later step", ((name, code) for name, (_service, _actions, code) in LIES.items())
@@ -132,7 +132,7 @@ def test_a_lie_in_a_later_step_stops_the_enrolment_there(
 
 def test_after_a_lie_the_truth_goes_on(undone: Lab) -> None:
     _undo(undone)
-    attacker.shadows(undone, "qborg.ProveRecord", *says(f"{OK}archives=1\nproof={'0' * 64}\n"))
+    attacker.shadows(undone, "qborg.ProveBundle", *says(f"{OK}archives=1\nproof={'0' * 64}\n"))
     attacker.is_seen_through(undone, *ENROL, code=12)
     attacker.repents(undone)
 

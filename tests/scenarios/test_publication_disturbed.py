@@ -96,6 +96,23 @@ def test_a_file_that_breaks_the_admin_key_is_rolled_back_and_kept_beside(
     _converges(world, former)
 
 
+def test_a_broken_file_and_no_sshd_to_ask_is_the_former_file_again(
+    world: Lab, former: bytes
+) -> None:
+    rehearsal.resets(world, former)
+    with rehearsal.held(world, PROOF) as call:
+        _replaces(world, "s/^ssh-ed25519 .* qubes-borg-admin/garbage/")
+        broken = rehearsal.read(world)
+        world.server.stop_sshd()
+
+    _refused(rehearsal.ends(call), "rolled back: ")
+
+    assert rehearsal.read(world) == former
+    assert world.server.exec(["cat", REFUSED], check=True).stdout == broken != former
+    world.server.start_sshd()
+    _converges(world, former)
+
+
 # What stands in the file before we come: the admin's line as a slip, or a tool, has left it.
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "options-before-it": lambda line: b'from="*" ' + line,

@@ -26,7 +26,7 @@ EVIL = {
                        "test_lying_enrolment", "test_evil_revoked"),
     "An evil maintenance qube": ("test_evil_maintenance", "test_hostile_bundle",
                                  "test_evil_revocation"),
-    "Any evil qube": ("test_hostile_calls",),
+    "Any evil qube": ("test_hostile_calls", "test_worker"),
     "An evil server": ("test_evil_server", "test_evil_server_repository"),
 }  # fmt: skip
 BEGIN = "<!-- begin: rendered by `make docs` -->\n"
@@ -50,17 +50,20 @@ def fields(row: Iterable[Field]) -> str:
 
 def request(row: Service) -> str:
     """Answer what a caller sends."""
+    if row.stream:
+        return "borg's protocol, both ways"
     return "one record" if row.record else fields(row.request)
 
 
 def line(row: Service) -> str:
     """Answer one row of the table."""
     time = f"{row.seconds} s" + (" idle" if row.idle else "")
+    bound = "a stream" if row.stream else size(row.limit)
     notes = ["as root"] * row.root + ["before the role"] * row.before_role
     served = roles(row.served_by) or "reserved"
     cells = (
         f"`{row.full_name}`", "REPO" if row.argument else "none",
-        f"{roles(row.callers)} -> {roles(row.callees)}", served, f"{size(row.limit)}, {time}",
+        f"{roles(row.callers)} -> {roles(row.callees)}", served, f"{bound}, {time}",
         request(row), fields(row.reply) if row.served_by else "-", ", ".join(notes) or "-",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |\n"

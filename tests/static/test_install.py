@@ -31,7 +31,7 @@ PACKAGES = {
     "client": {"qborg_client"},
     "maintenance": {"qborg_maintenance"},
     "vault": {"qborg_vault"},
-    "worker": set(),
+    "worker": {"qborg_worker"},
 }
 
 

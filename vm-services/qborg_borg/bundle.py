@@ -108,6 +108,16 @@ def match_files(untrusted_files: object, repository: Repository) -> Bundle:
     )
 
 
+def with_remote_borg(bundle: Bundle, name: str) -> Bundle:
+    """Answer the bundle whose server has its borg under another name; raises BundleRefused."""
+    texts = {}
+    for file, skeleton in skeletons(bundle.repository).items():
+        filling = _match(file, skeleton, bundle.files[file].decode("ascii"))
+        filling.update({"remote_borg": name} if "remote_borg" in filling else {})
+        texts[file] = _SLOT.sub(lambda slot, filling=filling: filling[slot[1]], skeleton)
+    return match_files(texts, bundle.repository)
+
+
 def _own_repository(untrusted_repository: object, own_qube: str) -> Repository:
     try:
         repository = names.parse_repository(untrusted_repository)

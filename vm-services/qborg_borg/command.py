@@ -25,6 +25,7 @@ class Access:
     rsh: str
     passphrase: Secret
     base_dir: str | None = None  # None: borg's cache and security notes lie in the home
+    host_id: str | None = None  # for a qube without network, whose borg knows itself by none
 
 
 def environment(access: Access, passphrase_fd: int, home: str) -> dict[str, str]:
@@ -40,6 +41,8 @@ def environment(access: Access, passphrase_fd: int, home: str) -> dict[str, str]
     }
     if access.base_dir is not None:
         variables["BORG_BASE_DIR"] = access.base_dir
+    if access.host_id is not None:
+        variables["BORG_HOST_ID"] = access.host_id
     return variables
 
 
@@ -56,6 +59,11 @@ def init(access: Access, encryption: str) -> list[str]:
 def export_key(access: Access) -> list[str]:
     """Answer how to print the encrypted key on stdout."""
     return ["key", "export", "--", access.url]
+
+
+def import_key(access: Access, path: str) -> list[str]:
+    """Answer how to put an exported key, which lies in a file, into its repository."""
+    return ["key", "import", "--", access.url, path]
 
 
 def info(access: Access) -> list[str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from os import getuid
 from pathlib import Path
 
+from qborg_borg import proof
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -62,7 +64,7 @@ class Paths:
     @property
     def proof(self) -> Path:
         """The random file that is in every archive."""
-        return self.state / "proof"
+        return self.home / proof.FILE
 
     @property
     def secrets(self) -> tuple[Path, ...]:

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from qborg_borg import command
+from qborg_borg import archives, command
 from qborg_borg.bundle import Bundle
 from qborg_borg.outcome import Outcome, Record
 from qborg_borg.process import run_borg
-from qborg_client import archives, sources
+from qborg_client import sources
 from qborg_client.backup import access
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure

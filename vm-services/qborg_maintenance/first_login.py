@@ -16,7 +16,7 @@ from qborg_maintenance.remote_lock import Lock, remote_lock
 from qborg_maintenance.server import Server, configured, try_login
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
-from qborg_maintenance.swap import Swap, must
+from qborg_maintenance.swap import MEANWHILE, Swap, must
 from qborg_maintenance.way_back import FORMER, NEW, WayBack
 from qborg_service.failure import ServiceFailure
 from qborg_service.secret import Secret
@@ -125,6 +125,9 @@ def _replace(swap: Swap) -> None:
     failure, _theirs = swap.move_and_prove()
     if failure is None:
         return
+    if swap.lock.server.files.read(KEYS) not in (swap.candidate, swap.current):
+        # The admin key was never in theirs, so nothing is lost by leaving it as they want it.
+        raise ServiceFailure("publish-refused", f"{MEANWHILE} after us; it stays theirs")
     if not WayBack(swap.lock, swap.candidate).go(orphaned=False):
         raise ServiceFailure("connection-failed", f"not rolled back: {FORMER} has what was there")
     raise failure

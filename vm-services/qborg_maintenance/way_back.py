@@ -38,24 +38,25 @@ class WayBack:
         `orphaned`: the service was killed, so nobody else removes its lock and configuration.
         """
         deadline = time.monotonic() + _PATIENCE
-        back = False
-        while not (back := self._try()) and time.monotonic() < deadline:
+        while not (back := self._try(last=False)) and time.monotonic() < deadline:
             time.sleep(_PAUSE)
+        # Nobody can say now whether another person's file lets the admin in: better the former one.
+        back = back or self._try(last=True)
         if orphaned:
             with contextlib.suppress(ServiceFailure):
                 self.lock.release()
             shutil.rmtree(self.server.config.parent)
         return back
 
-    def _try(self) -> bool:
+    def _try(self, last: bool) -> bool:
         try:
             files = self._reached().files
             # First: a killed service's move may still be on its way and finds nothing then.
             files.remove(NEW)
             there, former = files.read(KEYS), files.read(FORMER)
             if there != self.new:
-                if self._lets_in():
-                    return True
+                if (lets_in := self._lets_in()) or lets_in is None and not last:
+                    return lets_in is True
                 if there != former:
                     files.copy(KEYS, REFUSED)
             files.move(FORMER, KEYS)
@@ -64,12 +65,12 @@ class WayBack:
         except ServiceFailure:
             return False
 
-    def _lets_in(self) -> bool:
-        """Tell whether the admin may log in now, as far as the server answers at all."""
+    def _lets_in(self) -> bool | None:
+        """Tell whether the admin may log in now; None while the server does not say."""
         try:
             return try_login(self.server)
         except ServiceFailure:
-            return True
+            return None
 
     def _reached(self) -> Server:
         """Answer the way to the account now: over the session of before, or anew if it broke."""

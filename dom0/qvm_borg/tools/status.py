@@ -36,7 +36,7 @@ def _work(session: Session, options: Namespace) -> None:
             session.report.say(line)
     else:
         session.report.say("no qube is enrolled; `qvm-borg-enroll NAME` enrols one")
-    troubled = [row.qube for row in rows if row.troubles]
+    troubled = [row.qube for row in rows if row.needs_you]
     if troubled:
         raise InTrouble(f"{len(troubled)} of {len(rows)} qubes need you: {' '.join(troubled)}")
 

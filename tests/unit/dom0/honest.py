@@ -20,7 +20,7 @@ HOST_KEY = "SHA256:" + "h" * 43
 FINGERPRINT = fingerprint(KEY)
 SETTINGS = settings.Settings(
     "qubes", "00112233445566778899aabbccddeeff", "zh1", "backup.example", "22", HOST_KEY, "borg14")
-SERVICES_OF_TEMPLATE = ("CheckSetup", "InstallBundle", "StoreRecord")
+SERVICES_OF_TEMPLATE = ("CheckSetup", "InstallBundle", "StoreRecord", "AcceptRecord")
 
 
 class Honest:
@@ -67,6 +67,8 @@ class Honest:
         vm.netvm = None
         vm.features.own["service.qborg-vault"] = "1"
         self.app.domains.all["dom0"].features.own["x-qborg-vault"] = str(vm.uuid)
+        self.qube("default-dvm", "Halted").template_for_dispvms = True
+        self.app.default_dispvm = "default-dvm"
         return vm
 
     def session(self) -> Session:
@@ -175,8 +177,34 @@ class Honest:
         return {"archive": "work-2026-01-31T10:17:00", "files": "12", "bytes": "34567",
                 "sent": "2345", "warnings": "0", "proof": "f" * 64}
 
-    def _ProveRecord(self, _vm: Vm, _argument: str) -> dict[str, str]:
+    def _ProveBundle(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"archives": "1", "proof": "f" * 64}
+
+    def _ReleaseRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"record": self.kept[argument]}
+
+    def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"name": "kit-2026-01-31", "repositories": str(max(0, len(self.kept) - 1))}
+
+    def _ObserveServer(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"keys": f"qubes-work:{'2' * 64}"}
+
+    def _RepairKey(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"record": self.kept[argument], "changed": self._once(f"repair {argument}")}
+
+    def _RenameBorg(self, _vm: Vm, argument: str) -> dict[str, str]:
+        known = settings.load()
+        assert known is not None
+        self.bundle[argument] = "c" * 64
+        self.endpoint = endpoint.digest(
+            "backup.example", known.port, known.account, known.host_key, known.remote_borg)
+        return {"bundle": "c" * 64, "changed": self._once(f"borg {known.remote_borg}")}
+
+    def _LendRepository(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"lent": "yes"}
+
+    def _ProveRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"archives": "1", "proof": "f" * 64, "record": self.kept[argument]}
 
     def _RestoreFiles(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"archive": "work-2026-01-31T10:17:00", "files": "2", "bytes": "3"}

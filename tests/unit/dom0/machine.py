@@ -82,6 +82,11 @@ class Vm:
         self.app.trace.append(f"shutdown {self.name}")
         self.state = "Halted"
 
+    def kill(self) -> None:
+        """End at once."""
+        self.app.trace.append(f"kill {self.name}")
+        self.state = "Halted"
+
     def run_service(
         self, service: str, user: str | None = None, autostart: bool = True,
         stderr: IO[bytes] | None = None,
@@ -106,6 +111,11 @@ class Domains:
         """Answer a qube by its name."""
         return self.all.get(name, default)
 
+    def __delitem__(self, name: str) -> None:
+        vm = self.all.pop(name)
+        assert vm.state == "Halted"
+        vm.app.trace.append(f"remove {name}")
+
     def __iter__(self) -> Iterator[Vm]:
         return iter([self.all[name] for name in sorted(self.all)])
 
@@ -118,6 +128,7 @@ class App:
         self.trace: list[str] = []
         self.domains = Domains()
         self.default_template: object = "debian-13"
+        self.default_dispvm: object = None
         self.add("dom0", "AdminVM")
         self.add("debian-13", "TemplateVM", "Halted")
 
@@ -131,5 +142,6 @@ class App:
         self.trace.append(f"create {name} {label} {template}")
         vm = self.add(name, cls, "Halted")
         vm.label, vm.template = label, template
-        vm.features.of_template = dict(self.domains.all[template].features.own)
+        source = self.domains.all[template].features
+        vm.features.of_template = {**source.of_template, **source.own}
         return vm

@@ -18,7 +18,7 @@ from unit.dom0.honest import HOST_KEY, Honest
 from unit.dom0.machine import failure
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("setup", "enroll", "backup", "restore", "status", "revoke")
+COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check", "recover", "revoke")
 ARCHIVE = "work-2026-01-31T10:17:00"
 
 
@@ -68,6 +68,7 @@ def test_an_example_in_the_help_can_be_run(name: str) -> None:
     ("setup", "--remote-borg", "/bin/borg"), ("enroll",), ("enroll", "--escrow", "work"),
     ("enroll", "work", "--dry-run", "--show-authorized-keys"),
     ("backup",), ("backup", "a", "b"), ("restore", "work", "/a"),
+    ("recover",), ("recover", "work"), ("check", "--every"),
     ("restore", "work", "--to-directory", "/a"),
     ("restore", "work", "/a", "--to-directory", "/b", "--archive", "-x"),
     ("revoke",), ("revoke", "work", "personal"), ("revoke", "../work"), ("revoke", "dom0"),

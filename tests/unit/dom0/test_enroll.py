@@ -30,7 +30,7 @@ FULL = [
     "set work x-qborg",
     "call work qborg.RunBackup+qubes-work",
     "set work x-qborg",
-    "call work qborg.ProveRecord+qubes-work",
+    "call work qborg.ProveBundle+qubes-work",
     "set work x-qborg",
     "shutdown borg-maintenance",
 ]
@@ -77,7 +77,7 @@ def test_a_second_enrolment_changes_nothing_and_says_so(
 
 @pytest.mark.parametrize("service", [
     "MakeKeys", "PublishKeys", "InitRepository", "SendBundle", "StartSchedule", "RunBackup",
-    "ProveRecord",
+    "ProveBundle",
 ])
 def test_a_failed_step_is_made_good_by_the_next_run(ready: Honest, service: str) -> None:
     ready.answers[service] = [["read"], ["exit", 255]]
@@ -184,7 +184,7 @@ def test_a_bundle_that_arrives_otherwise_is_noticed(ready: Honest) -> None:
 
 
 def test_a_proof_that_differs_is_noticed(ready: Honest) -> None:
-    ready.values["ProveRecord"] = {"proof": "e" * 64}
+    ready.values["ProveBundle"] = {"proof": "e" * 64}
 
     with pytest.raises(errors.ProofFailed):
         run(ready)

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from qvm_borg import errors, record
+from qvm_borg import errors, record, settings
 from unit.dom0 import setting_up
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Vm, failure
@@ -37,7 +38,8 @@ def test_an_enrolment_with_a_vault_ends_when_the_keyholder_has_forgotten(
         "SendRecord+qubes-borg-maintenance", "DescribeRecord+qubes-borg-maintenance",
         "InitRepository+qubes-work", "SendRecord+qubes-work", "DescribeRecord+qubes-work",
         "SendBundle+qubes-work", "DescribeClient+", "StartSchedule+ as root",
-        "RunBackup+qubes-work", "ProveRecord+qubes-work", "ForgetSecrets+qubes-work"]
+        "RunBackup+qubes-work", "ProveBundle+qubes-work", "ReleaseRecord+qubes-work",
+        "LendRepository+qubes-work", "ProveRecord+qubes-work", "ForgetSecrets+qubes-work"]
     assert trace[:2] == ["start borg-maintenance", "start vault"]
     assert trace[-2:] == ["shutdown vault", "shutdown borg-maintenance"]
     assert noted(escrowing).step == "forget"
@@ -117,7 +119,7 @@ def test_another_record_than_was_proved_is_proved_again(escrowing: Honest) -> No
 
     trace = run(escrowing, escrow=True)
 
-    assert [line for line in trace if "ProveRecord" in line]
+    assert [line for line in trace if "ProveBundle" in line]
     assert noted(escrowing).digests["record"] == "e" * 64
 
 
@@ -131,6 +133,51 @@ def test_dom0s_record_can_be_lost_after_forgetting(escrowing: Honest) -> None:
         run(escrowing, escrow=True)
 
     assert noted(escrowing).digests["record"] == before.digests["record"]
+
+
+def _borg_is_renamed() -> None:
+    known = settings.load()
+    assert known is not None
+    settings.store(replace(known, remote_borg="borg12"))
+
+
+def test_a_renamed_borg_reaches_a_bundle_that_nobody_can_make_anew(escrowing: Honest) -> None:
+    run(escrowing, escrow=True)
+    _borg_is_renamed()
+
+    trace = run(escrowing, escrow=True)
+
+    calls = [line.split("qborg.")[1] for line in trace if line.startswith("call work ")]
+    assert calls == ["DescribeClient+", "RenameBorg+qubes-work", "DescribeClient+",
+                     "ProveBundle+qubes-work"]
+    assert noted(escrowing).digests["bundle"] == "c" * 64
+    assert noted(escrowing).times["proved"] != "0"
+    assert not [line for line in run(escrowing, escrow=True) if "RenameBorg" in line]
+
+
+def test_a_run_that_was_killed_after_the_renaming_goes_on(escrowing: Honest) -> None:
+    run(escrowing, escrow=True)
+    _borg_is_renamed()
+    escrowing.answers["ProveBundle"] = failure("connection-failed")
+    with pytest.raises(errors.ServerUnreachable):
+        run(escrowing, escrow=True)
+    features = escrowing.app.domains.all["work"].features.own
+    features["x-qborg"] = features["x-qborg"].replace("c" * 64, "b" * 64)
+    del escrowing.answers["ProveBundle"]
+
+    run(escrowing, escrow=True)
+
+    assert noted(escrowing).digests["bundle"] == "c" * 64
+
+
+def test_another_server_cannot_be_followed_without_the_secrets(escrowing: Honest) -> None:
+    run(escrowing, escrow=True)
+    known = settings.load()
+    assert known is not None
+    settings.store(replace(known, host="elsewhere.example"))
+
+    with pytest.raises(errors.EnrolmentRefused, match="leads to another server"):
+        run(escrowing, escrow=True)
 
 
 def test_an_escrowed_qube_is_not_enrolled_without_escrow(escrowing: Honest) -> None:

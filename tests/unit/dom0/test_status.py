@@ -78,13 +78,14 @@ def test_a_copy_is_told_as_one(ready: Honest, capsys: pytest.CaptureFixture[str]
     assert "a copy of the enrolled work" in told and told.count("    ! ") == 1
 
 
-def test_by_choice_without_a_vault_is_no_trouble(
+def test_without_a_vault_there_is_a_warning_for_ever_and_no_alarm(
     ready: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _has(ready, replace(GOOD, step="prove", notes={"escrow": record.NO_ESCROW}))
 
     assert _run(ready) == 0
-    assert "none, by choice" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "none, by choice" in told and "    ! no vault has what opens its repository" in told
 
 
 def test_a_program_reads_json(ready: Honest, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ import qborg_client
 import qborg_maintenance
 import qborg_service
 import qborg_vault
+import qborg_worker
 from qborg_borg import recovery_record
 from qborg_borg.bundle import Bundle, match_bundle
 from qborg_borg.command import Access
@@ -35,7 +36,7 @@ from unit.vault import records
 
 CANARY = bundles.PASSPHRASE
 KEY_LINE = bundles.key_pair()[0].split("\n")[2]
-PACKAGES = (qborg_borg, qborg_client, qborg_maintenance, qborg_service, qborg_vault)
+PACKAGES = (qborg_borg, qborg_client, qborg_maintenance, qborg_service, qborg_vault, qborg_worker)
 # One of each class that may hold a secret, with one in it.
 BEARERS = (
     match_bundle(bundles.record(), "work"),

@@ -64,7 +64,8 @@ def _make(state: State, host: str, directory: Path) -> str:
     write_private(directory / "bundle.json", record.reveal())
     write_private(directory / "install", _INSTALLER, 0o700)
     return (f"{wanted}: the bundle {digest[:16]} is in {directory}; carry it to {host}, run "
-            f"./install there, and wipe {directory} here and there")
+            f"./install there, and wipe {directory} here and there; no vault has its secrets: "
+            "they stay in this qube, so back it up")
 
 
 def _name(untrusted_text: str) -> str:

@@ -17,6 +17,8 @@ def svg(text: str) -> str:
     try:
         finished = process.run(argv, stdin=text.encode("ascii"), env=_ENVIRONMENT, timeout=30,
                                limit=_LIMIT)  # fmt: skip
+    except process.ProgramMissing as error:
+        raise ServiceFailure("program-missing", str(error)) from error
     except process.ProcessError as error:
         raise ServiceFailure("internal", str(error)) from error
     if finished.code != 0:

@@ -68,7 +68,6 @@ def _account(record: RecoveryRecord) -> Page:
             Block("The account", words.HOW_TO_TYPE, tuple(typed)),
             Block("Open the backups on any Linux machine", words.STEPS_NOTE,
                   words.steps(values["port"])),
-            Block("Have Qubes do it", words.QUBES, ("qvm-borg-recover --kit FILE",)),
         ),
         (Code("admin-key", values["private_key"]), Code("known_hosts", known_hosts(record))),
     )

@@ -17,10 +17,6 @@ STEPS_NOTE = (
     "It takes ssh, and borg 1.2 or 1.4. Whoever scans the two codes into the files admin-key and "
     "known_hosts leaves out all that has to do with the file rows."
 )
-QUBES = (
-    "On a new Qubes with qubes-borg, type the rows of all pages into one text file in a qube that "
-    "has no network; qvm-borg-recover --help tells the rest."
-)
 USE = (
     "After the steps on the account's page. borg asks for the passphrase: the rows above as one "
     "word without the spaces."

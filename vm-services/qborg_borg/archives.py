@@ -1,6 +1,7 @@
 """Which archives a repository holds, asked of borg.
 
-Runs in clients. The list comes from the server's side of things, so each name is parsed.
+Runs in clients and workers. The list comes from the server's side of things, so each name is
+parsed.
 """
 
 import json

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qborg_borg.outcome import Outcome
-from qborg_client import archives
+from qborg_borg import archives
 from qborg_service.failure import ServiceFailure
 
 

@@ -1,0 +1,117 @@
+"""The key in each repository: compared without waking anybody, and put back in a worker."""
+
+import pytest
+
+from qvm_borg import errors
+from qvm_borg.session import Session
+from qvm_borg.tools import check, recover
+from unit.dom0.honest import Honest, run
+from unit.dom0.machine import Actions, answer, failure
+
+GOOD = f"qubes-work:{'2' * 64}"
+
+
+@pytest.fixture
+def escrowed(ready: Honest, monkeypatch: pytest.MonkeyPatch) -> Honest:
+    """Answer a machine on which `work` is enrolled, with a vault."""
+    monkeypatch.setattr(Session.__init__, "__defaults__", (ready.policy,))
+    ready.vault()
+    run(ready, escrow=True)
+    ready.app.trace.clear()
+    return ready
+
+
+def _compares(machine: Honest, *args: str) -> int:
+    code: int = check.main(["--keys", *args], app=machine.app)
+    return code
+
+
+@pytest.mark.parametrize("args", [("work",), ("--all",)])
+def test_one_call_to_the_maintenance_qube_compares_all(
+    escrowed: Honest, args: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _compares(escrowed, *args) == 0
+
+    assert escrowed.app.trace == ["start borg-maintenance",
+                                  "call borg-maintenance qborg.ObserveServer+",
+                                  "shutdown borg-maintenance"]
+    assert "work: qubes-work has the key that was exported" in capsys.readouterr().out
+
+
+# What the maintenance qube answers, and what dom0 makes of it.
+ANSWERS: dict[str, tuple[Actions, type[errors.QvmBorgError]]] = {
+    "another-key": (answer(keys=f"qubes-work:{'e' * 64}"), errors.ProofFailed),
+    "missing": (answer(keys="qubes-work:missing"), errors.ProofFailed),
+    "another-repository": (answer(keys=f"qubes-mail:{'2' * 64}"), errors.WireError),
+    "one-more": (answer(keys=f"{GOOD} {GOOD}"), errors.WireError),
+    "none": (answer(keys="none"), errors.WireError),
+    "escapes": (answer(keys="qubes-work:\x1b[2J"), errors.WireError),
+    "no-files": (failure("access-changed"), errors.SettingsError),
+}
+
+
+@pytest.mark.parametrize(("says", "error"), ANSWERS.values(), ids=ANSWERS)
+def test_another_key_or_a_lie_is_told(
+    escrowed: Honest, says: Actions, error: type[errors.QvmBorgError],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    escrowed.answers["ObserveServer"] = says
+
+    assert _compares(escrowed, "work") == error.exit_code
+
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    if error is errors.ProofFailed:
+        assert "hint: `qvm-borg-recover --repair-key work`" in told
+
+
+def test_with_nothing_enrolled_it_says_so(ready: Honest) -> None:
+    assert _compares(ready, "--all") == errors.NotEnrolled.exit_code
+
+
+def _repairs(machine: Honest, *args: str) -> int:
+    code: int = recover.main(["--repair-key", *args], app=machine.app)
+    return code
+
+
+def test_a_key_is_put_back_in_a_worker_once(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _repairs(escrowed, "work") == 0 == _repairs(escrowed, "work")
+
+    told = capsys.readouterr().out
+    assert "work: the key of qubes-work was put back\n" in told
+    assert "work: qubes-work has the vault's key; nothing was changed\n" in told
+    calls = [line for line in escrowed.app.trace if line.startswith("call ")]
+    assert calls[2] == "call borg-worker qborg.RepairKey+qubes-work" and len(calls) == 6
+    assert "borg-worker" not in escrowed.app.domains.all
+
+
+BENT: dict[str, tuple[Actions, type[errors.QvmBorgError]]] = {
+    "another-record": (answer(record="e" * 64, changed="yes"), errors.WireError),
+    "not-kept": (failure("keys-differ"), errors.ProofFailed),
+    "passphrase": (failure("wrong-passphrase"), errors.RepositoryError),
+    "dies": ([["read"], ["exit", 255]], errors.QubeUnavailable),
+}
+
+
+@pytest.mark.parametrize(("says", "error"), BENT.values(), ids=BENT)
+def test_a_repair_that_fails_is_told_and_the_worker_is_gone(
+    escrowed: Honest, says: Actions, error: type[errors.QvmBorgError]
+) -> None:
+    escrowed.answers["RepairKey"] = says
+
+    assert _repairs(escrowed, "work") == error.exit_code
+    assert "borg-worker" not in escrowed.app.domains.all and not list(escrowed.policy.iterdir())
+
+
+def test_without_a_vault_there_is_nothing_to_put_back(ready: Honest) -> None:
+    run(ready)
+
+    assert _repairs(ready, "work") == errors.EscrowMissing.exit_code
+
+
+@pytest.mark.parametrize("args", [(), ("work", "mail"), ("--all",)])
+def test_it_takes_exactly_one_qube(escrowed: Honest, args: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        _repairs(escrowed, *args)

@@ -1,0 +1,143 @@
+"""The worker in dom0: made for one job, cut off before it starts, and gone whatever happens."""
+
+import pytest
+
+from qvm_borg import errors
+from unit.dom0.honest import Honest, run
+from unit.dom0.machine import Actions, Vm, failure
+from unit.dom0.test_escrow import noted
+
+NAME = "borg-worker"
+
+
+@pytest.fixture
+def escrowing(ready: Honest) -> Honest:
+    """Answer a machine that is set up and has a vault."""
+    ready.vault()
+    return ready
+
+
+def _made(machine: Honest) -> list[Vm]:
+    """Answer the list that each qube is put into when it is made."""
+    made, add = [], machine.app.add
+
+    def added(*args: str) -> Vm:
+        made.append(add(*args))
+        return made[-1]
+
+    machine.app.add = added  # type: ignore[method-assign]
+    return made
+
+
+def _is_gone(machine: Honest) -> bool:
+    return NAME not in machine.app.domains.all and (
+        "x-qborg-worker" not in machine.app.domains.all["dom0"].features.own)
+
+
+def test_a_worker_has_no_network_when_it_starts_and_is_gone_afterwards(escrowing: Honest) -> None:
+    vms = _made(escrowing)
+
+    trace = run(escrowing, escrow=True)
+
+    lines = [line for line in trace if "worker" in line or NAME in line]
+    assert lines == [
+        "set dom0 x-qborg-worker", f"create {NAME} gray default-dvm",
+        f"set {NAME} service.qborg-worker", f"start {NAME}",
+        f"call {NAME} qborg.ProveRecord+qubes-work", f"kill {NAME}", f"remove {NAME}",
+        "unset dom0 x-qborg-worker"]
+    assert [(vm.klass, vm.netvm) for vm in vms] == [("DispVM", None)]
+    assert _is_gone(escrowing)
+    assert noted(escrowing).notes["proved"] == "in a worker, with the vault's record alone"
+
+
+def test_its_two_gates_let_one_record_in_and_one_repository(escrowing: Honest) -> None:
+    seen = _made(escrowing)
+
+    run(escrowing, escrow=True)
+
+    ids = {name: vm.uuid for name, vm in escrowing.app.domains.all.items()}
+    worker = seen[0].uuid
+    assert escrowing.gates[-2:] == [
+        f"qborg.AcceptRecord +qubes-work uuid:{ids['vault']} uuid:{worker} "
+        "allow autostart=no notify=no\n",
+        f"qborg.ServeRepository +qubes-work uuid:{worker} uuid:{ids['borg-maintenance']} "
+        "allow autostart=no notify=no\n"]
+    assert not list(escrowing.policy.iterdir())
+
+
+# Which service says what, and what dom0 makes of it.
+FAILURES: dict[str, tuple[str, Actions, type[errors.QvmBorgError]]] = {
+    "vault-has-none": ("ReleaseRecord", failure("record-missing"), errors.EscrowMissing),
+    "vault-cannot": ("ReleaseRecord", failure("record-refused"), errors.ServiceFailed),
+    "not-lent": ("LendRepository", failure("keys-missing"), errors.NotFound),
+    "does-not-open": ("ProveRecord", failure("wrong-passphrase"), errors.RepositoryError),
+    "another-key": ("ProveRecord", failure("keys-differ"), errors.ProofFailed),
+    "another-repository": ("ProveRecord", failure("keys-missing"), errors.NotFound),
+    "dies": ("ProveRecord", [["read"], ["exit", 255]], errors.QubeUnavailable),
+    "no-package": ("ProveRecord", [["exit", 127]], errors.ServiceMissing),
+}
+
+
+@pytest.mark.parametrize(("service", "says", "error"), FAILURES.values(), ids=FAILURES)
+def test_whatever_fails_the_worker_is_gone_and_nothing_is_forgotten(
+    escrowing: Honest, service: str, says: Actions, error: type[errors.QvmBorgError]
+) -> None:
+    escrowing.answers[service] = says
+
+    with pytest.raises(error):
+        run(escrowing, escrow=True)
+
+    assert _is_gone(escrowing) and not list(escrowing.policy.iterdir())
+    assert not escrowing.forgotten and noted(escrowing).times["proved"] == "0"
+    del escrowing.answers[service]
+    run(escrowing, escrow=True)
+    assert noted(escrowing).step == "forget"
+
+
+@pytest.mark.parametrize(("values", "error"), [
+    ({"record": "e" * 64}, errors.WireError), ({"proof": "e" * 64}, errors.ProofFailed),
+])
+def test_another_record_or_another_file_proves_nothing(
+    escrowing: Honest, values: dict[str, str], error: type[errors.QvmBorgError]
+) -> None:
+    escrowing.values["ProveRecord"] = values
+
+    with pytest.raises(error):
+        run(escrowing, escrow=True)
+
+    assert not escrowing.forgotten
+
+
+def test_what_a_killed_run_left_is_destroyed_first(escrowing: Honest) -> None:
+    left = escrowing.qube(NAME)
+    escrowing.app.domains.all["dom0"].features.own["x-qborg-worker"] = f"creating:{NAME}"
+
+    trace = run(escrowing, escrow=True)
+
+    assert trace.index(f"remove {NAME}") < trace.index(f"create {NAME} gray default-dvm")
+    assert left.state == "Halted" and _is_gone(escrowing)
+
+
+def test_a_persons_qube_of_that_name_is_never_touched(escrowing: Honest) -> None:
+    escrowing.qube(NAME)
+
+    with pytest.raises(errors.SettingsError, match="was not made by qubes-borg"):
+        run(escrowing, escrow=True)
+
+    assert escrowing.app.domains.all[NAME].state == "Running"
+
+
+@pytest.mark.parametrize("service", [None, "qborg.AcceptRecord"])
+def test_without_what_a_worker_is_made_of_nothing_is_changed(
+    escrowing: Honest, service: str | None
+) -> None:
+    if service is None:
+        escrowing.app.default_dispvm = None
+    else:
+        features = escrowing.app.domains.all["default-dvm"].features
+        del features.of_template[f"supported-rpc.{service}"]
+
+    with pytest.raises((errors.SettingsError, errors.TemplateError), match="disposable template"):
+        run(escrowing, escrow=True)
+
+    assert escrowing.app.trace == []

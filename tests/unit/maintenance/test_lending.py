@@ -1,0 +1,61 @@
+"""What is lent: to the one who was announced, the one repository, for a while."""
+
+from pathlib import Path
+
+import pytest
+
+from qborg_maintenance import lending
+from qborg_service import volatile
+from qborg_service.failure import ServiceFailure
+from qborg_wire.names import Repository
+
+WORK = Repository("dom", "work")
+
+
+@pytest.fixture(autouse=True)
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the notes in a directory of the test."""
+    monkeypatch.setattr(volatile, "folder", lambda: tmp_path)
+    return tmp_path
+
+
+def _is_refused(caller: str, repository: Repository) -> None:
+    with pytest.raises(ServiceFailure) as refused:
+        lending.require(caller, repository)
+    assert refused.value.cause == "wrong-caller"
+
+
+def test_who_was_announced_may_ask_more_than_once() -> None:
+    lending.announce("borg-worker", WORK)
+
+    lending.require("borg-worker", WORK)
+    lending.require("borg-worker", WORK)
+
+
+def test_nobody_else_and_nothing_else() -> None:
+    lending.announce("borg-worker", WORK)
+
+    _is_refused("work", WORK)
+    _is_refused("borg-worker", Repository("dom", "mail"))
+
+
+def test_a_later_note_ends_the_one_before() -> None:
+    lending.announce("borg-worker", WORK)
+    lending.announce("borg-worker", Repository("dom", "mail"))
+
+    _is_refused("borg-worker", WORK)
+
+
+def test_it_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    lending.announce("borg-worker", WORK)
+    monkeypatch.setattr(lending, "_SECONDS", -1.0)
+    lending.announce("borg-worker", WORK)
+
+    _is_refused("borg-worker", WORK)
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"{}", b"x" * 5000])
+def test_without_a_good_note_nothing_is_lent(memory: Path, note: bytes) -> None:
+    (memory / "lent.json").write_bytes(note)
+
+    _is_refused("borg-worker", WORK)

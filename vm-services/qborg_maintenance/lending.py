@@ -1,0 +1,39 @@
+"""Which repository is lent to which worker: what dom0 has announced, and for how long.
+
+Runs in the maintenance qube. The gate lets a call through and this note must name it too, so that
+a policy that somebody else has opened gives no qube the admin's authority.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from qborg_service import volatile
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import FileRefused, read_limited, write_private
+from qborg_wire.names import Repository
+
+_SECONDS = 900.0  # longer than any proof; the note is replaced by the next one
+_LIMIT = 4096
+
+
+def announce(worker: str, repository: Repository) -> None:
+    """Lend this repository to this qube, and whatever was lent before to nobody."""
+    until = time.monotonic() + _SECONDS
+    note = {"worker": worker, "repository": str(repository), "until": until}
+    write_private(_note(), json.dumps(note).encode("ascii"))
+
+
+def require(caller: str, repository: Repository) -> None:
+    """Raise wrong-caller unless just this was announced, and not too long ago."""
+    try:
+        note = json.loads(read_limited(_note(), _LIMIT))
+    except (FileNotFoundError, FileRefused, ValueError):
+        note = {}
+    told = note.get("worker"), note.get("repository")
+    if told != (caller, str(repository)) or time.monotonic() > note.get("until", 0.0):
+        raise ServiceFailure("wrong-caller", f"{repository} is not lent to {caller}")
+
+
+def _note() -> Path:
+    return volatile.folder() / "lent.json"

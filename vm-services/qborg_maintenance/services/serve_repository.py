@@ -1,0 +1,38 @@
+"""qborg.ServeRepository: one repository of the server, to the worker that dom0 announced.
+
+Runs in the maintenance qube. borg's own protocol goes through by ssh with the admin key; the
+worker never sees that key, and the server's borg serves this repository alone.
+"""
+
+import subprocess
+
+from qborg_maintenance import lending, settings, ssh_config
+from qborg_maintenance.connection import ENVIRONMENT, SSH
+from qborg_maintenance.server import configured
+from qborg_maintenance.state import own_state
+from qborg_service.stream import stream
+from qborg_wire.key_line import serve_command
+from qborg_wire.names import Repository
+from qborg_wire.row import Role
+from qborg_wire.services import SERVICES
+
+# An older ssh does not know how to end what is idle; then only a dead connection ends it.
+_IDLE = ("-o", "IgnoreUnknown=ChannelTimeout", "-o",
+         f"ChannelTimeout=session={SERVICES['ServeRepository'].seconds}")  # fmt: skip
+
+
+def serve_repository(caller: str, repository: Repository) -> int:
+    """Let the worker and the server's borg talk; answers ssh's exit code.
+
+    stderr stays the worker's: without one the server's borg would fail at its first word.
+    """
+    lending.require(caller, repository)
+    state = own_state()
+    stored = settings.require(state)
+    with configured(stored, state.admin_key) as server:
+        words = serve_command(stored.remote_borg, repository).split()
+        argv = [SSH, "-F", str(server.config), *_IDLE, "--", ssh_config.ADMIN, *words]
+        return subprocess.run(argv, env=ENVIRONMENT, check=False).returncode
+
+
+main = stream("ServeRepository", Role.MAINTENANCE, serve_repository)

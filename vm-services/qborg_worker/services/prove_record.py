@@ -1,0 +1,31 @@
+"""qborg.ProveRecord: open the repository with the record alone, and read a file back.
+
+Runs in workers. The key that the record holds must be the one that the repository holds: else it
+would open nothing once that one is lost.
+"""
+
+import tempfile
+from collections.abc import Mapping
+
+from qborg_borg import proof
+from qborg_service.call import Call
+from qborg_service.entry import service
+from qborg_service.failure import ServiceFailure
+from qborg_worker import held, lender, repository_key
+from qborg_wire.row import Role
+
+
+def handle(call: Call) -> Mapping[str, str]:
+    """Answer what was found, and the digest of the record that opened it."""
+    record = held.required(call.named())
+    with tempfile.TemporaryDirectory(prefix="qborg-prove-") as base_dir:
+        access = lender.access(record, call.text("lender"), base_dir)
+        proved = proof.read_back(access, call.text("archive"))
+        if not repository_key.is_escrowed(access, record):
+            raise ServiceFailure("keys-differ", "the repository has another key than the record")
+    return {
+        "archives": str(proved.archives), "proof": proved.digest, "record": record.digest,
+    }
+
+
+main = service("ProveRecord", Role.WORKER, handle)
