@@ -38,7 +38,7 @@ def test_a_renamed_borg_reaches_a_qube_whose_secrets_are_forgotten(escrowed: Lab
     person.runs(escrowed, "qvm-borg-recover", "--print-kit", "work")
     escrowed.do("start", "vault")
     kit = escrowed.exec("vault", ["sh", "-c", "cat qubes-borg-kit/kit-*.txt"], check=True).stdout
-    assert b"export BORG_REMOTE_PATH=borg12\n" in kit
+    assert b"BORG_REMOTE_PATH=borg12\n" in kit
 
 
 def test_a_name_that_the_server_does_not_have_changes_nothing(enrolled: Lab) -> None:

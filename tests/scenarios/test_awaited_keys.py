@@ -97,3 +97,36 @@ def test_a_line_that_opens_something_else_is_refused(ready: Lab, name: str) -> N
 
     repository = ready.server.exec(["ls", f"{person.HOME}/repos/qubes-work"])
     assert repository.returncode != 0
+
+
+def test_a_revoked_line_is_shown_until_it_is_gone(ready: Lab) -> None:
+    revoke, line = ("qvm-borg-revoke", "work"), _line(ready)
+    _adds(ready, line[0])
+    person.runs(ready, *ENROLL)
+
+    said = person.is_refused(ready, *revoke, code=15, says="still accepts its key")
+
+    assert line[0] in said.encode()
+    assert ready.exec("work", ["test", "-e", ".ssh/backups"]).returncode == 0
+    ready.server.exec(["sed", "-i", "/ qubes-work$/d", KEYS], check=True)
+    said = person.runs(ready, *revoke)
+    assert "qubes-work: revoked" in said and "refuses it" in said
+    assert ready.exec("work", ["test", "-e", ".ssh/backups"]).returncode == 1
+
+
+def test_what_borg_alone_serves_cannot_be_deleted_from_here(ready: Lab) -> None:
+    _adds(ready, _line(ready)[0])
+    person.runs(ready, *ENROLL)
+    ready.server.exec(["sed", "-i", "/ qubes-work$/d", KEYS], check=True)
+    found = ready.exec(typist.KEEPER, ["cat", ".local/share/qubes-borg/settings.json"], check=True)
+    alone = b'"access": "borg"' in found.stdout
+    delete = ("qvm-borg-revoke", "work", "--delete-repository", "--yes")
+
+    if alone:
+        person.is_refused(ready, *delete, code=19, says="no command that could delete it")
+    else:
+        assert "repos/qubes-work is deleted" in person.runs(ready, *delete)
+
+    there = ready.server.exec(["test", "-e", f"{person.HOME}/repos/qubes-work"])
+    assert (there.returncode == 0) == alone
+    assert (ready.exec("work", ["test", "-e", ".ssh/backups"]).returncode == 0) == alone

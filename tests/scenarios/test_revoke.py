@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from scenarios import attacker, bent, old_world, person, state, thief
+from scenarios import bent, old_world, person, state, thief
 from scenarios.attacker import EVIL as KEEPER
 from scenarios.person import HOME
 

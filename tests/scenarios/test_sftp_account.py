@@ -131,3 +131,16 @@ def test_a_list_that_ends_in_our_broken_block_is_left_alone(ready: Lab) -> None:
     person.is_refused(ready, *ENROLL, code=17, says="marker line")
 
     assert _keys(ready) == broken
+
+
+def test_a_revoked_key_goes_and_its_repository_over_sftp(ready: Lab) -> None:
+    person.runs(ready, *ENROLL)
+    person.runs(ready, "qvm-borg-enroll", "personal", "--no-escrow")
+
+    said = person.runs(ready, "qvm-borg-revoke", "work", "--delete-repository", "--yes")
+
+    assert "repos/qubes-work is deleted" in said
+    assert b"qubes-work" not in _keys(ready) and b"qubes-personal" in _keys(ready)
+    left = ready.server.exec(["ls", "-A", f"{person.HOME}/repos"], check=True).stdout.split()
+    assert left == [b"qubes-personal"]
+    person.runs(ready, "qvm-borg-backup", "personal")
