@@ -164,6 +164,34 @@ def test_a_qube_that_does_not_start_is_told_and_the_rest_is_done(escrowed: Lab) 
     assert _features(escrowed) == {}
 
 
+_HOLD = "setsid flock .local/state/qubes-borg/lock sleep 120 >/dev/null 2>&1 & sleep 1"
+IN_THE_WAY = {
+    "half-a-crontab-block": (
+        "(crontab -l; echo '# BEGIN qubes-borg') | crontab -", "holds part of a qubes-borg block",
+        "crontab -l | sed '$d' | crontab -"),
+    "linked-config": ("mv .ssh/config c; ln -s ../c .ssh/config", "is a link",
+                      "rm .ssh/config; mv c .ssh/config"),
+    "a-backup-runs": (_HOLD, "another backup of this qube is running", "pkill sleep"),
+}
+
+
+@pytest.mark.parametrize(("bend", "says", "mend"), IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_what_is_in_the_way_in_the_qube_is_told_and_mended(
+    escrowed: Lab, bend: str, says: str, mend: str
+) -> None:
+    escrowed.exec("work", ["sh", "-c", bend], check=True)
+    before = _home(escrowed)
+
+    said = person.runs(escrowed, *REVOKE, code=11)
+
+    assert says in said and "qubes-work" not in old_world.keys(escrowed)
+    assert _home(escrowed) == before and "x-qborg" in _features(escrowed)
+    escrowed.exec("work", ["sh", "-c", mend], check=True)
+    person.runs(escrowed, *REVOKE)
+    assert escrowed.exec("work", ["test", "-e", ".ssh/backups"]).returncode == 1
+    assert _features(escrowed) == {}
+
+
 def test_a_clone_is_not_taken_for_the_original(enrolled: Lab) -> None:
     bent.clones(enrolled, "work", "work2")
     before = state.everything(enrolled)
