@@ -15,10 +15,10 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 _VERSION = re.compile(r"none|[0-9]{1,3}(?:\.[0-9]{1,4}){1,3}[0-9a-z.+-]{0,20}")
 _REPOSITORY = re.compile(f"{names.MACHINE.pattern}-{names.QUBE.pattern}")
 _LIST = re.compile(f"none|{_REPOSITORY.pattern}(?: {_REPOSITORY.pattern})*")
-# Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
 _KEY = rf"{_REPOSITORY.pattern}:(?:missing|{names.DIGEST.pattern})"
 _KEYS = re.compile(f"none|{_KEY}(?: {_KEY})*")
 _KIT = re.compile(r"qubes-borg-kit/kit-[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
 _TEXT_PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]+")
 _DIRECTORY = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*")
 _OLD_KEYS = re.compile(r"none|/[\x20-\x7e]*")

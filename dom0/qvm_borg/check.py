@@ -28,9 +28,7 @@ class Checked:
 
 def everyone(session: Session) -> list[str]:
     """Answer every qube that is enrolled itself, no copies."""
-    records = ((qube, record.parse(qube.feature(record.FEATURE)))
-               for qube in session.system.qubes())
-    return [qube.name for qube, known in records if known and known.uuid == qube.uuid]
+    return [qube.name for qube, known in session.records() if known.uuid == qube.uuid]
 
 
 def check(session: Session, wanted: Sequence[str], found: list[Checked]) -> None:
@@ -56,7 +54,7 @@ def check(session: Session, wanted: Sequence[str], found: list[Checked]) -> None
 def _check(enrolment: Enrolment) -> Checked:
     known, keeper = enrolment.record, vault.of(enrolment)
     archive = known.notes.get("archive")
-    if known.notes.get("escrow") != record.ESCROWED or archive is None:
+    if not known.escrowed or archive is None:
         raise EscrowMissing(f"{enrolment}: no vault has its recovery record",
                             f"run `qvm-borg-enroll {enrolment}`")
     reply = worker.prove(enrolment.session, enrolment.maintenance, keeper, known.repository,

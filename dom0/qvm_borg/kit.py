@@ -5,7 +5,7 @@ Runs in dom0. The maintenance qube is not needed, and the qubes themselves are n
 
 from collections.abc import Sequence
 
-from qvm_borg import check, record, settings, vault
+from qvm_borg import check, settings, vault
 from qvm_borg.errors import EscrowMissing, SettingsError, WireError
 from qvm_borg.qubes import running
 from qvm_borg.session import Session
@@ -40,7 +40,7 @@ def _in_the_vault(session: Session, names: Sequence[str], keeper: str) -> list[s
     found = []
     for name in dict.fromkeys(names or check.everyone(session)):
         known = session.enrolled(name)[1]
-        if known.notes.get("escrow") == record.ESCROWED:
+        if known.escrowed:
             found.append(str(known.repository))
         elif names:
             raise EscrowMissing(f"{name}: its record is not in {keeper}",

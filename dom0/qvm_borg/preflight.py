@@ -53,8 +53,8 @@ def qube(enrolment: Enrolment, others: Sequence[str], user: Qube | None = None) 
     _refuse(user is not None and user.uuid != this.uuid, this,
             f"{enrolment.repository} is in use for {user}, which was renamed",
             f"rename one of the two; or `qvm-borg-revoke {user}`")
-    escrowed = found and found.notes.get("escrow") == record.ESCROWED
-    _refuse(escrowed and enrolment.vault is None, this, "has its record in the vault already",
+    _refuse(found and found.escrowed and enrolment.vault is None, this,
+            "has its record in the vault already",
             "leave --no-escrow out: what a vault has, stays there")
     _refuse(found and found.repository != enrolment.repository, this,
             "was enrolled under another name", "rename it back; or `qvm-borg-revoke NAME`, which "

@@ -43,6 +43,11 @@ class Record:
     times: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def escrowed(self) -> bool:
+        """Whether a vault has what opens the repository."""
+        return self.notes.get("escrow") == ESCROWED
+
 
 def render(record: Record) -> str:
     """Answer the feature's value: one line of ASCII."""

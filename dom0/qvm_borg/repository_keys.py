@@ -47,10 +47,7 @@ def repair(session: Session, name: str) -> None:
     known = session.enrolled(name)[1]
     repository = known.repository
     with running(maintenance, session.report.say), running(keeper, session.report.say):
-        with worker.lent(session, maintenance, keeper, repository) as one:
-            reply = session.passing("ServeRepository", one, maintenance, "RepairKey",
-                                    {"lender": maintenance.name}, repository)
-    if reply["record"] != known.digests.get("record"):
-        raise WireError(f"{keeper}: it has sent another record of {repository} than it told of")
+        reply = worker.ordered(session, maintenance, keeper, repository, known.digests,
+                               "RepairKey", {})
     session.report.say(f"{name}: the key of {repository} was put back" if reply["changed"] == "yes"
                        else f"{name}: {repository} has the vault's key; nothing was changed")

@@ -41,10 +41,9 @@ class Row:
         return not all(trouble.chosen for trouble in self.troubles)
 
 
-def rows(qubes: Sequence[Qube]) -> list[Row]:
-    """Answer the enrolled ones among these, those in trouble first."""
-    records = ((qube, record.parse(qube.feature(record.FEATURE))) for qube in qubes)
-    found = [_row(qube, known) for qube, known in records if known]
+def rows(records: Sequence[tuple[Qube, record.Record]]) -> list[Row]:
+    """Answer a row for each qube that has a record, those in trouble first."""
+    found = [_row(qube, known) for qube, known in records]
     return sorted(found, key=lambda row: (not row.needs_you, row.qube))
 
 
@@ -67,12 +66,11 @@ def _troubles(qube: Qube, known: record.Record) -> Iterator[Trouble]:
         yield Trouble("its key is revoked, and the qube is not yet as it was before",
                       f"run `qvm-borg-revoke {qube}` again")
         return
-    escrowed = known.notes.get("escrow") == record.ESCROWED
-    if known.step != ORDER[-1] and (escrowed or known.step != "prove"):
+    if known.step != ORDER[-1] and (known.escrowed or known.step != "prove"):
         yield Trouble(f"its enrolment ended after the step {known.step}", again)
     if known.times.get("proved", "0") == "0":
         yield Trouble("its recovery secrets were never proved to open it", again)
-    if not escrowed:
+    if not known.escrowed:
         yield Trouble("no vault has what opens its repository", "`qvm-borg-setup --vault NAME`, "
                       f"then {again}; else back up {qube} and the maintenance qube", chosen=True)
     if record.SECRETS in known.notes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from qborg_wire.names import Repository
+from qborg_wire.request import Values
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg.errors import ProofFailed, TemplateError, WireError
@@ -45,30 +46,32 @@ def made(session: Session) -> Iterator[Qube]:
         system.discard(Role.WORKER, NAME)
 
 
-@contextmanager
-def lent(session: Session, maintenance: Qube, keeper: Qube,
-         repository: Repository) -> Iterator[Qube]:
-    """Have a worker that holds the vault's record and may ask for the repository; both run."""
+def ordered(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
+            digests: Mapping[str, str], name: str, values: Values) -> dict[str, str]:
+    """Have a worker do its one job: the service NAME, with the vault's record and the repository.
+
+    `digests`: that of the record, as dom0 knows it. Answers what the worker says; both qubes run.
+    Raises WireError for another record, or what a call raises.
+    """
     with made(session) as worker:
         session.passing("AcceptRecord", keeper, worker, "ReleaseRecord",
                         {"receiver": worker.name}, repository)
         session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
-        yield worker
+        reply = session.passing("ServeRepository", worker, maintenance, name,
+                                {**values, "lender": maintenance.name}, repository)
+    if reply["record"] != digests.get("record"):
+        raise WireError(f"{keeper}: it has sent another record of {repository} than it told of")
+    return reply
 
 
 def prove(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
           archive: str, digests: Mapping[str, str]) -> dict[str, str]:
-    """Prove in a worker that the vault's record opens the repository; both qubes run.
+    """Prove in a worker that the vault's record opens the repository.
 
-    digests: those of the record and of the archive's proof, as dom0 knows them. Answers what the
-    worker says. Raises ProofFailed, WireError for another record, or what a call raises.
+    `digests`: also that of the archive's proof. Raises ProofFailed, or what `ordered` raises.
     """
-    with lent(session, maintenance, keeper, repository) as worker:
-        reply = session.passing(
-            "ServeRepository", worker, maintenance, "ProveRecord",
-            {"archive": archive, "lender": maintenance.name}, repository)
-    if reply["record"] != digests.get("record"):
-        raise WireError(f"{keeper}: it has sent another record of {repository} than it told of")
+    reply = ordered(session, maintenance, keeper, repository, digests, "ProveRecord",
+                    {"archive": archive})
     if reply["proof"] != digests.get("proof"):
         raise ProofFailed(f"{repository}: what was read back from {archive} with the vault's "
                           "record is not what was saved")

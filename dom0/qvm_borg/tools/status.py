@@ -27,8 +27,7 @@ def get_parser() -> tools.Parser:
 
 
 def _work(session: Session, options: Namespace) -> None:
-    wanted = [session.known(name)[0] for name in options.qubes] or session.system.qubes()
-    rows = status.rows(wanted)
+    rows = status.rows([session.known(name) for name in options.qubes] or session.records())
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     elif rows:
