@@ -103,25 +103,25 @@ def make(
 
 def set_quota(state: State, settings: Settings, repository: Repository, quota: str) -> Entry:
     """Answer the entry with this quota, `keep` for the one that it has; publishing makes it so."""
-    with state.locked():
-        known = registry.load(state, settings)
-        entry = known.repositories[str(repository)]
-        if quota not in ("keep", entry.quota):
-            entry = replace(entry, quota=quota)
-            registry.store(state, known.with_entry(str(repository), entry))
-        return entry
+    return _amend(state, settings, repository, **({} if quota == "keep" else {"quota": quota}))
 
 
 def note_birth(
     state: State, settings: Settings, repository: Repository, repository_id: str
 ) -> None:
     """Write down borg's id of a repository: by it alone the owner's is told from another's."""
+    _amend(state, settings, repository, repository_id=repository_id)
+
+
+def _amend(state: State, settings: Settings, repository: Repository, **changes: str) -> Entry:
+    """Answer the entry with these values, written down if they are new to it."""
     with state.locked():
         known = registry.load(state, settings)
         entry = known.repositories[str(repository)]
-        if entry.repository_id != repository_id:
-            entry = replace(entry, repository_id=repository_id)
-            registry.store(state, known.with_entry(str(repository), entry))
+        amended = replace(entry, **changes)
+        if amended != entry:
+            registry.store(state, known.with_entry(str(repository), amended))
+        return amended
 
 
 def _check_revoked(known: Registry, repository: Repository, entry: Entry) -> None:

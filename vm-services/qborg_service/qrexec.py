@@ -52,6 +52,23 @@ def call_qube(
         raise ServiceFailure("delivery-failed", f"{target_qube}: {meaning}") from error
 
 
+def deliver(
+    service: Service, repository: Repository, target_qube: str, record: bytes,
+    field: str, digest: str,
+) -> dict[str, str]:
+    """Send a record to a qube that keeps it; answer its values, which name the same digest.
+
+    `field` is the key under which the receiver tells what it has now. Raises ServiceFailure: the
+    receiver's own cause, or delivery-failed.
+    """
+    answer = call_qube(service, repository, target_qube, record)
+    if isinstance(answer, reply.Failure):
+        raise ServiceFailure(answer.cause, f"{target_qube}: {answer.detail}")
+    if answer[field] != digest:
+        raise ServiceFailure("delivery-failed", f"{target_qube} has another {field} than was sent")
+    return answer
+
+
 def _run(argv: list[str], record: bytes, service: Service) -> process.Finished:
     try:
         return process.run(

@@ -39,10 +39,10 @@ def choose(vault: Vault, machine: str, wanted: Sequence[Repository], others: boo
         raise ServiceFailure("record-missing", f"the vault holds no account of {machine}")
     if any(each.machine != machine for each in wanted):
         raise ServiceFailure("bad-request", "a repository of another computer")
-    found = {each: _newest(vault, each) for each in wanted}
+    found = {each: vault.required(each) for each in wanted}
     if others:
         more = (each for each in vault.repositories() if each.machine == machine)
-        found |= {each: _newest(vault, each) for each in more}
+        found |= {each: vault.required(each) for each in more}
     repositories = [found[each] for each in sorted(found, key=str)]
     # The account's record is made at each publication, so it knows borg's name of today.
     renamed = {"remote_borg": account.values["remote_borg"]}
@@ -66,13 +66,6 @@ def write(home: Path, chosen: Chosen, name: str, draw: html.Draw = qr.svg) -> in
     for suffix, document in made.items():
         write_private(home / f"{name}{suffix}", document.encode("ascii"))
     return len(pages)
-
-
-def _newest(vault: Vault, repository: Repository) -> RecoveryRecord:
-    stored = vault.newest(repository)
-    if stored is None:
-        raise ServiceFailure("record-missing", f"the vault holds no record of {repository}")
-    return stored.newest
 
 
 def _have_folder(path: Path) -> None:

@@ -68,6 +68,13 @@ class Vault:
         numbers = self._numbers(folder)
         return Stored(self._read(folder, numbers[-1]), len(numbers)) if numbers else None
 
+    def required(self, repository: Repository) -> RecoveryRecord:
+        """Answer the newest record of a repository; raises record-missing, record-refused."""
+        stored = self.newest(repository)
+        if stored is None:
+            raise ServiceFailure("record-missing", f"the vault holds no record of {repository}")
+        return stored.newest
+
     def account(self, machine: str) -> RecoveryRecord | None:
         """Answer the newest record of a computer's account, None if there is none.
 

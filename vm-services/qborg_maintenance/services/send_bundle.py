@@ -8,8 +8,7 @@ from qborg_maintenance.state import own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_service.failure import ServiceFailure
-from qborg_service.qrexec import call_qube
-from qborg_wire.reply import Failure
+from qborg_service.qrexec import deliver
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 
@@ -22,12 +21,8 @@ def send_bundle(call: Call) -> dict[str, str]:
     state = own_state()
     stored = settings.require(state)
     record, digest = render.bundle(stored, *keys.require(state, stored, repository))
-    answer = call_qube(SERVICES["InstallBundle"], repository, client, record.reveal())
-    if isinstance(answer, Failure):
-        raise ServiceFailure(answer.cause, f"{client}: {answer.detail}")
-    if answer["bundle"] != digest:
-        raise ServiceFailure("delivery-failed", f"{client} installed another bundle")
-    return answer
+    return deliver(
+        SERVICES["InstallBundle"], repository, client, record.reveal(), "bundle", digest)
 
 
 main = service("SendBundle", Role.MAINTENANCE, send_bundle)

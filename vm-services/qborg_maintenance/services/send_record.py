@@ -9,10 +9,8 @@ from qborg_maintenance.state import own_state
 from qborg_service import qubesdb
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_service.failure import ServiceFailure
-from qborg_service.qrexec import call_qube
+from qborg_service.qrexec import deliver
 from qborg_wire.names import Repository
-from qborg_wire.reply import Failure
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 
@@ -27,12 +25,8 @@ def send_record(call: Call) -> dict[str, str]:
         record = escrow.account(state, stored, own)
     else:
         record = escrow.client(stored, *keys.require(state, stored, repository))
-    answer = call_qube(SERVICES["StoreRecord"], repository, vault, record.data.reveal())
-    if isinstance(answer, Failure):
-        raise ServiceFailure(answer.cause, f"{vault}: {answer.detail}")
-    if answer["record"] != record.digest:
-        raise ServiceFailure("delivery-failed", f"{vault} keeps another record")
-    return answer
+    return deliver(SERVICES["StoreRecord"], repository, vault, record.data.reveal(), "record",
+                   record.digest)  # fmt: skip
 
 
 main = service("SendRecord", Role.MAINTENANCE, send_record)
