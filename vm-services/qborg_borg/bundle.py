@@ -114,8 +114,12 @@ def with_remote_borg(bundle: Bundle, name: str) -> Bundle:
     for file, skeleton in skeletons(bundle.repository).items():
         filling = _match(file, skeleton, bundle.files[file].decode("ascii"))
         filling.update({"remote_borg": name} if "remote_borg" in filling else {})
-        texts[file] = _SLOT.sub(lambda slot, filling=filling: filling[slot[1]], skeleton)
+        texts[file] = _filled(skeleton, filling)
     return match_files(texts, bundle.repository)
+
+
+def _filled(skeleton: str, filling: Mapping[str, str]) -> str:
+    return _SLOT.sub(lambda slot: filling[slot[1]], skeleton)
 
 
 def _own_repository(untrusted_repository: object, own_qube: str) -> Repository:

@@ -103,22 +103,25 @@ def make(
 
 def set_quota(state: State, settings: Settings, repository: Repository, quota: str) -> Entry:
     """Answer the entry with this quota, `keep` for the one that it has; publishing makes it so."""
-    return _amend(state, settings, repository, **({} if quota == "keep" else {"quota": quota}))
+    return _amend(state, settings, repository, lambda entry: replace(
+        entry, quota=entry.quota if quota == "keep" else quota))  # fmt: skip
 
 
 def note_birth(
     state: State, settings: Settings, repository: Repository, repository_id: str
 ) -> None:
     """Write down borg's id of a repository: by it alone the owner's is told from another's."""
-    _amend(state, settings, repository, repository_id=repository_id)
+    _amend(state, settings, repository, lambda entry: replace(entry, repository_id=repository_id))
 
 
-def _amend(state: State, settings: Settings, repository: Repository, **changes: str) -> Entry:
-    """Answer the entry with these values, written down if they are new to it."""
+def _amend(
+    state: State, settings: Settings, repository: Repository, change: Callable[[Entry], Entry]
+) -> Entry:
+    """Answer the changed entry, written down if the change is one."""
     with state.locked():
         known = registry.load(state, settings)
         entry = known.repositories[str(repository)]
-        amended = replace(entry, **changes)
+        amended = change(entry)
         if amended != entry:
             registry.store(state, known.with_entry(str(repository), amended))
         return amended
