@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lab import Lab
@@ -18,6 +18,22 @@ BLOCK = re.compile(
     rb"# BEGIN qubes-borg (\S+) [0-9a-f]{32} .*?\n# END qubes-borg \1 [^\n]*\n", re.DOTALL)
 _HELD = "/home/user/.local/share/qubes-borg/ssh_config"
 LOCK = f"{HOME}/.ssh/qborg-lock"
+# What a swap of authorized_keys runs in the account until its lock is gone, in this order.
+SWAP_COMMANDS = (
+    "dd of=.ssh/authorized_keys.qborg-new",
+    "cat .ssh/authorized_keys.qborg-new",
+    "chmod 600 .ssh/authorized_keys.qborg-new",
+    "rm -f .ssh/authorized_keys.qborg-bak",
+    "cp -l .ssh/authorized_keys .ssh/authorized_keys.qborg-bak",
+    "ls .ssh/qborg-lock",
+    "cat .ssh/authorized_keys.qborg-bak",
+    "cat .ssh/authorized_keys",
+    "mv .ssh/authorized_keys.qborg-new .ssh/authorized_keys",
+    "cat .ssh/authorized_keys",
+    "cat .ssh/authorized_keys.qborg-bak",
+    "rm -d .ssh/qborg-lock/ENTRY",
+    "rm -d .ssh/qborg-lock",
+)
 _SERVICE = "^/usr/bin/python3.*qborg.PublishKeys"
 
 
@@ -61,11 +77,16 @@ def publishes(lab: Lab, qube: str = MAINTENANCE) -> str:
 
 
 @contextmanager
-def held(lab: Lab, number: int, when: str = "before") -> Iterator[RunningProcess]:
-    """Begin a publication and stand still at one of its commands; at the end all goes on."""
+def held(
+    lab: Lab, number: int, when: str = "before", begins: Callable[[Lab], RunningProcess] = starts
+) -> Iterator[RunningProcess]:
+    """Begin a publication, or what `begins` begins, and stand still at one of its commands.
+
+    At the end all goes on.
+    """
     lab.server.account.watch()
     lab.server.account.hold(number, when)
-    call = starts(lab)
+    call = begins(lab)
     try:
         lab.server.account.until_held()
         yield call
@@ -91,6 +112,12 @@ def settles(lab: Lab, seconds: float = 90) -> None:
     while lab.exec(MAINTENANCE, ["pgrep", "-f", _SERVICE], user="root").returncode == 0:
         assert time.monotonic() < deadline, "something still publishes"
         time.sleep(0.05)
+
+
+def commands(lab: Lab) -> list[str]:
+    """Answer what was run in the account since it is watched; an entry of the lock is ENTRY."""
+    seen = lab.server.account.commands()
+    return [re.sub(r"[0-9]{10}-[0-9a-f]{32}", "ENTRY", line) for line in seen]
 
 
 def left_at_the_server(lab: Lab) -> set[str]:

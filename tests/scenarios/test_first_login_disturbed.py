@@ -5,8 +5,7 @@ The moments are those of a clean run's commands at the server, as in test_public
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -29,19 +28,7 @@ COMMANDS = (
     "ls .ssh/qborg-lock",
     "ls -d .ssh/authorized_keys",
     "cat .ssh/authorized_keys",
-    "dd of=.ssh/authorized_keys.qborg-new",
-    "cat .ssh/authorized_keys.qborg-new",
-    "chmod 600 .ssh/authorized_keys.qborg-new",
-    "rm -f .ssh/authorized_keys.qborg-bak",
-    "cp -l .ssh/authorized_keys .ssh/authorized_keys.qborg-bak",
-    "ls .ssh/qborg-lock",
-    "cat .ssh/authorized_keys.qborg-bak",
-    "cat .ssh/authorized_keys",
-    "mv .ssh/authorized_keys.qborg-new .ssh/authorized_keys",
-    "cat .ssh/authorized_keys",
-    "cat .ssh/authorized_keys.qborg-bak",
-    "rm -d .ssh/qborg-lock/ENTRY",
-    "rm -d .ssh/qborg-lock",
+    *rehearsal.SWAP_COMMANDS,
     "ls -d repos",
     "mkdir repos",
 )
@@ -87,22 +74,9 @@ def _ends(login: RunningProcess) -> tuple[int, str]:
     return login.returncode, (out + err).decode()
 
 
-@contextmanager
-def _held(lab: Lab, number: int, when: str = "before") -> Iterator[RunningProcess]:
-    """Begin a first login and stand still at one of its commands; at the end all goes on."""
-    lab.server.account.watch()
-    lab.server.account.hold(number, when)
-    login = _begins(lab)
-    try:
-        lab.server.account.until_held()
-        yield login
-    finally:
-        lab.server.account.unwatch()
-
-
 def _converges(lab: Lab, foreign: bytes) -> None:
     """One more run is a success; what others wrote is there, and our line once."""
-    code, said = _ends(_begins(lab))
+    code, said = typist.types(lab, PASSWORD)
     assert code == 0, said
     found = rehearsal.read(lab)
     assert len(OURS.findall(found)) == 1
@@ -117,11 +91,10 @@ def test_the_table_has_every_command(lab: Lab) -> None:
     _resets(lab, FORMER)
     lab.server.account.watch()
 
-    code, said = _ends(_begins(lab))
+    code, said = typist.types(lab, PASSWORD)
     assert code == 0, said
 
-    seen = lab.server.account.commands()
-    assert [re.sub(r"[0-9]{10}-[0-9a-f]{32}", "ENTRY", line) for line in seen] == list(COMMANDS)
+    assert rehearsal.commands(lab) == list(COMMANDS)
     assert rehearsal.read(lab).startswith(FORMER + b"\n")
 
 
@@ -133,7 +106,7 @@ def test_a_line_that_a_person_adds_meanwhile_is_noticed_and_kept(
     lab: Lab, number: int, when: str
 ) -> None:
     _resets(lab, FORMER)
-    with _held(lab, number, when) as login:
+    with rehearsal.held(lab, number, when, begins=_begins) as login:
         rehearsal.add_line(lab, LINE)
 
     code, said = _ends(login)
@@ -148,7 +121,7 @@ def test_a_line_that_a_person_adds_meanwhile_is_noticed_and_kept(
 @pytest.mark.parametrize("number", [COPY, COPY + 2, SWAP - 1, PROOF])
 def test_a_person_who_replaces_the_file_meanwhile_is_noticed(lab: Lab, number: int) -> None:
     _resets(lab, FORMER)
-    with _held(lab, number) as login:
+    with rehearsal.held(lab, number, begins=_begins) as login:
         lab.server.exec(["sed", "-i", "s/^# mine/# edited/", f"{HOME}/{KEYS}"], user="zh1234",
                         check=True)  # fmt: skip
 
@@ -173,7 +146,7 @@ def test_what_a_person_saves_over_ours_from_an_older_copy_stays(
 ) -> None:
     _resets(lab, FORMER)
     theirs = FORMER + LINE
-    with _held(lab, number, when) as login:
+    with rehearsal.held(lab, number, when, begins=_begins) as login:
         lab.server.exec(["sh", "-euc", script], user="zh1234", input=theirs, check=True)
 
     code, said = _ends(login)
@@ -185,7 +158,7 @@ def test_what_a_person_saves_over_ours_from_an_older_copy_stays(
 
 def test_a_new_list_that_lets_nobody_in_is_undone(lab: Lab) -> None:
     _resets(lab, FORMER)
-    with _held(lab, SWAP, "after") as login:
+    with rehearsal.held(lab, SWAP, "after", begins=_begins) as login:
         lab.server.exec(["chmod", "777", HOME], check=True)
 
     code, said = _ends(login)
@@ -222,7 +195,7 @@ def test_one_that_is_cut_loses_nothing_and_the_next_one_converges(
 ) -> None:
     _resets(lab, FORMER)
 
-    with _held(lab, number, when) as login:
+    with rehearsal.held(lab, number, when, begins=_begins) as login:
         act(lab, login)
     _ends(login)
     if act is _kill_qube:
@@ -268,7 +241,7 @@ TIMES = 10
 
 def test_at_the_same_moment_as_another_computers_publication_both_are_there(lab: Lab) -> None:
     _resets(lab, FORMER + b"\n")
-    assert _ends(_begins(lab))[0] == 0
+    assert typist.types(lab, PASSWORD)[0] == 0
     bent.clones(lab, KEEPER, _OTHER)
     for qube in (KEEPER, _OTHER):
         lab.do("start", qube)

@@ -66,7 +66,8 @@ def account(state: State, settings: Settings, own: Repository) -> Escrowed:
             private = read_limited(state.admin_key, private_key.LIMIT)
         except FileNotFoundError as error:
             raise ServiceFailure("keys-missing", "there is no admin key yet") from error
-        text = json.dumps(dataclasses.asdict(known), sort_keys=True, separators=(",", ":"))
+        plain = dataclasses.asdict(known.without_births())
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         return _record(Kind.ACCOUNT, own, state.root / "record", _server(settings) | {
             "machine_id": settings.machine_id,
             "epoch": str(known.epoch),

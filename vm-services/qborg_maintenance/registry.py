@@ -69,6 +69,15 @@ class Registry:
         rest = {name: entry for name, entry in self.repositories.items() if name != repository}
         return dataclasses.replace(self, repositories=rest)
 
+    def without_births(self) -> "Registry":
+        """Answer the registry as a publication left it: borg's ids come later.
+
+        The account's record is made at a publication; an id is in its repository's own record.
+        """
+        return dataclasses.replace(self, repositories={
+            name: dataclasses.replace(entry, repository_id="")
+            for name, entry in self.repositories.items()})
+
     def is_revoked(self, entry: Entry) -> bool:
         """Tell whether an entry's key opens nothing any more."""
         return entry.fingerprint in self.revoked

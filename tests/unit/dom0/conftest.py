@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from qvm_borg.session import Session
 from unit.dom0.honest import Honest, run
 
 
@@ -32,11 +33,24 @@ def ready(machine: Honest) -> Honest:
 
 
 @pytest.fixture
-def enrolled(ready: Honest) -> Honest:
-    """Answer a machine on which `work` is enrolled with a vault, and halted."""
+def escrowing(ready: Honest) -> Honest:
+    """Answer a machine that is set up and has a vault, which is halted."""
     ready.vault()
-    run(ready, escrow=True)
-    ready.app.domains.all["work"].state = "Halted"
-    ready.published = False
-    ready.app.trace.clear()
     return ready
+
+
+@pytest.fixture
+def escrowed(escrowing: Honest, monkeypatch: pytest.MonkeyPatch) -> Honest:
+    """Answer a machine on which `work` is enrolled with a vault; a command finds its gate."""
+    monkeypatch.setattr(Session.__init__, "__defaults__", (escrowing.policy,))
+    run(escrowing, escrow=True)
+    escrowing.app.trace.clear()
+    return escrowing
+
+
+@pytest.fixture
+def enrolled(escrowed: Honest) -> Honest:
+    """Answer the same with `work` halted, and keys that are not on the server as they are."""
+    escrowed.app.domains.all["work"].state = "Halted"
+    escrowed.published = False
+    return escrowed

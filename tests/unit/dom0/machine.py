@@ -83,7 +83,8 @@ class Vm:
         self.state = "Halted"
 
     def kill(self) -> None:
-        """End at once."""
+        """End at once; as qubesd, only what runs."""
+        assert self.state != "Halted"
         self.app.trace.append(f"kill {self.name}")
         self.state = "Halted"
 
@@ -138,7 +139,8 @@ class App:
         return vm
 
     def add_new_vm(self, cls: str, name: str, label: str, template: str) -> Vm:
-        """Make a qube as qubesadmin does."""
+        """Make a qube as qubesadmin does; a disposable only of a template for such."""
+        assert cls != "DispVM" or self.domains.all[template].template_for_dispvms
         self.trace.append(f"create {name} {label} {template}")
         vm = self.add(name, cls, "Halted")
         vm.label, vm.template = label, template

@@ -7,23 +7,12 @@ from dataclasses import replace
 import pytest
 
 from qvm_borg import errors, record
-from qvm_borg.session import Session
 from qvm_borg.tools import check
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import failure
 from unit.dom0.test_escrow import noted
 
 ARCHIVE = "work-2026-01-31T10:17:00"
-
-
-@pytest.fixture
-def escrowed(ready: Honest, monkeypatch: pytest.MonkeyPatch) -> Honest:
-    """Answer a machine on which `work` is enrolled, with a vault."""
-    monkeypatch.setattr(Session.__init__, "__defaults__", (ready.policy,))
-    ready.vault()
-    run(ready, escrow=True)
-    ready.app.trace.clear()
-    return ready
 
 
 def _run(machine: Honest, *args: str) -> int:

@@ -13,13 +13,6 @@ from unit.dom0.machine import Vm, failure
 
 
 
-@pytest.fixture
-def escrowing(ready: Honest) -> Honest:
-    """Answer a machine that is set up and has a vault."""
-    ready.vault()
-    return ready
-
-
 def noted(machine: Honest) -> record.Record:
     """Answer dom0's record of work."""
     found = record.parse(machine.app.domains.all["work"].features.own["x-qborg"])

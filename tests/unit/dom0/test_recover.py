@@ -9,23 +9,12 @@ import pytest
 
 from qborg_wire.names import Repository
 from qvm_borg import errors, record, settings
-from qvm_borg.session import Session
 from qvm_borg.tools import recover
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, answer, failure
 from unit.dom0.test_escrow import noted
 
 KIT = {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3"}
-
-
-@pytest.fixture
-def escrowed(ready: Honest, monkeypatch: pytest.MonkeyPatch) -> Honest:
-    """Answer a machine on which `work` is enrolled, with a vault that is halted."""
-    monkeypatch.setattr(Session.__init__, "__defaults__", (ready.policy,))
-    ready.vault()
-    run(ready, escrow=True)
-    ready.app.trace.clear()
-    return ready
 
 
 def _run(machine: Honest, *args: str) -> int:

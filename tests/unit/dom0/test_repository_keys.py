@@ -3,22 +3,11 @@
 import pytest
 
 from qvm_borg import errors
-from qvm_borg.session import Session
 from qvm_borg.tools import check, recover
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, answer, failure
 
 GOOD = f"qubes-work:{'2' * 64}"
-
-
-@pytest.fixture
-def escrowed(ready: Honest, monkeypatch: pytest.MonkeyPatch) -> Honest:
-    """Answer a machine on which `work` is enrolled, with a vault."""
-    monkeypatch.setattr(Session.__init__, "__defaults__", (ready.policy,))
-    ready.vault()
-    run(ready, escrow=True)
-    ready.app.trace.clear()
-    return ready
 
 
 def _compares(machine: Honest, *args: str) -> int:

@@ -10,13 +10,6 @@ from unit.dom0.test_escrow import noted
 NAME = "borg-worker"
 
 
-@pytest.fixture
-def escrowing(ready: Honest) -> Honest:
-    """Answer a machine that is set up and has a vault."""
-    ready.vault()
-    return ready
-
-
 def _made(machine: Honest) -> list[Vm]:
     """Answer the list that each qube is put into when it is made."""
     made, add = [], machine.app.add

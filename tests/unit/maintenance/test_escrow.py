@@ -85,6 +85,15 @@ def test_a_publication_makes_another_account_record_and_a_later_one(state: State
     assert again.digest != first.digest and again.made > first.made
 
 
+def test_a_birth_makes_no_other_account_record(state: State) -> None:
+    """It comes after the publication, and borg's id is in the repository's own record."""
+    first = of_account(state)
+
+    keys.note_birth(state, SETTINGS, WORK, "a" * 64)
+
+    assert of_account(state).digest == first.digest
+
+
 def test_a_renamed_maintenance_qube_makes_a_record_of_its_own_name(state: State) -> None:
     of_account(state)
 

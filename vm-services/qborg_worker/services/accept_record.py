@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_worker import held
 from qborg_wire.row import Role
+from qborg_worker import held
 
 
 def handle(call: Call) -> Mapping[str, str]:

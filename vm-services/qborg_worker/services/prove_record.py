@@ -11,8 +11,8 @@ from qborg_borg import proof
 from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_service.failure import ServiceFailure
-from qborg_worker import held, lender, repository_key
 from qborg_wire.row import Role
+from qborg_worker import held, lender, repository_key
 
 
 def handle(call: Call) -> Mapping[str, str]:
