@@ -26,7 +26,7 @@ test: ## everything: what check does, the lab's own tests, the scenarios in the 
 	@$(PYTHON) tests/bootstrap.py test
 	$(PYTEST) $(FAST) $(SLOW)
 
-check: ## the fast part: no lab, no root, under a minute
+check: ## the fast part: no lab, no root, some two minutes
 	@$(PYTHON) tests/bootstrap.py check
 	$(PYTEST) $(FAST)
 
