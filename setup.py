@@ -22,7 +22,7 @@ STUB = """\
 import sys; sys.path.insert(0, "/usr/lib/qubes-borg")
 from {module} import main; sys.exit(main())
 """
-PACKAGE_SUFFIXES = frozenset({".py", ".j2"})  # all that a package installs
+PACKAGE_SUFFIXES = frozenset({".py", ".j2", ".toml"})  # all that a package installs
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,6 @@ ROLES = {
             Command("qvm-borg-enroll", "qvm_borg.tools.enroll"),
             Command("qvm-borg-backup", "qvm_borg.tools.backup"),
             Command("qvm-borg-restore", "qvm_borg.tools.restore"),
-            Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-check", "qvm_borg.tools.check"),
             Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
@@ -191,7 +190,7 @@ def developer_install() -> None:
         python_requires=">=3.11",
         packages=packages,
         package_dir=tops,
-        package_data={top: ["**/*.j2"] for top in tops},
+        package_data={top: ["**/*.j2", "**/*.toml"] for top in tops},
         install_requires=["jinja2", "pexpect"],
         entry_points={"console_scripts": [f"{c.name} = {c.module}:main" for c in commands]},
     )
