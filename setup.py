@@ -66,6 +66,7 @@ ROLES = {
             Command("qvm-borg-recover", "qvm_borg.tools.recover"),
             Command("qvm-borg-status", "qvm_borg.tools.status"),
             Command("qvm-borg-revoke", "qvm_borg.tools.revoke"),
+            Command("qvm-borg-rotate", "qvm_borg.tools.rotate"),
         ),
         policy=("70-qubes-borg.policy",),
     ),

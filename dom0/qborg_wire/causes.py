@@ -12,7 +12,7 @@ CAUSES = frozenset({
     "no-space", "not-this-qube", "not-this-role", "password-awaited", "password-refused",
     "program-missing", "publish-refused", "quota-exceeded", "record-missing", "record-refused",
     "registry-stale", "repository-exists", "repository-kept", "repository-missing",
-    "server-full", "server-unreachable", "settings-differ", "settings-missing",
-    "source-missing", "time-out", "vault-full", "vault-refused", "wrong-caller",
+    "rotation-unfinished", "server-full", "server-unreachable", "settings-differ",
+    "settings-missing", "source-missing", "time-out", "vault-full", "vault-refused", "wrong-caller",
     "wrong-passphrase",
 })  # fmt: skip

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from qborg_wire.reply import Failure
-from qborg_wire.request import Values
 from qvm_borg import preflight, record, vault, worker
 from qvm_borg.crowd import Crowd
-from qvm_borg.enrolment import AS_IT_IS, ORDER, Done, Enrolment, Step
+from qvm_borg.enrolment import ORDER, Asked, Done, Enrolment, Step
 from qvm_borg.errors import SettingsError
 from qvm_borg.failures import from_failure
 from qvm_borg.qubes import Qube, running
@@ -21,7 +20,7 @@ from qvm_borg.steps import STEPS, create, publish
 _AFTER_PUBLISH = STEPS[ORDER.index("publish") + 1:]
 
 
-def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Values = AS_IT_IS,
+def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Asked = Asked(),
            keeper: Qube | None = None) -> None:
     """Enrol qubes, without escrow if there is no vault to keep their records.
 
@@ -40,7 +39,7 @@ def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Values
     crowd.finish()
 
 
-def key_lines(session: Session, wanted: Sequence[str], asked: Values) -> list[str]:
+def key_lines(session: Session, wanted: Sequence[str], asked: Asked) -> list[str]:
     """Answer the lines of authorized_keys; keys are made, and nothing else is changed anywhere."""
     enrolments = list(map(_planner(session, wanted, asked), dict.fromkeys(wanted)))
     if enrolments[0].settings.remote_borg == "probe":
@@ -52,7 +51,7 @@ def key_lines(session: Session, wanted: Sequence[str], asked: Values) -> list[st
 
 
 def _planner(
-    session: Session, names: Sequence[str], asked: Values, keeper: Qube | None = None
+    session: Session, names: Sequence[str], asked: Asked, keeper: Qube | None = None
 ) -> Callable[[str], Enrolment]:
     settings, maintenance = session.site()
     users = {str(found.repository): qube for qube, found in session.records()
@@ -94,7 +93,7 @@ def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Enrolment:
     _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
     preflight.client(enrolment, taken)
     done = Done("nothing speaks against it", changed=False)
-    if enrolment.imports:  # the keyholder may still refuse, and then nothing shall be changed
+    if enrolment.asked.imports:  # the keyholder may still refuse, and then nothing shall be changed
         _show(enrolment, "preflight", done.text)
         return enrolment
     return _tell(enrolment, "preflight", done)
@@ -140,17 +139,18 @@ def plan(enrolment: Enrolment) -> list[str]:
     name, keeper, repository = enrolment.qube, enrolment.maintenance, enrolment.repository
     started = ", started for it and stopped again" if name.state() == "Halted" else ""
     moved = ("; the repository of the old keys moves there, and what still uses its old place fails"
-             if enrolment.imports else "")
+             if enrolment.asked.imports else "")
     return [
         f"{name} would be enrolled as {repository}; this is a dry run, nothing is changed",
         f"  dom0: features {record.FEATURE}, service.qborg-client, service.crond of {name}; "
         f"for a moment, policy that lets {keeper} deliver to {name}",
         f"  {name}: ~/.ssh/backups, one line in ~/.ssh/config, one block in the crontab, "
         f"~/.config/qubes-borg{started}",
-        f"  {keeper}: a key pair and a passphrase, which it "
-        + (f"forgets when {enrolment.vault} has them and they are proved" if enrolment.vault
-           else "keeps")
-        + (f", copied from {enrolment.asked['directory']}" if moved else ""),
+        f"  {enrolment.holder}: a key pair and a passphrase, which "
+        + ("nobody else but the vault gets" if enrolment.by_client else
+           f"it forgets when {enrolment.vault} has them and they are proved" if enrolment.vault
+           else "it keeps")
+        + (f", copied from {enrolment.asked.directory}" if moved else ""),
         *([f"  {worker.NAME}: for a moment, a disposable without network, for the proof"]
           if enrolment.vault else []),
         f"  {enrolment.settings.server}: a line in .ssh/authorized_keys, {repository.path}{moved}",

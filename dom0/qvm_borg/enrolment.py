@@ -3,19 +3,21 @@
 Runs in dom0; it handles digests and fingerprints, never what they are digests of.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qborg_wire import endpoint
+from qborg_wire import endpoint, names
 from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qvm_borg import record
+from qvm_borg.errors import WireError
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
 
-AS_IT_IS: Values = {"quota": "keep", "directory": "none"}  # what MakeKeys is asked by default
+ROLE = "service.qborg-client"
+_BY_CLIENT = {"InitRepository": "OpenRepository", "SendRecord": "SubmitRecord"}
 ORDER = ("plan", "preflight", "create", "publish", "initialise", "escrow", "deliver", "schedule",
          "backup", "prove", "forget")
 
@@ -29,11 +31,29 @@ class Done:
     learnt: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a person wants: `directory` of old keys to import; the secrets that are to be new.
+
+    by_client: the qube is to be its own keyholder; it is so, too, once it has rotated.
+    """
+
+    quota: str = "keep"
+    directory: str = "none"
+    by_client: bool = False
+    fresh: Sequence[str] = ()
+
+    @property
+    def imports(self) -> bool:
+        """Whether old keys are to be taken over."""
+        return self.directory != "none"
+
+
 class Enrolment:
     """One qube on its way; `client` is what it last said of itself, `vault` None: no escrow."""
 
     def __init__(self, session: Session, settings: Settings, maintenance: Qube, qube: Qube,
-                 asked: Values = AS_IT_IS, vault: Qube | None = None) -> None:
+                 asked: Asked = Asked(), vault: Qube | None = None) -> None:
         self.session, self.settings = session, settings
         self.maintenance, self.qube, self.vault = maintenance, qube, vault
         self.repository = Repository(settings.machine, qube.name)
@@ -45,13 +65,20 @@ class Enrolment:
             qube.uuid, self.repository, "plan", notes={"escrow": record.NO_ESCROW})
         self.client: dict[str, str] = {}
         self.line = ""  # of authorized_keys, once its key is known
+        self.key = ""  # the public one that was told last
         self.forgotten = False  # by the keyholder: its secrets
         self.changed = False
 
     @property
-    def imports(self) -> bool:
-        """Whether old keys are to be taken over."""
-        return self.asked["directory"] != AS_IT_IS["directory"]
+    def by_client(self) -> bool:
+        """Whether the qube is its own keyholder."""
+        return bool(self.asked.by_client or self.asked.fresh
+                    or self.record.notes.get(record.KEYS) == record.BY_CLIENT)
+
+    @property
+    def holder(self) -> Qube:
+        """The keyholder."""
+        return self.qube if self.by_client else self.maintenance
 
     def __str__(self) -> str:
         return self.qube.name
@@ -62,9 +89,13 @@ class Enrolment:
         self.client = self.session.call(self.qube, "DescribeClient", values)
         return self.client
 
-    def keyholder(self, name: str, values: Values | None = None) -> dict[str, str]:
-        """Call a service of the keyholder about this repository."""
-        return self.session.call(self.maintenance, name, values, self.repository)
+    def service(self, name: str) -> str:
+        """Answer what the keyholder calls a service of that name: a file belongs to one role."""
+        return _BY_CLIENT[name] if self.by_client else name
+
+    def call(self, qube: Qube, name: str, values: Values | None = None) -> dict[str, str]:
+        """Call a service of a qube about this repository."""
+        return self.session.call(qube, name, values, self.repository)
 
     def warn(self) -> None:
         """Say what the person should know each time."""
@@ -72,15 +103,30 @@ class Enrolment:
             self.session.report.say(f"{self}: its secrets were {record.IMPORTED}")
 
     def note(self, step: str, done: Done) -> None:
-        """Write into the record what a step has changed; the record never goes back a step."""
+        """Write into the record what a step has changed; the record never goes back a step.
+
+        An empty note is taken out.
+        """
         known = ORDER.index(self.record.step) if self.record.step in ORDER else 0
         learnt: dict[str, Any] = {
-            key: {**getattr(self.record, key), **value} if isinstance(value, dict) else value
+            key: {name: text for name, text in {**getattr(self.record, key), **value}.items()
+                  if text} if isinstance(value, dict) else value
             for key, value in done.learnt.items()}
         step = ORDER[max(known, ORDER.index(step))]
         self.record = replace(self.record, step=step, **learnt)
         written = self.qube.set_feature(record.FEATURE, record.render(self.record))
         self.changed = written or done.changed or self.changed
+
+
+def fingerprint(qube: Qube, public_key: str, told: str) -> str:
+    """Answer a key's fingerprint; raises WireError if the qube told that of another key."""
+    try:
+        found = names.fingerprint(public_key)
+    except ValueError:
+        found = ""
+    if found != told:
+        raise WireError(f"{qube}: the fingerprint is another key's")
+    return found
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from qborg_wire import names
 FEATURE = "x-qborg"
 SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
 IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
+KEYS, BY_CLIENT = "keys", "made in the qube itself"  # the note of who is its keyholder
+ROTATION = "rotation"  # the note of one that is unfinished: its random name, and what is new
 NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
 REVOKING = "revoke"  # the step of a qube whose key is revoked and that is not yet as before
 PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
@@ -30,9 +32,10 @@ _TEXT = re.compile(r"[\x20-\x7e]{0,100}")
 class Record:
     """A qube's identity and how far its enrolment is; equal records are the same JSON.
 
-    step: the last one that was finished. digests: bundle, key, proof, record as 64 hex digits.
+    step: the last one that was finished. digests: bundle, key, proof, record as 64 hex digits,
+    and borg's own id of the repository.
     times: backup, enrolled, proved (0: an older bundle or record only) in seconds since 1970.
-    notes: archive, escrow, proved and secrets in words.
+    notes: archive, escrow, keys, proved, rotation and secrets in words.
     """
 
     uuid: UUID

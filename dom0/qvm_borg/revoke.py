@@ -12,13 +12,12 @@ from qborg_wire.key_line import restricted_line
 from qborg_wire.names import (
     NameRefused, Repository, fingerprint, parse_qube, parse_repository,
 )
-from qborg_wire.row import Role
 from qvm_borg import errors, record, vault
+from qvm_borg.enrolment import ROLE
 from qvm_borg.qubes import Qube, running
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
 
-_ROLE = f"service.qborg-{Role.CLIENT.value}"
 _STEPS = ("key", "publish", "proof", "vault", "bundle", "record")
 _GONE = ("deleted", "missing")  # what may have become of a repository that shall be deleted
 _ASIDE = "~/.local/share/qubes-borg/revoked-keys"
@@ -60,7 +59,7 @@ def find(session: Session, machine: str, name: str) -> Target:
         if found.uuid == qube.uuid:
             return Target(repository, qube, found, copies)
     lost = [qube for qube in session.system.qubes() if qube.name == repository.qube
-            and qube.name not in [copy.name for copy in copies] and qube.feature(_ROLE)]
+            and qube.name not in [copy.name for copy in copies] and qube.feature(ROLE)]
     return Target(repository, lost[0] if lost else None, None, copies)
 
 
@@ -191,17 +190,17 @@ class _Revocation:
         if qube is None:
             self._tell("bundle", "no qube here has it any more", changed=False)
             return
-        if qube.feature(_ROLE) is None and (found is None or "bundle" not in found.digests):
+        if qube.feature(ROLE) is None and (found is None or "bundle" not in found.digests):
             self._tell("bundle", f"{qube} never got one", changed=False)
             return
         if "none" == marked["secrets"] == self._record and marked["repository"] not in _GONE:
             raise errors.EscrowMissing(
                 f"the bundle stays in {qube}: nobody else is known to have what opens "
                 f"{self._repository}", "restore the vault; or add --delete-repository")
-        qube.set_feature(_ROLE, "1")
+        qube.set_feature(ROLE, "1")
         with running(qube, self._say):
             reply = self._session.call(qube, "RemoveBundle", None, self._repository)
-        qube.remove_feature(_ROLE)
+        qube.remove_feature(ROLE)
         kept = "; ~/.config/qubes-borg stays as you changed it" * (reply["settings"] == "kept")
         self._tell("bundle", f"{qube} has none any more{kept}")
 

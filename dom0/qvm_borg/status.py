@@ -73,6 +73,8 @@ def _troubles(qube: Qube, known: record.Record) -> Iterator[Trouble]:
     if not known.escrowed:
         yield Trouble("no vault has what opens its repository", "`qvm-borg-setup --vault NAME`, "
                       f"then {again}; else back up {qube} and the maintenance qube", chosen=True)
+    if record.ROTATION in known.notes:
+        yield Trouble("a rotation of its secrets is unfinished", again)
     if record.SECRETS in known.notes:
         yield Trouble(f"its secrets were {known.notes[record.SECRETS]}",
                       "take care of every copy of the old scripts' host-keys directory")

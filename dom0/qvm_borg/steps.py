@@ -7,11 +7,10 @@ has no question of its own, its service asks itself and answers whether it chang
 import time
 from collections.abc import Sequence
 
-from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
-from qvm_borg import record, vault, worker
-from qvm_borg.enrolment import Done, Enrolment, Step
+from qvm_borg import client_keys, record, vault, worker
+from qvm_borg.enrolment import ROLE, Done, Enrolment, Step, fingerprint
 from qvm_borg.errors import EnrolmentRefused, EscrowMissing, ProofFailed, WireError
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
@@ -19,7 +18,7 @@ from qvm_borg.session import Session
 
 _BY_HAND = ("`qborg-vault-export` in the vault brings them out; docs/recovery.md tells how they "
             "open the repository")
-_ROLE, _CRON = "service.qborg-client", "service.crond"
+_CRON = "service.crond"
 
 
 def publish(enrolments: Sequence[Enrolment]) -> tuple[Done, list[str]]:
@@ -34,13 +33,12 @@ def publish(enrolments: Sequence[Enrolment]) -> tuple[Done, list[str]]:
 
 def create(enrolment: Enrolment) -> Done:
     """Have a key pair and a passphrase at the keyholder."""
-    reply, known = enrolment.keyholder("MakeKeys", enrolment.asked), enrolment.record.fingerprint
-    try:
-        told = names.fingerprint(reply["public_key"])
-    except ValueError:
-        told = ""
-    if reply["fingerprint"] != told:
-        raise WireError(f"{enrolment.maintenance}: the fingerprint is another key's")
+    if enrolment.by_client:
+        return client_keys.create(enrolment)
+    reply, known = enrolment.call(enrolment.maintenance, "MakeKeys", {
+        "quota": enrolment.asked.quota, "directory": enrolment.asked.directory,
+    }), enrolment.record.fingerprint
+    fingerprint(enrolment.maintenance, reply["public_key"], reply["fingerprint"])
     if reply["created"] == "no" and known not in ("", reply["fingerprint"]):
         raise WireError(f"{enrolment.maintenance}: it tells of another key than was noted for "
                         f"{enrolment}")
@@ -55,9 +53,10 @@ def create(enrolment: Enrolment) -> Done:
 
 
 def _initialise(enrolment: Enrolment) -> Done:
-    reply = enrolment.keyholder("InitRepository", {"encryption": "repokey-blake2"})
-    return Done("its repository is on the server", reply["created"] == "yes",
-                {"digests": {"key": reply["key_digest"]}})
+    reply = enrolment.call(enrolment.holder, enrolment.service("InitRepository"),
+                           {"encryption": "repokey-blake2"})
+    return Done("its repository is on the server", reply["created"] == "yes", {"digests": {
+        "key": reply["key_digest"], "repository": reply["repository_id"]}})
 
 
 def _escrow(enrolment: Enrolment) -> Done:
@@ -66,15 +65,15 @@ def _escrow(enrolment: Enrolment) -> Done:
     if enrolment.forgotten:
         kept, changed = vault.describe(enrolment.session, keeper, enrolment.repository), False
     else:
-        kept, changed = vault.keep(
-            enrolment.session, enrolment.maintenance, keeper, enrolment.repository)
+        kept, changed = vault.keep(enrolment.session, enrolment.holder, keeper,
+                                   enrolment.repository, enrolment.service("SendRecord"))
     digests = {"record": kept["record"], "key": kept["key"]}
     known = {key: enrolment.record.digests.get(key, told) for key, told in digests.items()}
     if "none" in digests.values() or enrolment.forgotten and digests != known:
         raise EscrowMissing(f"{keeper} does not have the record of {enrolment} that was proved",
                             f"restore {keeper} with Qubes' own `qvm-backup-restore`")
     if digests["key"] != known["key"]:
-        raise WireError(f"{enrolment.maintenance}: its record of {enrolment} holds another key "
+        raise WireError(f"{enrolment.holder}: its record of {enrolment} holds another key "
                         "than was exported")
     # Another record, or one that dom0 knew nothing of, has not been proved.
     proved = {} if enrolment.record.digests.get("record") == digests["record"] else {"proved": "0"}
@@ -86,7 +85,8 @@ def _delivered(enrolment: Enrolment) -> bool:
     says, known = enrolment.client, enrolment.record
     holds = says["repository"], says["bundle"], says["endpoint"]
     sent = str(enrolment.repository), known.digests.get("bundle"), enrolment.endpoint
-    return holds == sent and enrolment.qube.feature(_ROLE) == "1"
+    pending = enrolment.by_client and not enrolment.forgotten
+    return holds == sent and enrolment.qube.feature(ROLE) == "1" and not pending
 
 
 def _rename_borg(enrolment: Enrolment) -> Done:
@@ -97,10 +97,9 @@ def _rename_borg(enrolment: Enrolment) -> Done:
                                "forgotten its secrets", _BY_HAND)
     # Whatever is installed there is proved anew, as dom0 may know of another bundle.
     enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
-    enrolment.qube.set_feature(_ROLE, "1")
-    reply = enrolment.session.call(
-        enrolment.qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg},
-        enrolment.repository)
+    enrolment.qube.set_feature(ROLE, "1")
+    reply = enrolment.call(
+        enrolment.qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
     if enrolment.describe()["endpoint"] != enrolment.endpoint:
         raise EnrolmentRefused(f"{enrolment}: its bundle leads to another server than the set-up, "
                                f"and {enrolment.maintenance} has forgotten its secrets", _BY_HAND)
@@ -113,16 +112,17 @@ def _deliver(enrolment: Enrolment) -> Done:
         return _rename_borg(enrolment)
     if _proved(enrolment):  # of another bundle: forgotten first, so that a kill cannot keep it
         enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
-    role = enrolment.qube.set_feature(_ROLE, "1")
-    reply = enrolment.session.passing(
-        "InstallBundle", enrolment.maintenance, enrolment.qube, "SendBundle",
-        {"client": enrolment.qube.name}, enrolment.repository)
+    role = enrolment.qube.set_feature(ROLE, "1")
+    reply = enrolment.call(enrolment.qube, "AdoptBundle") if enrolment.by_client else (
+        enrolment.session.passing(
+            "InstallBundle", enrolment.maintenance, enrolment.qube, "SendBundle",
+            {"client": enrolment.qube.name}, enrolment.repository))
     if enrolment.describe()["bundle"] != reply["bundle"]:
         raise WireError(f"{enrolment}: it has another bundle than the one that was sent")
     if enrolment.client["endpoint"] != enrolment.endpoint:
-        raise WireError(f"{enrolment}: its bundle from {enrolment.maintenance} leads to another "
-                        "server than the set-up", f"distrust {enrolment.maintenance}: it holds the "
-                        f"admin key; shut down {enrolment}, so that it does not back up there")
+        raise WireError(f"{enrolment}: its bundle from {enrolment.holder} leads to another "
+                        "server than the set-up", f"distrust {enrolment.holder}, and shut "
+                        f"{enrolment} down, so that it does not back up there")
     aside = "; the old scripts' files and job were put aside" * (reply["aside"] == "yes")
     return Done(f"the bundle is delivered{aside}", role or reply["changed"] == "yes",
                 {"digests": {"bundle": reply["bundle"]}})
@@ -162,8 +162,7 @@ def _proved(enrolment: Enrolment) -> bool:
 
 def _prove(enrolment: Enrolment) -> Done:
     archive, now = enrolment.record.notes.get("archive", "latest"), str(int(time.time()))
-    reply = enrolment.session.call(
-        enrolment.qube, "ProveBundle", {"archive": archive}, enrolment.repository)
+    reply = enrolment.call(enrolment.qube, "ProveBundle", {"archive": archive})
     if reply["proof"] != enrolment.record.digests.get("proof"):
         raise ProofFailed(f"{enrolment}: what was read back from {archive} is not what was saved")
     where = record.PROOF_IN_CLIENT
@@ -176,7 +175,15 @@ def _prove(enrolment: Enrolment) -> Done:
 
 
 def _forget(enrolment: Enrolment) -> Done:
-    reply = enrolment.keyholder("ForgetSecrets")
+    """Have the secrets nowhere else: of a rotation the former ones, else the keyholder's copy."""
+    if enrolment.by_client:
+        done = client_keys.settle(enrolment)
+        if done.changed:
+            publish([enrolment])
+            vault.keep(enrolment.session, enrolment.maintenance, vault.of(enrolment),
+                       vault.account(enrolment.settings, enrolment.maintenance))
+        return done
+    reply = enrolment.call(enrolment.maintenance, "ForgetSecrets")
     return Done(f"{enrolment.maintenance} has forgotten its secrets", reply["changed"] == "yes")
 
 
@@ -192,6 +199,6 @@ STEPS = (
     Step("backup", "it has been backed up", _backed_up,
          lambda each: backup(each.session, each.qube, each.repository)),
     Step("prove", "its proof is recorded", _proved, _prove),
-    Step("forget", "its secrets are with it and in the vault", lambda each: each.forgotten, _forget,
-         escrow=True),
+    Step("forget", "its secrets are with it and in the vault",
+         lambda each: each.forgotten and not each.by_client, _forget, escrow=True),
 )

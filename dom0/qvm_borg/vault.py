@@ -72,15 +72,15 @@ def describe(session: Session, vault: Qube, repository: Repository) -> dict[str,
     return session.call(vault, "DescribeRecord", None, repository)
 
 
-def keep(session: Session, keyholder: Qube, vault: Qube,
-         repository: Repository) -> tuple[dict[str, str], bool]:
-    """Have the keyholder's record of a repository in the vault; both run.
+def keep(session: Session, keyholder: Qube, vault: Qube, repository: Repository,
+         service: str = "SendRecord") -> tuple[dict[str, str], bool]:
+    """Have the keyholder's record of a repository in the vault; both run. `service` sends it.
 
     Answers what the vault says of it, and whether it is new there. Raises WireError if that is
     another record than was sent.
     """
     sent = session.passing(
-        "StoreRecord", keyholder, vault, "SendRecord", {"vault": vault.name}, repository)
+        "StoreRecord", keyholder, vault, service, {"vault": vault.name}, repository)
     kept = describe(session, vault, repository)
     if kept["record"] != sent["record"]:
         raise errors.WireError(f"{vault}: it keeps another record of {repository} than "

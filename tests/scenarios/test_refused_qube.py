@@ -27,16 +27,16 @@ def _prints(program: str, line: str) -> Bend:
 # 8 WireError, 13 EnrolmentRefused, 16 HostKeyError, 17 ServerUnreachable, 22 TemplateError.
 ROWS: dict[str, tuple[Bend, int, str]] = {
     "server-out-of-its-reach": (
-        lambda lab: lab.do("net-cut", "work"), 17, "work: it cannot reach zh1234@backup.example"),
+        lambda lab: lab.do("net-cut", "work"), 17, "work: the server cannot be reached"),
     "somebody-listens": (
         lambda lab: bent.listens_in(lab, "work"), 16, "work: it sees another host key"),
     "no-cron": (_removes("/usr/sbin/cron"), 22, "there is no cron"),
     "no-borg": (_removes("/usr/bin/borg"), 22, "there is no borg"),
     "no-borgmatic": (_removes("/usr/bin/borgmatic"), 22, "there is no borgmatic"),
     "old-borgmatic": (
-        _prints("/usr/bin/borgmatic", "1.7.15"), 22, "borgmatic 1.7.15 does not fit"),
-    "old-borg": (_prints("/usr/bin/borg", "borg 1.1.18"), 22, "borg 1.1.18 does not fit"),
-    "borg-2": (_prints("/usr/bin/borg", "borg 2.0.0b14"), 22, "borg 2.0.0 does not fit"),
+        _prints("/usr/bin/borgmatic", "1.7.15"), 22, "too old, or of borg 2 (borgmatic 1.7.15)"),
+    "old-borg": (_prints("/usr/bin/borg", "borg 1.1.18"), 22, "or of borg 2 (borg 1.1.18)"),
+    "borg-2": (_prints("/usr/bin/borg", "borg 2.0.0b14"), 22, "too old, or of borg 2 (borg 2.0.0)"),
     "something-called-borg": (_prints("/usr/bin/borg", "hello"), 22, "there is no borg"),
     "service-removed": (_removes("/etc/qubes-rpc/qborg.DescribeClient"), 7, "(DescribeClient)"),
     "half-installed": (_removes("/usr/lib/qubes-borg"), 8, "did not answer (DescribeClient)"),

@@ -73,12 +73,14 @@ def test_one_module_of_dom0_holds_bytes_of_qubes() -> None:
 
 def test_the_contract_is_pure() -> None:
     pure = {"base64", "re", "json", "collections", "dataclasses", "enum", "qborg_wire", "hashlib"}
+    # The table is read from the file beside its reader, once and at the import.
+    reads = {"dom0/qborg_wire/services.py": {"pathlib", "tomllib", "typing"}}
 
     found = {
         f"{name}: {module}"
         for name in tree.python_files("dom0/qborg_wire/")
         for _line, module in tree.imports(name)
-        if module.partition(".")[0] not in pure
+        if module.partition(".")[0] not in pure | reads.get(name, set())
     }
 
     assert not found

@@ -108,18 +108,26 @@ def match_files(untrusted_files: object, repository: Repository) -> Bundle:
     )
 
 
-def with_remote_borg(bundle: Bundle, name: str) -> Bundle:
-    """Answer the bundle whose server has its borg under another name; raises BundleRefused."""
-    texts = {}
-    for file, skeleton in skeletons(bundle.repository).items():
-        filling = _match(file, skeleton, bundle.files[file].decode("ascii"))
-        filling.update({"remote_borg": name} if "remote_borg" in filling else {})
-        texts[file] = _filled(skeleton, filling)
-    return match_files(texts, bundle.repository)
+def with_values(bundle: Bundle, values: Mapping[str, str]) -> Bundle:
+    """Answer the bundle with other values in some slots; raises BundleRefused."""
+    known: dict[str, str] = {}
+    for name, skeleton in skeletons(bundle.repository).items():
+        known.update(_match(name, skeleton, bundle.files[name].decode("ascii")))
+    return filled(bundle.repository, {**known, **values})
 
 
-def _filled(skeleton: str, filling: Mapping[str, str]) -> str:
-    return _SLOT.sub(lambda slot: filling[slot[1]], skeleton)
+def filled(repository: Repository, values: Mapping[str, str]) -> Bundle:
+    """Answer the bundle of these values, one for each slot; raises BundleRefused."""
+    slots = {"minute": minute_of(repository), **values,
+             "qube": repository.qube, "repository": str(repository)}
+    texts = {name: _SLOT.sub(lambda slot: slots[slot[1]], skeleton)
+             for name, skeleton in skeletons(repository).items()}
+    return match_files(texts, repository)
+
+
+def minute_of(repository: Repository) -> str:
+    """Answer the minute at which a client's schedule wakes: spread over the hour by name."""
+    return str(hashlib.sha256(str(repository).encode("ascii")).digest()[0] % 60)
 
 
 def _own_repository(untrusted_repository: object, own_qube: str) -> Repository:

@@ -28,17 +28,22 @@ class Access:
     host_id: str | None = None  # for a qube without network, whose borg knows itself by none
 
 
-def environment(access: Access, passphrase_fd: int, home: str) -> dict[str, str]:
-    """Answer the closed environment of one run. The passphrase is not in it, its descriptor is."""
+def environment(access: Access, passphrase_fd: int | None, home: str) -> dict[str, str]:
+    """Answer the closed environment of one run. The passphrase is not in it, its descriptor is.
+
+    Without a descriptor borg asks for it.
+    """
     variables = {
+        "BORG_DISPLAY_PASSPHRASE": "no",
         "BORG_EXIT_CODES": "modern",
-        "BORG_PASSPHRASE_FD": str(passphrase_fd),
         "BORG_REMOTE_PATH": access.remote_borg,
         "BORG_RSH": access.rsh,
         "HOME": home,
         "LANG": "C.UTF-8",
         "PATH": PATH,
     }
+    if passphrase_fd is not None:
+        variables["BORG_PASSPHRASE_FD"] = str(passphrase_fd)
     if access.base_dir is not None:
         variables["BORG_BASE_DIR"] = access.base_dir
     if access.host_id is not None:
@@ -64,6 +69,11 @@ def export_key(access: Access) -> list[str]:
 def import_key(access: Access, path: str) -> list[str]:
     """Answer how to put an exported key, which lies in a file, into its repository."""
     return ["key", "import", "--", access.url, path]
+
+
+def change_passphrase(access: Access) -> list[str]:
+    """Answer how to put the key under another passphrase, which it asks for."""
+    return ["key", "change-passphrase", "--", access.url]
 
 
 def info(access: Access) -> list[str]:

@@ -96,22 +96,23 @@ def run_borg(
     on_record: OnRecord | None = None,
     cwd: str | None = None,
     limit: int = STDOUT_LIMIT,
+    typed: Secret | None = None,
 ) -> Outcome:
     """Run borg with the arguments of a builder in `command` and answer how it ended.
 
     `timeout` in seconds, None where the caller's own deadline ends the run; `limit` bytes of
-    stdout are kept. Never raises for what borg or the server does; a missing borg is the cause
-    `borg-missing`.
+    stdout are kept; `typed` answers what borg asks for, the passphrase too: without a
+    terminal it reads its stdin. Never raises for what borg or the server does; a
+    missing borg is the cause `borg-missing`.
     """
-    descriptor = _secret_pipe(access.passphrase)
-    try:
-        environment = command.environment(access, descriptor, home())
+    with contextlib.ExitStack() as stack:
+        descriptor = _secret_pipe(typed or access.passphrase, stack)
+        environment = command.environment(access, None if typed else descriptor, home())
         outcome = run_logged(
             command.argv(tail), environment,
             timeout=timeout, on_record=on_record, cwd=cwd, limit=limit, pass_fds=(descriptor,),
+            stdin=descriptor if typed else subprocess.DEVNULL,
         )
-    finally:
-        os.close(descriptor)
     return explain_connection(outcome, access)
 
 
@@ -144,6 +145,7 @@ def run_logged(
     cwd: str | None = None,
     limit: int = STDOUT_LIMIT,
     pass_fds: Sequence[int] = (),
+    stdin: int = subprocess.DEVNULL,
     done: Callable[[int], bool] = succeeded,
 ) -> Outcome:
     """Run a program whose stderr is borg's log and answer how it ended.
@@ -153,7 +155,7 @@ def run_logged(
     try:
         process = subprocess.Popen(
             argv, env=dict(environment), cwd=cwd, pass_fds=pass_fds, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
     except FileNotFoundError:
         return Outcome(127, "borg-missing", (), b"")
@@ -173,11 +175,13 @@ def run_logged(
     )
 
 
-def _secret_pipe(passphrase: Secret) -> int:
+def _secret_pipe(lines: Secret, stack: contextlib.ExitStack) -> int:
+    """Answer a descriptor from which the lines can be read until the stack ends."""
     reader, writer = os.pipe()
+    stack.callback(os.close, reader)
     try:
-        # At most one line: it fits the pipe's buffer, so nobody needs to read meanwhile.
-        os.write(writer, passphrase.reveal())
+        # At most three lines: they fit the pipe's buffer, so nobody needs to read meanwhile.
+        os.write(writer, lines.reveal())
     finally:
         os.close(writer)
     return reader

@@ -33,18 +33,23 @@ def current(paths: Paths) -> Bundle | None:
 
     Raises ServiceFailure if what lies there is not a bundle, so that nothing of it is used.
     """
+    return read(paths.bundle)
+
+
+def read(folder: Path) -> Bundle | None:
+    """Answer the bundle whose files lie in a directory, None if there is none; raises as above."""
     try:
-        names = os.listdir(paths.bundle)
+        names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         repository = parse_repository(_only_key(names))
         untrusted_files = {
-            name: read_limited(paths.bundle / name, FILE_LIMIT).decode("ascii") for name in names
+            name: read_limited(folder / name, FILE_LIMIT).decode("ascii") for name in names
         }
         return match_files(untrusted_files, repository)
     except (NameRefused, BundleRefused, OSError, ValueError) as error:
-        raise ServiceFailure("bundle-refused", f"{paths.bundle} is damaged") from error
+        raise ServiceFailure("bundle-refused", f"{folder} is damaged") from error
 
 
 def required(paths: Paths) -> Bundle:
@@ -78,19 +83,24 @@ def check_directories(paths: Paths) -> None:
             raise ServiceFailure("bundle-refused", f"{path} belongs to another user")
 
 
+def make_directories(paths: Paths) -> None:
+    """See that ~/.ssh and the generations' directory are there."""
+    for directory in (paths.ssh, paths.generations):
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
 def install(paths: Paths, bundle: Bundle) -> None:
     """Write the bundle as a new generation and make it current; the former ones stay.
 
     Raises ServiceFailure, with everything as it was, if its key pair does not match.
     """
-    for directory in (paths.ssh, paths.generations):
-        directory.mkdir(mode=0o700, exist_ok=True)
-    with _only_writer(paths):
+    make_directories(paths)
+    with only_writer(paths):
         for leftover in paths.generations.glob(".*"):
             shutil.rmtree(leftover)
         pending = paths.generations / f".{secrets.token_hex(8)}"
         try:
-            _write(pending, bundle)
+            write(pending, bundle)
             _check_pair(pending, bundle)
             ready = paths.generations / str(max([0, *_numbers(paths)]) + 1)
             os.rename(pending, ready)
@@ -105,7 +115,7 @@ def install(paths: Paths, bundle: Bundle) -> None:
 
 def drop_older(paths: Paths) -> None:
     """Remove every generation but the current one, which was just proved."""
-    with _only_writer(paths):
+    with only_writer(paths):
         numbers = {f"{paths.generations.name}/{number}": number for number in _numbers(paths)}
         if numbers.pop(os.readlink(paths.bundle), None) is None:
             raise ServiceFailure("bundle-refused", f"{paths.bundle} leads elsewhere")
@@ -121,9 +131,9 @@ def remove(paths: Paths) -> bool:
     changed = _unlink(paths)
     if not paths.generations.exists():
         return changed
-    with _only_writer(paths):
-        ours = [*paths.generations.glob(".*"), *(paths.generations / str(number)
-                                                 for number in _numbers(paths))]
+    with only_writer(paths):
+        ours = [*paths.generations.glob(".*"), *paths.generations.glob("next"),
+                *(paths.generations / str(number) for number in _numbers(paths))]
         for folder in ours:
             shutil.rmtree(folder)
         with suppress(OSError):  # the old scripts' files were put aside there
@@ -145,7 +155,8 @@ def _numbers(paths: Paths) -> list[int]:
     return [int(name) for name in os.listdir(paths.generations) if _NUMBER.fullmatch(name)]
 
 
-def _write(directory: Path, bundle: Bundle) -> None:
+def write(directory: Path, bundle: Bundle) -> None:
+    """Write a bundle's files into a new directory."""
     directory.mkdir(mode=0o700)
     for name, content in bundle.files.items():
         write_private(directory / name, content)
@@ -176,7 +187,8 @@ def _point(paths: Paths, generation: Path) -> None:
 
 
 @contextmanager
-def _only_writer(paths: Paths) -> Iterator[None]:
+def only_writer(paths: Paths) -> Iterator[None]:
+    """Hold the generations' lock; their directory is there."""
     descriptor = os.open(paths.generations, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -9,7 +9,10 @@ import hashlib
 import socket
 import threading
 
+from qborg_borg.slots import HOST_KEY
 from qborg_service import process
+from qborg_service.failure import ServiceFailure
+from qborg_wire import names
 
 CONNECT_SECONDS = 8.0
 _SCAN_SECONDS = 5
@@ -39,6 +42,26 @@ def reachable(host: str, port: int, seconds: float = CONNECT_SECONDS) -> bool:
 
 def host_key(host: str, port: int) -> str | None:
     """Answer the fingerprint of the host key that the server shows, ed25519 if it has one."""
+    return best_fingerprint(_scanned(host, port))
+
+
+def host_key_of(host: str, port: int, fingerprint: str) -> str:
+    """Answer the host key of that fingerprint, as a known_hosts file spells it.
+
+    Raises server-unreachable, or host-key-changed for a server that does not show it.
+    """
+    untrusted_lines = _scanned(host, port)
+    for untrusted_line in untrusted_lines.split("\n"):
+        untrusted_key = " ".join(untrusted_line.split()[1:3])
+        if HOST_KEY.fullmatch(untrusted_key) and names.fingerprint(untrusted_key) == fingerprint:
+            return untrusted_key
+    if best_fingerprint(untrusted_lines) is None:
+        raise ServiceFailure("server-unreachable", f"{host} shows no host key here")
+    raise ServiceFailure("host-key-changed", "the server shows another one here")
+
+
+def _scanned(host: str, port: int) -> str:
+    """Answer what ssh-keyscan prints, which is nothing where nobody answers."""
     try:
         finished = process.run(
             [_SSH_KEYSCAN, "-T", str(_SCAN_SECONDS), "-p", str(port),
@@ -46,8 +69,8 @@ def host_key(host: str, port: int) -> str | None:
             stdin=None, env=_ENVIRONMENT, timeout=_SCAN_SECONDS + 1, limit=16384,
         )
     except process.ProcessError:
-        return None
-    return best_fingerprint(finished.stdout.decode("ascii", "replace"))
+        return ""
+    return finished.stdout.decode("ascii", "replace")
 
 
 def best_fingerprint(untrusted_lines: str) -> str | None:

@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from qborg_maintenance import keypair, private_key
+from qborg_maintenance import private_key
 from qborg_maintenance.private_key import KeyRefused, Outline
 from qborg_maintenance.state import State
+from qborg_service import ssh_key
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, sync_directory, write_private
 
@@ -20,7 +21,7 @@ from qborg_service.files import FileRefused, read_limited, sync_directory, write
 def ensure(state: State, machine: str) -> str:
     """Answer the admin's public key as `TYPE BASE64`; the pair is made if there is none."""
     if not state.admin_key.exists():
-        _place(state, lambda private: keypair.make(private, f"qubes-borg-admin-{machine}"))
+        _place(state, lambda private: ssh_key.make(private, f"qubes-borg-admin-{machine}"))
     return public_key(state)
 
 

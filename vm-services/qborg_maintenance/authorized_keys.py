@@ -6,7 +6,7 @@ locks the owner out or lets a client do more than append to its repository.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -132,24 +132,23 @@ def without_old_lines(document: Document, former: Mapping[str, str]) -> Document
 
 
 def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -> None:
-    """Raise KeysRefused unless the admin keeps an own line and no client has more than one.
+    """Raise KeysRefused unless the admin keeps an own line and each key has only its own one.
 
     The admin's line must be foreign, so that it is kept byte for byte, and hold no options.
     """
     admin_blob = admin_key.split(" ")[1]
     if not _has_plain_line(document.foreign, admin_key):
         raise KeysRefused("the admin key has no line of its own without options")
-    seen_keys, seen_names = {admin_blob}, set[str]()
+    seen_keys, seen_names = {admin_blob}, dict[str, str]()
     for key in keys:
-        blob = key.public_key.split(" ")[1]
+        blob, name = key.public_key.split(" ")[1], str(key.repository)
         if blob in seen_keys:
             raise KeysRefused("one key stands for two")
-        if str(key.repository).lower() in seen_names:
+        if seen_names.setdefault(name.lower(), name) != name:
             raise KeysRefused("two repositories differ only by case")
         if blob.encode("ascii") in document.foreign:
             raise KeysRefused("a client's key also stands outside our block; take that line out")
         seen_keys.add(blob)
-        seen_names.add(str(key.repository).lower())
 
 
 def _has_plain_line(data: bytes, key: str) -> bool:
@@ -185,10 +184,11 @@ def render(
 
 
 def as_restricted(
-    public_keys: Mapping[str, str], quotas: Mapping[str, str] = MappingProxyType({})
+    public_keys: Mapping[str, Sequence[str]], quotas: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Restricted, ...]:
-    """Answer the lines for a mapping of repository name to public key, sorted by name."""
+    """Answer the lines for a mapping of repository name to public keys, sorted by name."""
     return tuple(
         Restricted(names.parse_repository(name), key, quotas.get(name, NO_QUOTA))
-        for name, key in sorted(public_keys.items())
+        for name, keys in sorted(public_keys.items())
+        for key in keys
     )

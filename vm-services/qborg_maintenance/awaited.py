@@ -1,7 +1,8 @@
 """A list of keys that is not ours to write: which clients' lines are really there, and hold.
 
-Runs in the maintenance qube, with the client's own key. Nothing is believed of the list itself:
-a fresh login shows what the key opens. Append-only alone cannot be seen without a backup to delete.
+Runs in the maintenance qube, with the client's own key as long as that is here. Nothing is
+believed of the list itself: a fresh login shows what the key opens. Append-only alone cannot be
+seen without a backup to delete. A key whose secrets are elsewhere is offered: is it taken at all?
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from qborg_borg import command
 from qborg_borg.command import Access
 from qborg_borg.process import run_borg
-from qborg_maintenance import keys, repository, ssh_config
+from qborg_maintenance import key_offer, keys, registry, repository, ssh_config
 from qborg_maintenance.connection import Connection
 from qborg_maintenance.keys import ClientKeys
 from qborg_maintenance.settings import Settings
@@ -31,6 +32,10 @@ def lacking(state: State, settings: Settings, wanted: Sequence[str]) -> tuple[st
     """
     waiting = []
     for name in wanted:
+        if keys.forgotten(state, parse_repository(name)):
+            newest = registry.load(state, settings).live()[name][-1]
+            waiting += [] if key_offer.is_taken(settings, newest) else [name]
+            continue
         _entry, secrets = keys.require(state, settings, parse_repository(name))
         if not _accepted(settings, secrets):
             waiting.append(name)

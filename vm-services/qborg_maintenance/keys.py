@@ -19,6 +19,7 @@ from qborg_maintenance import keypair, registry
 from qborg_maintenance.registry import HOST, IMPORTED, MADE, Entry, Registry
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
+from qborg_service import ssh_key
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited, sync_directory, write_private
 from qborg_service.secret import Secret
@@ -87,16 +88,16 @@ def make(
         name = str(repository)
         if name in known.repositories:
             entry = known.repositories[name]
-            _check_revoked(known, repository, entry)
+            check_revoked(known, repository, entry)
             if (entry.origin == HOST) != (origin == HOST):
                 raise ServiceFailure("repository-exists", f"{name} is a plain host's"
                                      if entry.origin == HOST else f"{name} is a qube's")
             return entry, False
         if not state.keys_of(repository).exists():
             place(state, repository, lambda made: _fill(made, repository))
-        key = keypair.public_key(ClientKeys(state.keys_of(repository), repository).private)
+        key = ssh_key.public_key(ClientKeys(state.keys_of(repository), repository).private)
         entry = Entry(key, keypair.fingerprint(key), int(time.time()), origin=origin)
-        _check_revoked(known, repository, entry)  # put back there out of a backup
+        check_revoked(known, repository, entry)  # put back there out of a backup
         registry.store(state, known.with_entry(name, entry))
         return entry, True
 
@@ -127,7 +128,8 @@ def _amend(
         return amended
 
 
-def _check_revoked(known: Registry, repository: Repository, entry: Entry) -> None:
+def check_revoked(known: Registry, repository: Repository, entry: Entry) -> None:
+    """Raise key-revoked for an entry whose key opens nothing any more."""
     if known.is_revoked(entry):
         raise ServiceFailure("key-revoked", f"{repository} has a revoked key")
 
@@ -137,12 +139,12 @@ def require(state: State, settings: Settings, repository: Repository) -> tuple[E
     known = registry.load(state, settings)
     entry = known.repositories.get(str(repository))
     if entry is not None:
-        _check_revoked(known, repository, entry)
+        check_revoked(known, repository, entry)
     keys = ClientKeys(state.keys_of(repository), repository,
                       entry is not None and entry.origin == IMPORTED)
     if entry is None or forgotten(state, repository):
         raise ServiceFailure("keys-missing", f"no secrets of {repository} are in this qube")
-    if keypair.public_key(keys.private) != entry.public_key:
+    if ssh_key.public_key(keys.private) != entry.public_key:
         raise ServiceFailure("keys-missing", f"{repository}: the key is not the registered one")
     return entry, keys
 
@@ -209,7 +211,7 @@ def place(state: State, repository: Repository, fill: Callable[[Path], object]) 
 
 
 def _fill(made: Path, repository: Repository) -> None:
-    keypair.make(made / f"{repository}.openssh", str(repository))
+    ssh_key.make(made / f"{repository}.openssh", str(repository))
     passphrase = secrets.token_urlsafe(_PASSPHRASE_BYTES)
     write_texts(made, repository, Secret(passphrase.encode("ascii")))
 

@@ -8,7 +8,7 @@ the instant between our last look and the swap: no command of the account could 
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from qborg_maintenance import admin_key, authorized_keys, awaited, keypair, registry
@@ -23,6 +23,8 @@ from qborg_maintenance.state import State
 from qborg_maintenance.swap import MEANWHILE, Swap, must
 from qborg_maintenance.way_back import FORMER, WayBack
 from qborg_service.failure import ServiceFailure
+
+Keys = Mapping[str, Sequence[str]]  # repository: its public keys
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def publish(
             live = registry.load(state, settings).live()
             _require(wanted, live)
             lacking = awaited.lacking(state, settings, wanted)
-        return Published(0, len(live), False, hashlib.sha256(b"").hexdigest(), lacking)
+        return dataclasses.replace(_published(0, live, False, b""), awaited=lacking)
     with (
         state.locked() as own, configured(settings, state.admin_key) as server,
         living_session(server) as session,
@@ -119,7 +121,7 @@ class _Publication:
         self._guarded(swap)
         return _published(epoch, keys, True, candidate)
 
-    def _render(self, document: Document, epoch: int, keys: dict[str, str]) -> bytes:
+    def _render(self, document: Document, epoch: int, keys: Keys) -> bytes:
         lines = authorized_keys.as_restricted(keys, self._quotas)
         try:
             authorized_keys.check_keys(document, self._admin_key, lines)
@@ -130,11 +132,11 @@ class _Publication:
         except ValueError as error:
             raise ServiceFailure("publish-refused", str(error)) from error
 
-    def _validate(self, document: Document, candidate: bytes, keys: dict[str, str]) -> None:
+    def _validate(self, document: Document, candidate: bytes, keys: Keys) -> None:
         """Ask ssh's own parser: it must see the foreign keys as before and each of ours."""
         seen = keypair.listed_fingerprints(candidate)
         foreign = keypair.listed_fingerprints(document.foreign)
-        ours = [keypair.fingerprint(key) for key in keys.values()]
+        ours = [keypair.fingerprint(key) for each in keys.values() for key in each]
         if sorted(seen) != sorted([*foreign, *ours]):
             raise ServiceFailure("publish-refused", "ssh does not read the new file as meant")
         if keypair.fingerprint(self._admin_key) not in seen:
@@ -155,5 +157,5 @@ class _Publication:
             raise ServiceFailure("publish-refused", f"{MEANWHILE} after us; it stays theirs")
 
 
-def _published(epoch: int, keys: dict[str, str], changed: bool, data: bytes) -> Published:
-    return Published(epoch, len(keys), changed, hashlib.sha256(data).hexdigest())
+def _published(epoch: int, keys: Keys, changed: bool, data: bytes) -> Published:
+    return Published(epoch, sum(map(len, keys.values())), changed, hashlib.sha256(data).hexdigest())

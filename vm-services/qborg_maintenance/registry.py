@@ -19,13 +19,14 @@ from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA, QUOTA
 
-MADE, IMPORTED, HOST = "made", "imported", "host"
+MADE, IMPORTED, HOST, CLIENT = "made", "imported", "host", "client"
 # What became of the repository on the server once its key was revoked.
 KEPT, FROZEN, DELETED = "kept", "frozen", "deleted"
-_ORIGINS = re.compile(f"{MADE}|{IMPORTED}|{HOST}")
+_ORIGINS = re.compile(f"{MADE}|{IMPORTED}|{HOST}|{CLIENT}")
 _FATES = re.compile(f"{KEPT}|{FROZEN}|{DELETED}")
 _ID = re.compile(f"|{names.DIGEST.pattern}")
 _QUOTA = re.compile(f"{NO_QUOTA}|{QUOTA.pattern}")
+_NEXT = re.compile(f"|{names.PUBLIC_KEY.pattern}")
 _FORMER = re.compile(f"|{OLD_NAME.pattern}")
 _LIMIT = 4 << 20
 _NUMBERS = 10**15  # above every epoch and every second that a wire's field holds
@@ -35,9 +36,10 @@ _NUMBERS = 10**15  # above every epoch and every second that a wire's field hold
 class Entry:
     """One repository's key: `TYPE BASE64`, its fingerprint, when it was made (seconds, UTC).
 
-    `origin`: made here for a qube or for a plain host, or imported; then `former` is the name
-    that the repository had. `repository_id` is borg's, empty before the birth; `fate` says
-    something of a revoked one only.
+    `origin`: made here for a qube or for a plain host, by the qube itself, or imported; then
+    `former` is the name that the repository had. `repository_id` is borg's, empty before the
+    birth; `fate` says something of a revoked one only. `next_key` is published too: a rotation is
+    under way.
     """
 
     public_key: str
@@ -48,6 +50,11 @@ class Entry:
     former: str = ""
     repository_id: str = ""
     fate: str = KEPT
+    next_key: str = ""
+
+    def keys(self) -> tuple[str, ...]:
+        """Answer what is published of it: its key, and the one that will replace it."""
+        return tuple(filter(None, (self.public_key, self.next_key)))
 
 
 @dataclass(frozen=True)
@@ -87,10 +94,11 @@ class Registry:
         return {name: entry for name, entry in self.repositories.items()
                 if entry.fate != DELETED or not self.is_revoked(entry)}
 
-    def live(self) -> dict[str, str]:
-        """Answer the public key of each repository that is not revoked."""
+    def live(self) -> dict[str, tuple[str, ...]]:
+        """Answer the public keys of each repository that is not revoked."""
         return {
-            name: entry.public_key
+            name: tuple(key for key in entry.keys()
+                        if keypair.fingerprint(key) not in self.revoked)
             for name, entry in sorted(self.repositories.items())
             if not self.is_revoked(entry)
         }
@@ -102,7 +110,7 @@ class Registry:
     def former(self) -> dict[str, str]:
         """Answer the public key of each live imported repository by the name that it had."""
         live = self.live()
-        return {self.repositories[name].former: key for name, key in live.items()
+        return {self.repositories[name].former: keys[0] for name, keys in live.items()
                 if self.repositories[name].origin == IMPORTED}
 
 
@@ -134,12 +142,13 @@ def _parse(stored: dict[str, Any]) -> Registry:
             names.parse(_FORMER, 64, entry.get("former", "")),
             names.parse(_ID, 64, entry.get("repository_id", "")),
             names.parse(_FATES, 7, entry.get("fate", KEPT)),
+            names.parse(_NEXT, 800, entry.get("next_key", "")),
         )
         for name, entry in stored["repositories"].items()
     }
     for entry in entries.values():
         # A revoked key is known by its fingerprint, so that must be the key's own.
-        if keypair.fingerprint(entry.public_key) != entry.fingerprint:
+        if [*map(keypair.fingerprint, entry.keys())][0] != entry.fingerprint:
             raise ValueError("a fingerprint of another key")
     revoked = tuple(names.parse(names.FINGERPRINT, 50, each) for each in stored["revoked"])
     return Registry(

@@ -3,22 +3,15 @@
 Runs in the maintenance qube. The record holds the client's secrets and goes to that client only.
 """
 
-import hashlib
-
 import jinja2
 
-from qborg_borg.bundle import encode_bundle, match_bundle, skeletons
+from qborg_borg.bundle import encode_bundle, match_bundle, minute_of, skeletons
 from qborg_borg.slots import SLOTS
 from qborg_maintenance.keys import ClientKeys
 from qborg_maintenance.registry import Entry
 from qborg_maintenance.settings import Settings
 from qborg_service.failure import ServiceFailure
 from qborg_service.secret import Secret
-
-
-def minute_of(repository: str) -> str:
-    """Answer the minute at which a client's schedule wakes: spread over the hour by name."""
-    return str(hashlib.sha256(repository.encode("ascii")).digest()[0] % 60)
 
 
 def bundle(settings: Settings, entry: Entry, keys: ClientKeys) -> tuple[Secret, str]:
@@ -35,7 +28,7 @@ def bundle(settings: Settings, entry: Entry, keys: ClientKeys) -> tuple[Secret, 
         "passphrase": keys.passphrase().reveal().decode("ascii"),
         "private_key": keys.private_body().reveal().decode("ascii"),
         "public_key": entry.public_key,
-        "minute": minute_of(name),
+        "minute": minute_of(keys.repository),
     }
     files = fill(skeletons(keys.repository), values)
     record = encode_bundle(keys.repository, files)

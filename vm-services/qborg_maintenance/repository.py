@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qborg_borg import command, key_export
+from qborg_borg import birth, command
 from qborg_borg.command import Access
-from qborg_borg.key_export import ExportRefused, KeyExport
-from qborg_borg.outcome import Outcome
 from qborg_borg.process import run_borg
 from qborg_maintenance import agent, ssh_config
 from qborg_maintenance.connection import SSH
@@ -27,14 +25,10 @@ from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited, write_private
 from qborg_service.secret import Secret
+from qborg_wire.names import Repository
 
 _SECONDS = 120.0
 _TRY_SECONDS = 40.0
-_EXPORT_LIMIT = 16384
-# What `borg init` says where something lies already; some of it has no name of its own in borg.
-_IN_THE_WAY = frozenset({"repository-exists", "borg-failed"})
-# What borg says of a repository whose birth was cut short, by power or a full disk.
-_UNBORN = frozenset({"repository-missing", "keys-missing", "borg-failed"})
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ def open_imported(state: State, settings: Settings, keys: ClientKeys, entry: Ent
     """
     _move(state, settings, f"repos/{entry.former}", keys.repository.path)
     with opened(settings, keys) as access:
-        _check(run_borg(_look(access), access, timeout=_SECONDS))
+        birth.check(run_borg(_look(access), access, timeout=_SECONDS))
         return _export(keys, access, created=False)
 
 
@@ -91,19 +85,12 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
 
     Raises ServiceFailure: repository-exists if another passphrase made it, or borg's cause.
     """
+    def set_aside() -> bool:
+        return not keys.export.exists() and set_unborn_aside(state, settings, keys.repository)
+
     with opened(settings, keys) as access:
-        made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
-        if made.cause in _IN_THE_WAY:
-            found = run_borg(command.info(access), access, timeout=_SECONDS)
-            if found.cause is None:
-                return _export(keys, access, created=False)
-            if found.cause == "wrong-passphrase":
-                raise ServiceFailure("repository-exists", f"{keys.repository} is not ours to open")
-            if found.cause not in _UNBORN or not _set_unborn_aside(state, settings, keys):
-                _check(made if made.cause != "repository-exists" else found)
-            made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
-        _check(made)
-        return _export(keys, access, created=True)
+        created = birth.make(access, encryption, set_aside)
+        return _export(keys, access, created=created)
 
 
 @contextmanager
@@ -120,16 +107,10 @@ def _through(settings: Settings, private: Path, url: str, passphrase: Secret) ->
     )
 
 
-def _check(outcome: Outcome) -> None:
-    if outcome.cause is not None:
-        raise ServiceFailure(outcome.cause, outcome.detail)
-
-
 def _export(keys: ClientKeys, access: Access, *, created: bool) -> Born:
-    outcome = run_borg(command.export_key(access), access, timeout=_SECONDS, limit=_EXPORT_LIMIT)
-    _check(outcome)
-    exported = parse_export(outcome.stdout)
-    keep(keys, outcome.stdout, created=created)
+    export = birth.export(access)
+    keep(keys, export, created=created)
+    exported = birth.parse_export(export)
     return Born(exported.repository_id, exported.digest, created)
 
 
@@ -140,26 +121,18 @@ def keep(keys: ClientKeys, export: bytes, *, created: bool) -> None:
     not the key of the birth.
     """
     if keys.export.exists():
-        known = parse_export(read_limited(keys.export, _EXPORT_LIMIT))
-        if known != parse_export(export):
+        known = birth.parse_export(read_limited(keys.export, birth.EXPORT_LIMIT))
+        if known != birth.parse_export(export):
             if not created:
                 raise ServiceFailure("wrong-passphrase", "its key is not the one of its birth")
             keys.export.rename(keys.export.with_name(f"{keys.export.name}.{known.digest[:16]}"))
     write_private(keys.export, export)
 
 
-def parse_export(untrusted_export: bytes) -> KeyExport:
-    """Answer what an exported key is; raises borg-failed."""
-    try:
-        return key_export.parse(untrusted_export)
-    except ExportRefused as error:
-        raise ServiceFailure("borg-failed", f"borg exported {error}") from error
-
-
-def _set_unborn_aside(state: State, settings: Settings, keys: ClientKeys) -> bool:
+def set_unborn_aside(state: State, settings: Settings, repository: Repository) -> bool:
     """Move what a cut birth left out of the way; False if a backup may ever have gone there."""
-    path = keys.repository.path
-    if keys.export.exists() or settings.access == BORG:
+    path = repository.path
+    if settings.access == BORG:
         return False
     with configured(settings, state.admin_key) as server, living_session(server):
         files = server.files

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qborg_maintenance import deletion, key_offer, keys, registry
+from qborg_maintenance import deletion, key_offer, keypair, keys, registry
 from qborg_maintenance.deletion import kept
 from qborg_maintenance.provider import BORG
 from qborg_maintenance.registry import DELETED, FROZEN, KEPT, Entry
@@ -59,7 +59,8 @@ def mark(
             _check_deletion(settings, repository, wanted)
             with configured(settings, state.admin_key) as server, living_session(server):
                 deletion.is_ours(server.files, repository, wanted.repository_id)
-        revoked = tuple(dict.fromkeys((*known.revoked, entry.fingerprint)))
+        fingerprints = map(keypair.fingerprint, entry.keys())
+        revoked = tuple(dict.fromkeys((*known.revoked, *fingerprints)))
         marked = replace(known.with_entry(str(repository), wanted), revoked=revoked)
         if marked != known:
             registry.store(state, marked)

@@ -10,6 +10,7 @@ examples:
   qvm-borg-enroll work --show-authorized-keys    only its key and its line for the server's list
   qvm-borg-enroll work --quota 50G               at most 50 GB there; for an enrolled one too
   qvm-borg-enroll work --import /home/user/host-keys/work    with the old scripts' keys
+  qvm-borg-enroll work --keys client             its secrets are made in work, not elsewhere
   qvm-borg-enroll work --no-escrow               without a copy of the secrets in a vault
 """
 
@@ -22,6 +23,7 @@ from qborg_wire import names
 from qborg_wire.services import SERVICES
 from qvm_borg import tools, vault
 from qvm_borg.enroll import enroll, key_lines
+from qvm_borg.enrolment import Asked
 from qvm_borg.session import Session
 
 
@@ -36,6 +38,10 @@ def get_parser() -> tools.Parser:
     parser.add_argument("--import", metavar="DIR", dest="directory", default="none",
                         type=is_a["directory"], help="of one qube: an absolute path in the "
                         "maintenance qube, of the old scripts' host-keys/NAME")
+    parser.add_argument("--keys", choices=("maintenance", "client"), help="where secrets are made: "
+                        "the maintenance qube (by default), which forgets them once they are "
+                        "proved; or the qube itself, so that no other one ever has them but the "
+                        "vault")
     parser.add_argument("--no-escrow", action="store_true",
                         help="keep the secrets in the maintenance qube and in no vault")
     only = parser.add_mutually_exclusive_group()
@@ -48,7 +54,11 @@ def get_parser() -> tools.Parser:
 def _work(session: Session, options: Namespace) -> None:
     if options.directory != "none" and len(options.qubes) > 1:
         get_parser().error("argument --import: it takes exactly one qube")
-    asked = {"quota": options.quota, "directory": options.directory}
+    by_client = options.keys == "client"
+    if by_client and (options.no_escrow or options.directory != "none"):
+        get_parser().error("argument --keys client: not with --import, which takes keys of "
+                           "elsewhere, and not with --no-escrow, as nobody else would have them")
+    asked = Asked(options.quota, options.directory, by_client)
     if options.show_authorized_keys:
         with redirect_stdout(sys.stderr):  # what is said meanwhile is none of the lines
             lines = key_lines(session, options.qubes, asked)

@@ -10,7 +10,7 @@ from qborg_maintenance.authorized_keys import Document, KeysRefused
 _SAID = Vocabulary(authorized_keys)
 _ADMIN = samples.ed25519(1)
 _KEYS = authorized_keys.as_restricted(
-    {"dom-work": samples.ed25519(2), "dom-mail": samples.ed25519(3)}
+    {"dom-work": [samples.ed25519(2), samples.ed25519(4)], "dom-mail": [samples.ed25519(3)]}
 )
 _BEGIN = f"# BEGIN qubes-borg {samples.MACHINE} {samples.MACHINE_ID}"
 _END = f"# END qubes-borg {samples.MACHINE} {samples.MACHINE_ID}"

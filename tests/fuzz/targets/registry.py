@@ -56,6 +56,7 @@ TARGET = Target(
     "registry", one,
     (_seed(), _seed("dom-work", "dom-mail"), _seed("dom-work", "dom-mail", revoked=_PRINTS[:1])),
     (*samples.WORDS, *(text.encode() for text in _PRINTS), b"public_key", b"fingerprint",
-     b"created", b"epoch", b"dom-mail", b"dom-Mail", b"fate", b"frozen", b"repository_id"),
+     b"created", b"epoch", b"dom-mail", b"dom-Mail", b"fate", b"frozen", b"repository_id",
+     b"next_key"),
     Shape.JSON, 16384,
 )  # fmt: skip

@@ -37,8 +37,9 @@ def test_the_environment_is_closed_and_holds_no_secret() -> None:
     environment = command.environment(ACCESS, 9, "/home/user")
 
     assert environment == {
-        "BORG_EXIT_CODES": "modern", "BORG_PASSPHRASE_FD": "9", "BORG_REMOTE_PATH": "borg14",
-        "BORG_RSH": "ssh", "HOME": "/home/user", "LANG": "C.UTF-8",
+        "BORG_DISPLAY_PASSPHRASE": "no", "BORG_EXIT_CODES": "modern",
+        "BORG_PASSPHRASE_FD": "9", "BORG_REMOTE_PATH": "borg14", "BORG_RSH": "ssh",
+        "HOME": "/home/user", "LANG": "C.UTF-8",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
     }
 

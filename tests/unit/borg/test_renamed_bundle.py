@@ -2,20 +2,20 @@
 
 import pytest
 
-from qborg_borg.bundle import BundleRefused, match_bundle, with_remote_borg
+from qborg_borg.bundle import BundleRefused, match_bundle, with_values
 from unit.borg.bundles import record
 
 GOOD = record()
 
 
 def test_another_name_for_borg_changes_that_alone() -> None:
-    renamed = with_remote_borg(match_bundle(GOOD, "work"), "borg12")
+    renamed = with_values(match_bundle(GOOD, "work"), {"remote_borg": "borg12"})
 
     assert renamed == match_bundle(record(remote_borg="borg12"), "work")
-    assert with_remote_borg(renamed, "borg14") == match_bundle(GOOD, "work")
+    assert with_values(renamed, {"remote_borg": "borg14"}) == match_bundle(GOOD, "work")
 
 
 @pytest.mark.parametrize("name", ["", "borg 14", "/bin/borg", "borg;x", "b" * 40])
 def test_a_name_for_borg_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(BundleRefused):
-        with_remote_borg(match_bundle(GOOD, "work"), name)
+        with_values(match_bundle(GOOD, "work"), {"remote_borg": name})

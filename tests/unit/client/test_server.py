@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from qborg_client import server
-from qborg_wire.names import FINGERPRINT
+from qborg_service.failure import ServiceFailure
+from qborg_wire.names import FINGERPRINT, fingerprint
 
 
 def key(kind: str, fill: bytes = b"x") -> str:
@@ -59,6 +60,33 @@ NOTHING = {
 @pytest.mark.parametrize("lines", NOTHING.values(), ids=NOTHING)
 def test_what_is_no_key_has_no_fingerprint(lines: str) -> None:
     assert server.best_fingerprint(lines) is None
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ssh-rsa"])
+def test_the_key_of_a_fingerprint_is_found_among_all_that_are_shown(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    keys = {"ssh-ed25519": f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'Q' * 43}",
+            "ssh-rsa": f"ssh-rsa AAAAB3NzaC1yc2EA{'Q' * 352}"}
+    shown = "# banner\n" + "".join(f"[h]:23 {each}\n" for each in keys.values())
+    monkeypatch.setattr(server, "_scanned", lambda *_asked: shown)
+
+    assert server.host_key_of("h", 23, fingerprint(keys[kind])) == keys[kind]
+
+
+@pytest.mark.parametrize(("lines", "cause"), [
+    ("", "server-unreachable"), ("h ssh-ed25519 AAAA!!!!\n", "server-unreachable"),
+    (f"h ssh-rsa {RSA}\n", "host-key-changed"), (f"h ssh-ed25519 {ED25519}\n", "host-key-changed"),
+])
+def test_another_host_key_than_the_confirmed_one_is_none(
+    monkeypatch: pytest.MonkeyPatch, lines: str, cause: str
+) -> None:
+    monkeypatch.setattr(server, "_scanned", lambda *_asked: lines)
+
+    with pytest.raises(ServiceFailure) as refused:
+        server.host_key_of("h", 22, "SHA256:" + "x" * 43)
+
+    assert refused.value.cause == cause
 
 
 def test_a_listening_port_is_reachable_and_a_closed_one_is_not() -> None:

@@ -18,7 +18,8 @@ from unit.dom0.honest import HOST_KEY, Honest
 from unit.dom0.machine import failure
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check", "recover", "revoke")
+COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check", "recover", "revoke",
+            "rotate")
 ARCHIVE = "work-2026-01-31T10:17:00"
 
 

@@ -44,7 +44,8 @@ def test_a_whole_enrolment_takes_every_step_in_order(ready: Honest) -> None:
     assert found is not None
     assert (found.uuid, str(found.repository), found.step) == (vm.uuid, "qubes-work", "prove")
     assert found.fingerprint == FINGERPRINT
-    assert found.digests == {"key": "2" * 64, "bundle": "b" * 64, "proof": "f" * 64}
+    assert found.digests == {"key": "2" * 64, "repository": "1" * 64, "bundle": "b" * 64,
+                             "proof": "f" * 64}
     assert found.notes == {
         "escrow": "none, by choice", "archive": "work-2026-01-31T10:17:00",
         "proved": "in the client, with an empty borg base directory"}

@@ -275,4 +275,5 @@ def test_the_record_still_fits_into_its_feature(escrowing: Honest) -> None:
     run(escrowing, escrow=True)
 
     text = escrowing.app.domains.all["work"].features.own["x-qborg"]
-    assert set(json.loads(text)["digests"]) == {"bundle", "key", "proof", "record"}
+    assert set(json.loads(text)["digests"]) == {
+        "bundle", "key", "proof", "record", "repository"}

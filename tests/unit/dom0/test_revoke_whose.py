@@ -50,7 +50,7 @@ def test_what_a_renamed_qube_uses_is_given_to_no_other(
 
     assert enroll.main(["work"], app=enrolled.app) == errors.EnrolmentRefused.exit_code
 
-    assert "qubes-work is in use for job, which was renamed" in capsys.readouterr().err
+    assert "in use for another qube, which was renamed (job)" in capsys.readouterr().err
     assert enrolled.app.trace == []
 
 

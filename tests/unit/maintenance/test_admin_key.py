@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from qborg_maintenance import admin_key, agent, keypair, private_key
+from qborg_maintenance import admin_key, agent, private_key
 from qborg_maintenance.state import State
+from qborg_service import ssh_key
 from qborg_service.failure import ServiceFailure
 from qborg_service.secret import Secret
 from unit.maintenance.example import MACHINE
@@ -51,7 +52,7 @@ def test_the_outline_of_our_own_key_is_what_ssh_keygen_says(tmp_path: Path) -> N
 
     public = admin_key.ensure(state, MACHINE)
 
-    assert public == keypair.public_key(state.admin_key)
+    assert public == ssh_key.public_key(state.admin_key)
     assert not admin_key.outline(state.admin_key).encrypted
 
 

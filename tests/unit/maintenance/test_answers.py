@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from qborg_borg import birth
 from qborg_maintenance import connection, host_keys, probe, repository
 from qborg_maintenance.keys import ClientKeys
 from qborg_service.failure import ServiceFailure
@@ -85,9 +86,9 @@ def test_what_is_no_host_key_is_left_out(untrusted_output: bytes) -> None:
 def test_an_exported_key_has_one_digest_however_it_is_wrapped() -> None:
     head = b"BORG_KEY " + b"ab" * 32 + b"\n"
 
-    first = repository.parse_export(head + b"AAAA\nBBBB\n")
-    assert first == repository.parse_export(head + b"AAAABBBB")
-    assert first != repository.parse_export(head + b"AAAA\nBBBC\n")
+    first = birth.parse_export(head + b"AAAA\nBBBB\n")
+    assert first == birth.parse_export(head + b"AAAABBBB")
+    assert first != birth.parse_export(head + b"AAAA\nBBBC\n")
     assert first.repository_id == "ab" * 32
 
 
@@ -106,7 +107,7 @@ EXPORTS = {
 @pytest.mark.parametrize("untrusted_export", EXPORTS.values(), ids=EXPORTS)
 def test_what_is_no_export_is_refused(untrusted_export: bytes) -> None:
     with pytest.raises(ServiceFailure) as caught:
-        repository.parse_export(untrusted_export)
+        birth.parse_export(untrusted_export)
 
     assert caught.value.cause == "borg-failed"
 

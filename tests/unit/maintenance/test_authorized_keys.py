@@ -13,7 +13,7 @@ from unit.maintenance.example import (
     ADMIN, ADMIN_LINE, BEGIN, END, MACHINE, MACHINE_ID, OTHER_ID, client_line, key,
 )  # fmt: skip
 
-LINES = authorized_keys.as_restricted({"dom-work": key(2), "dom-mail": key(3)})
+LINES = authorized_keys.as_restricted({"dom-work": [key(2)], "dom-mail": [key(3)]})
 BLOCK = BEGIN + client_line("dom-mail", 3) + client_line("dom-work", 2) + END
 OTHER_BEGIN, OTHER_END = (
     mark.replace(b" dom ", b" desk ").replace(MACHINE_ID.encode(), OTHER_ID.encode())
@@ -178,14 +178,16 @@ def test_without_an_own_admin_line_nothing_is_published(foreign: bytes) -> None:
 
 
 TWICE = {
-    "key-under-two-names": {"dom-work": key(2), "dom-mail": key(2)},
-    "admin-as-client": {"dom-work": ADMIN},
-    "names-differ-by-case": {"dom-work": key(2), "dom-Work": key(3)},
+    "key-under-two-names": {"dom-work": [key(2)], "dom-mail": [key(2)]},
+    "key-twice-under-one": {"dom-work": [key(2), key(2)]},
+    "admin-as-client": {"dom-work": [ADMIN]},
+    "admin-as-next": {"dom-work": [key(2), ADMIN]},
+    "names-differ-by-case": {"dom-work": [key(2)], "dom-Work": [key(3)]},
 }
 
 
 @pytest.mark.parametrize("keys", TWICE.values(), ids=TWICE)
-def test_two_lines_for_one_are_refused(keys: dict[str, str]) -> None:
+def test_two_lines_for_one_are_refused(keys: dict[str, list[str]]) -> None:
     with pytest.raises(KeysRefused):
         authorized_keys.check_keys(parse(ADMIN_LINE), ADMIN, authorized_keys.as_restricted(keys))
 
@@ -252,9 +254,19 @@ def test_any_other_line_stays(line: bytes) -> None:
     assert authorized_keys.without_old_lines(document, {"vm.w": RSA}) == document
 
 
+def test_while_a_key_is_replaced_both_have_a_line_of_the_same_kind() -> None:
+    lines = authorized_keys.as_restricted({"dom-work": [key(2), key(3)]}, {"dom-work": "50G"})
+    authorized_keys.check_keys(parse(ADMIN_LINE), ADMIN, lines)
+    data = authorized_keys.render(parse(ADMIN_LINE), MACHINE, MACHINE_ID, 7, "borg14", lines)
+
+    old, new = data.split(b"\n")[2:4]
+    assert old.replace(key(2).encode(), key(3).encode()) == new
+    assert parse(data).foreign == ADMIN_LINE
+
+
 def test_a_quota_stands_in_its_line_alone() -> None:
     lines = authorized_keys.as_restricted(
-        {"dom-work": key(2), "dom-mail": key(3)}, {"dom-work": "50G"})
+        {"dom-work": [key(2)], "dom-mail": [key(3)]}, {"dom-work": "50G"})
     data = authorized_keys.render(parse(ADMIN_LINE), MACHINE, MACHINE_ID, 7, "borg14", lines)
 
     mail, work = data.split(b"\n")[2:4]

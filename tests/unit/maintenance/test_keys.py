@@ -8,6 +8,7 @@ import pytest
 
 from qborg_maintenance import admin_key, keypair, keys, registry
 from qborg_maintenance.state import State
+from qborg_service import ssh_key
 from qborg_service.failure import ServiceFailure
 from qborg_wire.names import Repository
 from unit.maintenance.example import MACHINE, SETTINGS
@@ -94,7 +95,7 @@ def damage_key(folder: Path) -> None:
     """Put another key in the place of the registered one."""
     (folder / "dom-work.openssh").unlink()
     (folder / "dom-work.openssh.pub").unlink()
-    keypair.make(folder / "dom-work.openssh", "dom-work")
+    ssh_key.make(folder / "dom-work.openssh", "dom-work")
 
 
 def cut_key(folder: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_revoked_key_is_not_live(state: State) -> None:
     entry, _created = keys.make(state, SETTINGS, WORK)
     known = registry.load(state, SETTINGS)
 
-    assert known.live() == {"dom-work": entry.public_key}
+    assert known.live() == {"dom-work": (entry.public_key,)}
     revoked = registry.Registry(
         known.machine, known.machine_id, 3, known.repositories, (entry.fingerprint,)
     )

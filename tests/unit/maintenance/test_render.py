@@ -5,7 +5,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from qborg_borg.bundle import match_bundle
+from qborg_borg.bundle import match_bundle, minute_of
 from qborg_maintenance import keys, render, setup
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
@@ -64,11 +64,11 @@ def test_a_malformed_value_is_not_rendered(values: dict[str, str]) -> None:
 
 
 def test_minutes_are_spread_and_stable() -> None:
-    minutes = {render.minute_of(f"dom-qube{number}") for number in range(600)}
+    minutes = {minute_of(Repository("dom", f"qube{number}")) for number in range(600)}
 
     assert len(minutes) > 50
     assert all(0 <= int(minute) < 60 for minute in minutes)
-    assert render.minute_of("dom-work") == render.minute_of("dom-work")
+    assert minute_of(Repository("dom", "work")) == minute_of(Repository("dom", "work"))
 
 
 def test_the_list_of_occupied_names_fits_its_field() -> None:

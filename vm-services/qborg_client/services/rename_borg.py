@@ -19,7 +19,7 @@ def handle(call: Call) -> Mapping[str, str]:
     paths = own_paths()
     installed = generation.required(paths)
     identity.require_repository(installed, call.named())
-    renamed = bundle.with_remote_borg(installed, call.text("remote_borg"))
+    renamed = bundle.with_values(installed, {"remote_borg": call.text("remote_borg")})
     changed, _aside = installation.apply(paths, renamed)
     return {"bundle": renamed.digest, "changed": "yes" if changed else "no"}
 

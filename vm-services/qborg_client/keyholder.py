@@ -1,0 +1,132 @@
+"""This client as its own keyholder: its secrets are made here, and go to the vault alone.
+
+Runs in clients, for an enrolment with `--keys client` and for every rotation. Each part finds out
+by itself what a killed run has done already; until the next bundle is adopted the installed one
+and what opens the repository now both lie here.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from qborg_borg import birth, record_file
+from qborg_borg.bundle import Bundle
+from qborg_borg.command import Access
+from qborg_borg.record_file import Escrowed
+from qborg_borg.recovery_record import Kind
+from qborg_client import generation, identity, installation, next_bundle, server
+from qborg_client.next_bundle import Next
+from qborg_client.paths import Paths
+from qborg_service.failure import ServiceFailure
+from qborg_service.files import read_limited, write_private
+from qborg_wire.names import Repository
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The bundle whose key shall be registered; `pending` until it is adopted."""
+
+    bundle: Bundle
+    created: bool
+    pending: bool
+
+
+def prepare(
+    paths: Paths, repository: Repository, server_of: Mapping[str, str], rotation: str,
+    fresh: frozenset[str],
+) -> Prepared:
+    """Answer the bundle in preparation, made now or by a killed run; else the installed one.
+
+    `server_of` says where it leads to: host, port, account, host_key as a fingerprint,
+    remote_borg. An enrolment goes on with whatever is unfinished; for another rotation that
+    raises rotation-unfinished.
+    """
+    identity.require_lasting_home(paths.home)
+    if repository.qube != identity.own_qube():
+        raise ServiceFailure("not-this-qube", f"{repository} is another qube's")
+    generation.check_place(paths)
+    found, installed = next_bundle.find(paths), generation.current(paths)
+    if installed is not None:
+        identity.require_repository(installed, repository)
+    if found is not None:
+        identity.require_repository(found.bundle, repository)
+        if rotation not in (next_bundle.FIRST, found.rotation):
+            raise ServiceFailure("rotation-unfinished", "another one was begun here before")
+        return Prepared(found.bundle, False, True)
+    if installed is not None and next_bundle.is_adopted(paths, rotation):
+        return Prepared(installed, False, False)
+    values = dict(server_of)
+    values["host_key"] = server.host_key_of(
+        values["host"], int(values["port"]), values["host_key"])
+    if installed is None:
+        fresh = frozenset({"key", "passphrase"})
+    made = next_bundle.prepare(paths, repository, rotation, values, installed, fresh)
+    return Prepared(made.bundle, True, True)
+
+
+def open_repository(paths: Paths, repository: Repository, encryption: str) -> tuple[bytes, bool]:
+    """Have the next bundle open the repository, made or found; answer its exported key.
+
+    Answers also whether it was made now. Raises ServiceFailure with borg's cause.
+    """
+    found, installed = next_bundle.required(paths, repository), generation.current(paths)
+    created = False
+    with _access(found) as access:
+        if installed is None:
+            created = birth.make(access, encryption, lambda: False)
+        else:
+            old = replace(access, passphrase=installed.passphrase)
+            birth.change_passphrase(old, found.bundle.passphrase)
+        export = birth.export(access)
+    write_private(found.export, export)
+    return export, created
+
+
+@contextmanager
+def _access(found: Next) -> Iterator[Access]:
+    """Lend what opens the repository by the next bundle; borg's notes go at the end."""
+    base_dir = tempfile.mkdtemp(prefix="qborg-next-")
+    try:
+        yield Access(found.bundle.repository.url, found.bundle.remote_borg, found.ssh_command,
+                     found.bundle.passphrase, base_dir)
+    finally:
+        shutil.rmtree(base_dir, ignore_errors=True)
+
+
+def record(paths: Paths, repository: Repository) -> Escrowed:
+    """Answer the recovery record of the next bundle; raises keys-missing before it has a key."""
+    found = next_bundle.required(paths, repository)
+    try:
+        export = read_limited(found.export, birth.EXPORT_LIMIT)
+    except FileNotFoundError as error:
+        raise ServiceFailure("keys-missing", f"{repository}: it has no key yet") from error
+    bundle = found.bundle
+    return record_file.renewed(Kind.REPOSITORY, repository, found.record, {
+        "host": bundle.host, "port": bundle.port, "account": bundle.account,
+        "host_key": bundle.host_key, "remote_borg": bundle.remote_borg,
+        "encryption": "repokey-blake2",
+        "passphrase": bundle.passphrase.reveal().decode("ascii"),
+        "private_key": record_file.text(bundle.files[f"{repository}.openssh"]),
+        "public_key": bundle.public_key,
+        "key_export": record_file.text(export),
+    })  # fmt: skip
+
+
+def adopt(paths: Paths, repository: Repository) -> tuple[Bundle, bool, bool]:
+    """Make the next bundle the installed one; answer it and what installation.apply answers.
+
+    One that was adopted before is installed. Raises bundle-missing where there is neither.
+    """
+    found = next_bundle.find(paths)
+    if found is None:
+        bundle = generation.required(paths)
+        identity.require_repository(bundle, repository)
+        return bundle, False, False
+    identity.require_repository(found.bundle, repository)
+    if not found.export.exists():
+        raise ServiceFailure("keys-missing", f"{repository}: it was never opened by that bundle")
+    changed, aside = installation.apply(paths, found.bundle)
+    next_bundle.close(paths, found)
+    return found.bundle, changed, aside

@@ -1,0 +1,94 @@
+"""The key that a client made: published beside the former one, then alone.
+
+Runs in the maintenance qube, which never sees the private half. Between the two parts either key
+opens the repository, so a rotation that was cut anywhere leaves one that works.
+"""
+
+import time
+from dataclasses import dataclass, replace
+
+from qborg_maintenance import key_offer, keypair, keys, registry
+from qborg_maintenance.provider import AWAITED
+from qborg_maintenance.registry import CLIENT, HOST, Entry
+from qborg_maintenance.repository import set_unborn_aside
+from qborg_maintenance.settings import Settings
+from qborg_maintenance.state import State
+from qborg_service.failure import ServiceFailure
+from qborg_wire.names import Repository
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What is so now; `former` is a key that the account's owner has still to take out."""
+
+    changed: bool
+    former: str = ""
+
+
+def register(state: State, settings: Settings, repository: Repository, public_key: str) -> bool:
+    """Have the key among those that the next publication writes; answers whether it is new.
+
+    Raises key-revoked, repository-exists for a plain host's, bad-request for a name that must not
+    be or a key whose secrets are still here.
+    """
+    fingerprint = _fingerprint(public_key)
+    with state.locked():
+        known = registry.load(state, settings)
+        keys.check_name(known.existing(), settings, repository)
+        if fingerprint in known.revoked:
+            raise ServiceFailure("key-revoked", f"{repository} has a revoked key")
+        entry = known.repositories.get(str(repository))
+        if entry is None:
+            entry = Entry(public_key, fingerprint, int(time.time()), origin=CLIENT)
+            registry.store(state, known.with_entry(str(repository), entry))
+            return True
+        keys.check_revoked(known, repository, entry)
+        if entry.origin == HOST:
+            raise ServiceFailure("repository-exists", f"{repository} is a plain host's")
+        if entry.origin == CLIENT and not entry.repository_id:
+            set_unborn_aside(state, settings, repository)
+        if public_key in entry.keys():
+            return False
+        if entry.origin != CLIENT and not keys.forgotten(state, repository):
+            raise ServiceFailure("bad-request", f"the secrets of {repository} are still here")
+        # One that was registered before and never settled is another try's; nobody has it.
+        dropped = (keypair.fingerprint(entry.next_key),) if entry.next_key else ()
+        changed = known.with_entry(str(repository), replace(entry, next_key=public_key))
+        registry.store(state, replace(changed, revoked=(*known.revoked, *dropped)))
+        return True
+
+
+def settle(
+    state: State, settings: Settings, repository: Repository, public_key: str, repository_id: str
+) -> Settled:
+    """Have this key alone, the former one revoked; the next publication is without that.
+
+    Where the list of keys is not ours to write nothing is changed before the former key is out
+    of it. `repository_id` is borg's, empty where it is not known. Raises keys-missing for a key
+    that was not registered.
+    """
+    with state.locked():
+        known = registry.load(state, settings)
+        entry = known.repositories.get(str(repository))
+        if entry is None or public_key not in entry.keys():
+            raise ServiceFailure("keys-missing", f"this key of {repository} was not registered")
+        keys.check_revoked(known, repository, entry)
+        born = replace(entry, repository_id=entry.repository_id or repository_id)
+        revoked = known.revoked
+        if public_key != entry.public_key:
+            if settings.keys == AWAITED and key_offer.is_taken(settings, entry.public_key):
+                return Settled(False, entry.public_key)
+            born = replace(born, public_key=public_key, next_key="",
+                           fingerprint=_fingerprint(public_key))
+            revoked = (*revoked, entry.fingerprint)
+        settled = replace(known.with_entry(str(repository), born), revoked=revoked)
+        if settled != known:
+            registry.store(state, settled)
+        return Settled(settled != known)
+
+
+def _fingerprint(public_key: str) -> str:
+    try:
+        return keypair.fingerprint(public_key)
+    except ValueError as error:
+        raise ServiceFailure("bad-request", "that is no public key") from error
