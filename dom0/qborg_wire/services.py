@@ -43,7 +43,8 @@ _INSTALLED = (
     Field("bundle", names.DIGEST, 64), oneof("changed", "yes", "no"), oneof("aside", "yes", "no"),
 )
 # What a vault answers to a record, and who sent it repeats.
-_KEPT = (Field("record", names.DIGEST, 64), oneof("changed", "yes", "no"))
+_RECORD = Field("record", names.DIGEST, 64)
+_KEPT = (_RECORD, oneof("changed", "yes", "no"))
 
 _ROWS = (
     # purpose: record what is found, or find the same. revoked: kept, and their keys open nothing.
@@ -149,19 +150,25 @@ _ROWS = (
     Service("ProveRecord", (_D,), (_W,), _KIB, 300, served_by=(_W,),
             request=(Field("archive", names.ARCHIVE, 100), Field("lender", names.QUBE, 31)),
             reply=(
-                Field("archives", _NUMBER, 9), Field("proof", names.DIGEST, 64),
-                Field("record", names.DIGEST, 64))),
+                Field("archives", _NUMBER, 9), Field("proof", names.DIGEST, 64), _RECORD)),
     Service("RepairKey", (_D,), (_W,), _KIB, 300, served_by=(_W,),
-            request=(Field("lender", names.QUBE, 31),),
-            reply=(Field("record", names.DIGEST, 64), oneof("changed", "yes", "no"))),
+            request=(Field("lender", names.QUBE, 31),), reply=_KEPT),
     Service("DescribeRecord", (_D,), (_V,), 16 * _KIB, 120, served_by=(_V,),
             reply=(
                 Field("record", either("none", names.DIGEST), 64),
                 Field("key", either("none", names.DIGEST), 64), Field("made", _NUMBER, 15),
                 Field("versions", _NUMBER, 6))),
     Service("ReleaseRecord", (_D,), (_V,), 16 * _KIB, 120, served_by=(_V,),
-            request=(Field("receiver", names.QUBE, 31),),
-            reply=(Field("record", names.DIGEST, 64),)),
+            request=(Field("receiver", names.QUBE, 31),), reply=(_RECORD,)),
+    # machine: or * for the only one. maintenance: the qube whose account it is.
+    Service("DescribeAccount", (_D,), (_V,), 4 * _KIB, 120, argument=False, before_role=True,
+            served_by=(_V,), request=(Field("machine", either(r"\*", names.MACHINE), 16),),
+            reply=(*_SETTINGS, Field("epoch", _NUMBER, 15), _RECORD,
+                   Field("maintenance", names.QUBE, 31))),
+    # account: here already, or expected from this vault, and only that record.
+    Service("ExpectAccount", (_D,), (_M,), _KIB, 30, argument=False, served_by=(_M,),
+            request=(*_SETTINGS, Field("vault", names.QUBE, 31), _RECORD),
+            reply=(oneof("account", "expected", "here"),)),
     # repositories: each must be there; others: and what else of that computer is. file: below the
     # home, less .html and .txt.
     Service("PrintKit", (_D,), (_V,), 16 * _KIB, 120, argument=False, served_by=(_V,),
@@ -175,8 +182,10 @@ _ROWS = (
             reply=_INSTALLED),
     Service("StoreRecord", _KEYHOLDER, (_V,), 64 * _KIB, 60, record=True, served_by=(_V,),
             reply=_KEPT),
-    Service("AcceptRecord", (_V,), (_W, _M, _C), 64 * _KIB, 60, record=True, served_by=(_W,),
-            reply=(Field("record", names.DIGEST, 64),)),
+    Service("AcceptRecord", (_V,), (_W, _C), 64 * _KIB, 60, record=True, served_by=(_W,),
+            reply=(_RECORD,)),
+    Service("AcceptAccount", (_V,), (_M,), 64 * _KIB, 60, record=True, served_by=(_M,),
+            reply=(_RECORD,)),
     Service("LendRepository", (_D,), (_M,), 256, 30, served_by=(_M,),
             request=(Field("worker", names.QUBE, 31),),
             reply=(oneof("lent", "yes"),)),

@@ -68,7 +68,7 @@ def account(state: State, settings: Settings, own: Repository) -> Escrowed:
             raise ServiceFailure("keys-missing", "there is no admin key yet") from error
         plain = dataclasses.asdict(known.without_births())
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-        return _record(Kind.ACCOUNT, own, state.root / "record", _server(settings) | {
+        return _record(Kind.ACCOUNT, own, state.record, _server(settings) | {
             "machine_id": settings.machine_id,
             "epoch": str(known.epoch),
             "private_key": _text(private),
