@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from qborg_borg import command
 from qborg_borg.command import Access
 from qborg_borg.process import run_borg
-from qborg_maintenance import keys, repository, ssh_config
+from qborg_maintenance import key_offer, keys, registry, repository, ssh_config
 from qborg_maintenance.connection import Connection
 from qborg_maintenance.keys import ClientKeys
 from qborg_maintenance.settings import Settings
@@ -29,8 +29,13 @@ def lacking(state: State, settings: Settings, wanted: Sequence[str]) -> tuple[st
 
     Raises publish-refused for a key that opens more, or something else, than its line would.
     """
-    waiting = []
+    waiting, known = [], registry.load(state, settings).repositories
     for name in wanted:
+        if name in known and keys.forgotten(state, parse_repository(name)):
+            # Its line was tried before its secrets were forgotten; that it is still there is seen.
+            if not key_offer.is_taken(settings, known[name].public_key):
+                waiting.append(name)
+            continue
         _entry, secrets = keys.require(state, settings, parse_repository(name))
         if not _accepted(settings, secrets):
             waiting.append(name)
