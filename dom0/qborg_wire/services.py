@@ -42,8 +42,8 @@ _SETTINGS = (
 _INSTALLED = (
     Field("bundle", names.DIGEST, 64), oneof("changed", "yes", "no"), oneof("aside", "yes", "no"),
 )
-# What a vault answers to a record, and who sent it repeats.
 _RECORD = Field("record", names.DIGEST, 64)
+# What a vault answers to a record, and who sent it repeats.
 _KEPT = (_RECORD, oneof("changed", "yes", "no"))
 
 _ROWS = (

@@ -25,12 +25,12 @@ def recover(session: Session, options: Namespace, ask: setup.Ask) -> None:
         told = session.call(keeper, "DescribeAccount", {"machine": machine})
         wanted = _agreed(session, options, ask, keeper, told)
         system.give_role(Role.VAULT, keeper)
-        named = Namespace(**{**vars(options), "maintenance": told["maintenance"]})
-        maintenance, _changed = setup.qube(session, named, lost=True)
+        options.maintenance = told["maintenance"]  # the vault takes records from that name alone
+        maintenance, _changed = setup.qube(session, options, lost=True)
         with running(maintenance, session.report.say):
             _send(session, keeper, maintenance, wanted, told["record"])
             setup.complete(session, options, ask, maintenance, wanted)
-    session.report.say(f"{maintenance} has the account; next: `qvm-borg-check --all`")
+    session.report.say(f"{maintenance} has the account; now `qvm-borg-check --all`, or enrol")
 
 
 def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,

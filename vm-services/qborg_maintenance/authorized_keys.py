@@ -91,12 +91,14 @@ def listed(untrusted_data: bytes, document: Document, machine: str) -> tuple[Res
 
 def _restricted(untrusted_line: bytes, machine: str) -> Restricted:
     match = _OURS.fullmatch(untrusted_line)
+    if match is None:
+        raise KeysRefused("a line inside our block is not ours")
+    name, quota, key = (part.decode("ascii") for part in match.groups(b""))
     try:
-        name, quota, key = (part.decode("ascii") for part in match.groups(NO_QUOTA.encode("ascii")))
         found = Restricted(names.parse_repository(name), names.parse(names.PUBLIC_KEY, 800, key),
-                           names.parse(re.compile(f"{NO_QUOTA}|{QUOTA.pattern}"), 7, quota))
-    except (AttributeError, names.NameRefused) as error:
-        raise KeysRefused("a line inside our block is not ours") from error
+                           names.parse(QUOTA, 7, quota) if quota else NO_QUOTA)
+    except names.NameRefused as error:
+        raise KeysRefused("a line inside our block is no line of ours") from error
     if found.repository.machine != machine:
         raise KeysRefused("a line inside our block is another computer's")
     return found

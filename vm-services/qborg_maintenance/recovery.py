@@ -44,7 +44,7 @@ def expect(state: State, wanted: Mapping[str, str]) -> bool:
 def accept(state: State, untrusted_record: bytes, own: Repository, caller: str) -> str:
     """Have the account of a record here, and answer the record's digest.
 
-    `own`: this computer's name and this qube's. What is here of the same account stays as it is.
+    `own`: the name of this qube's account. What is here of the same account stays as it is.
     Raises ServiceFailure: record-refused, wrong-caller, settings-differ, account-held; then
     nothing is changed.
     """

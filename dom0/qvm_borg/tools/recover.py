@@ -35,7 +35,7 @@ def get_parser() -> tools.Parser:
         help="put the escrowed key back, where somebody changed or removed the repository's")
     parser.add_argument("qubes", metavar="QUBE", nargs="*", help="enrolled qubes, for a kit")
     parser.add_argument("--all", action="store_true", help="every qube, also those that are gone")
-    setup.add_options(parser.add_argument_group("with --account"))
+    setup.add_options(parser.add_argument_group("with --account").add_argument)
     parser.set_defaults(password=None, wait=None)
     return parser
 

@@ -13,9 +13,9 @@ examples:
   qvm-borg-setup --wait 600        go on, and wait ten minutes for the line at the server
 """
 
-import argparse
 import sys
 from argparse import BooleanOptionalAction, Namespace
+from collections.abc import Callable
 from functools import partial
 
 from qborg_wire import names
@@ -33,7 +33,7 @@ def get_parser() -> tools.Parser:
     add = parser.add_argument
     add("--maintenance", metavar="NAME", type=argument(names.parse_qube),
         help="the qube to make (borg-maintenance)")
-    add_options(parser)
+    add_options(add)
     add("--server", metavar="ACCOUNT@HOST[:PORT]", type=argument(_server),
         help="where the backups go; the first run needs it")
     add("--remote-borg", metavar="NAME", help="borg's name on the server (the best found)",
@@ -44,9 +44,9 @@ def get_parser() -> tools.Parser:
     return parser
 
 
-def add_options(to: argparse._ActionsContainer) -> None:
-    """Add what a recovery of the account takes as well."""
-    add, qube = to.add_argument, argument(names.parse_qube)
+def add_options(add: Callable[..., object]) -> None:
+    """Add what a recovery of the account takes as well; `add` is a parser's add_argument."""
+    qube = argument(names.parse_qube)
     add("--template", metavar="NAME", type=qube, help="its template (the default template)")
     add("--netvm", metavar="NAME", type=qube, help="its netvm (the default netvm)")
     add("--label", metavar="COLOUR", choices=_LABELS, help="its label (gray)")

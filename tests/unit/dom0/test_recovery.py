@@ -71,7 +71,7 @@ def test_a_new_qube_has_the_account_and_then_the_set_up_goes_on(
     assert settings.path().stat() == before
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("vault has the account zh1@backup.example of qubes, publication 2")
-    assert said[-1] == "borg-maintenance has the account; next: `qvm-borg-check --all`"
+    assert said[-1] == "borg-maintenance has the account; now `qvm-borg-check --all`, or enrol"
 
 
 def test_once_more_nothing_is_sent_nor_changed(lost: Honest) -> None:

@@ -8,13 +8,15 @@ from qborg_maintenance.state import own_state
 from qborg_service import qubesdb
 from qborg_service.call import Call
 from qborg_service.entry import service
-from qborg_wire.names import Repository
+from qborg_service.failure import ServiceFailure
 from qborg_wire.row import Role
 
 
 def handle(call: Call) -> dict[str, str]:
     """Answer the digest of the record whose account is here now."""
-    own = Repository(call.named().machine, qubesdb.own_name() or "")
+    own = call.named()
+    if own.qube != qubesdb.own_name():
+        raise ServiceFailure("record-refused", "it is for a qube of another name")
     return {"record": recovery.accept(own_state(), call.record or b"", own, call.caller)}
 
 
