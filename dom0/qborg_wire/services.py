@@ -54,8 +54,9 @@ def _fields(lines: list[str]) -> Iterator[Field]:
             yield oneof(name, *words, last)
             continue
         pattern: re.Pattern[str] = _PATTERNS.get(last) or getattr(names, last)
-        yield Field(name, either("|".join(words), pattern) if words else pattern, int(size[0]),
-                    size[1:] == ["many"])
+        if words:
+            pattern = either("|".join(map(re.escape, words)), pattern)
+        yield Field(name, pattern, int(size[0]), size[1:] == ["many"])
 
 
 def _row(name: str, told: dict[str, Any]) -> Service:

@@ -31,9 +31,11 @@ def everyone(session: Session) -> list[str]:
     return [qube.name for qube, known in session.records() if known.uuid == qube.uuid]
 
 
-def check(session: Session, wanted: Sequence[str], found: list[Checked]) -> None:
+def check(session: Session, wanted: Sequence[str], found: list[Checked],
+          accept: bool = False) -> None:
     """Prove each qube's record again; `found` gets what was proved, also before a failure.
 
+    `accept`: whichever record the vault has now; once it is proved, dom0 notes it as the qube's.
     Raises the one qube's error, or PartialFailure after all.
     """
     (settings, maintenance), keeper = session.site(), vault.required(session.system)
@@ -45,22 +47,28 @@ def check(session: Session, wanted: Sequence[str], found: list[Checked]) -> None
 
         def checked(name: str) -> None:
             qube, _known = session.enrolled(name)
-            found.append(_check(Enrolment(session, settings, maintenance, qube, vault=keeper)))
+            each = Enrolment(session, settings, maintenance, qube, vault=keeper)
+            found.append(_check(each, accept))
 
         crowd.each(names, checked)
     crowd.finish()
 
 
-def _check(enrolment: Enrolment) -> Checked:
-    known, keeper = enrolment.record, vault.of(enrolment)
+def _check(enrolment: Enrolment, accept: bool) -> Checked:
+    session, known, keeper = enrolment.session, enrolment.record, vault.of(enrolment)
     archive = known.notes.get("archive")
     if not known.escrowed or archive is None:
         raise EscrowMissing(f"{enrolment}: no vault has its recovery record",
                             f"run `qvm-borg-enroll {enrolment}`")
-    reply = worker.prove(enrolment.session, enrolment.maintenance, keeper, known.repository,
-                         archive, known.digests)
+    told = vault.describe(session, keeper, known.repository) if accept else known.digests
+    if told.get("key") != known.digests.get("key"):
+        raise EscrowMissing(f"{keeper}: it has no record of {enrolment} with the exported key",
+                            f"`qborg-vault-import` in {keeper} takes one of a file or a kit")
+    digests = {**known.digests, "record": told.get("record", "none")}
+    reply = worker.prove(session, enrolment.maintenance, keeper, known.repository, archive, digests)
     enrolment.note("prove", Done("", learnt={
-        "notes": {"proved": record.PROOF_IN_WORKER}, "times": {"proved": str(int(time.time()))}}))
-    enrolment.session.report.say(f"{enrolment}: the record in {keeper} opens {known.repository}; "
-                                 f"a file of {archive} was read back")
+        "digests": digests, "notes": {"proved": record.PROOF_IN_WORKER},
+        "times": {"proved": str(int(time.time()))}}))
+    session.report.say(f"{enrolment}: the record in {keeper} opens {known.repository}; "
+                       f"a file of {archive} was read back")
     return Checked(enrolment.qube.name, str(known.repository), archive, int(reply["archives"]))

@@ -175,18 +175,18 @@ class System:
         with _asking("list of qubes"):
             return [Qube(vm) for vm in self._app.domains if vm.klass != "AdminVM"]
 
-    def role(self, role: Role) -> Qube | None:
-        """Answer the qube in that role, None if dom0 names none; raises if it is gone."""
+    def role(self, role: Role, lost: bool = False) -> Qube | None:
+        """Answer the qube in that role, None if dom0 names none; raises unless it may be lost."""
         value = self.find("dom0").feature(f"x-qborg-{role.value}")
         if not value or value.startswith(_CREATING):
             return None
-        for qube in self.qubes():
-            if str(qube.uuid) == value:
-                return qube
-        raise SettingsError(
-            f"the {role.value} qube is gone",
-            f"restore it and tell dom0: `qvm-features dom0 x-qborg-{role.value} "
-            "\"$(qvm-prefs NAME uuid)\"`; or unset that feature and begin anew")
+        found = next((qube for qube in self.qubes() if str(qube.uuid) == value), None)
+        if found is None and not lost:
+            raise SettingsError(
+                f"the {role.value} qube is gone", "`qvm-borg-recover --account` makes a new "
+                "maintenance qube of the vault's record; or restore what is gone and tell dom0: "
+                f"`qvm-features dom0 x-qborg-{role.value} \"$(qvm-prefs NAME uuid)\"`")
+        return found
 
     def template(self, name: str | None) -> Qube:
         """Answer the template of that name, or the default one."""
@@ -215,7 +215,7 @@ class System:
                 self._app.add_new_vm(klass, name, label, template)
         elif dom0.feature(feature) != _CREATING + name:
             raise SettingsError(f"a qube named {name} exists and was not made by qubes-borg",
-                                "rename that qube; or choose another name with --maintenance NAME")
+                                "rename that qube; qvm-borg-setup takes another --maintenance NAME")
         if netvm is not None:
             with _asking(f"netvm of {name}"):
                 self._get(name).netvm = netvm.name

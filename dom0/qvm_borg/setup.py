@@ -32,17 +32,24 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     known = settings.load()
     wanted = _wanted(options, known)
     keeper = vault.candidate(session.system, options.vault) if options.vault else None
-    maintenance, changed = _qube(session, options)
+    maintenance, changed = qube(session, options)
     if keeper:
         changed = session.system.give_role(Role.VAULT, keeper) or changed
+    changed = complete(session, options, ask, maintenance, wanted) or changed
+    session.report.say("set up; next: `qvm-borg-enroll NAME`" if changed
+                       else "was set up already; nothing was changed")
+
+
+def complete(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
+             wanted: Settings) -> bool:
+    """Go on from the maintenance qube to the vault; answers whether anything was changed."""
+    known = settings.load()
     session.report.step(_STEPS, "qube", f"{maintenance} is the maintenance qube")
     with running(maintenance, session.report.say):
         wanted = _account(session, options, ask, maintenance, wanted)
         if wanted != known:
             settings.store(wanted)
-        changed = _escrowed(session, maintenance, wanted) or changed
-    session.report.say("set up; next: `qvm-borg-enroll NAME`" if changed or wanted != known
-                       else "was set up already; nothing was changed")
+        return _escrowed(session, maintenance, wanted) or wanted != known
 
 
 def _account(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
@@ -50,7 +57,7 @@ def _account(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
     """Answer the settings with what the account was found to have, once it lets us in."""
     if wanted.host_key == "unknown":
         seen = session.call(maintenance, "CheckSetup", wanted.request())["host_key"]
-        wanted = replace(wanted, host_key=_confirmed(seen, options.fingerprint, ask))
+        wanted = replace(wanted, host_key=confirmed(seen, options.fingerprint, ask))
         settings.store(wanted)
     session.report.step(_STEPS, "host key", f"{wanted.host} has {wanted.host_key}")
     reply = session.call(maintenance, "CheckSetup", wanted.request())
@@ -109,9 +116,12 @@ def _wanted(options: Namespace, known: Settings | None) -> Settings:
     return known
 
 
-def _qube(session: Session, options: Namespace) -> tuple[Qube, bool]:
-    """Answer the maintenance qube and whether anything was changed for it."""
-    system, found = session.system, session.system.role(Role.MAINTENANCE)
+def qube(session: Session, options: Namespace, lost: bool = False) -> tuple[Qube, bool]:
+    """Answer the maintenance qube and whether anything was changed for it.
+
+    It is made if there is none, or if it is gone and may be `lost`.
+    """
+    system, found = session.system, session.system.role(Role.MAINTENANCE, lost)
     if found is None:
         template = _offering(system.template(options.template))
         netvm = system.find(options.netvm) if options.netvm else None
@@ -129,17 +139,18 @@ def _qube(session: Session, options: Namespace) -> tuple[Qube, bool]:
     return _offering(found), system.give_role(Role.MAINTENANCE, found)
 
 
-def _offering(qube: Qube) -> Qube:
-    if qube.offers(SERVICES["CheckSetup"]):
-        return qube
+def _offering(found: Qube) -> Qube:
+    if found.offers(SERVICES["CheckSetup"]):
+        return found
     raise errors.TemplateError(
-        f"{qube} does not offer the services of a maintenance qube", "install "
+        f"{found} does not offer the services of a maintenance qube", "install "
         "qubes-borg-maintenance in the template and shut it down; or choose one by --template")
 
 
-def _confirmed(seen: str, given: str | None, ask: Ask) -> str:
+def confirmed(seen: str, given: str | None, ask: Ask) -> str:
+    """Answer the host key's fingerprint once a person says that it is the server's."""
     if given not in (None, seen):
-        raise errors.HostKeyError(f"the server shows {seen}, not the fingerprint that was given")
+        raise errors.HostKeyError(f"its host key is {seen}, not the fingerprint that was given")
     if given or (ask and ask(f"The server's host key is {seen}\n"
                              "Is it the one on your provider's page? [y/N] ")):
         return seen

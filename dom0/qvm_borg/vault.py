@@ -43,7 +43,7 @@ def candidate(system: System, name: str) -> Qube:
     if known is not None and known.uuid != qube.uuid:
         raise errors.SettingsError(f"the vault is {known}, not {qube}: its records are there",
                                    "leave the option out to go on")
-    other = system.role(Role.MAINTENANCE)
+    other = system.role(Role.MAINTENANCE, lost=True)
     if qube.property("klass") not in ("AppVM", "StandaloneVM") or (
             qube.property("template_for_dispvms")) or (other and other.uuid == qube.uuid):
         raise errors.SettingsError(f"{qube} cannot be the vault", "name an ordinary qube that "

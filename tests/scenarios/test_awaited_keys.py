@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from scenarios import person, typist
+from scenarios import lost, person, typist
 
 KEYS = f"{person.HOME}/{person.KEYS}"
 ENROLL = ("qvm-borg-enroll", "work", "--no-escrow")
@@ -70,6 +70,20 @@ def test_the_line_is_shown_and_the_next_run_goes_on_when_it_is_there(ready: Lab)
 
     assert "work: enrolled as qubes-work" in said and "a file was read back" in said
     assert "nothing was changed" in person.runs(ready, *ENROLL)
+
+
+def test_an_escrowed_qube_goes_on_also_with_a_new_maintenance_qube(ready: Lab) -> None:
+    person.runs(ready, "qvm-borg-setup", "--vault", lost.VAULT)
+    said = person.is_refused(ready, *ENROLL[:2], code=15, says="does not accept its key yet")
+    _adds(ready, LINE.search(said.encode())[0])
+    person.runs(ready, *ENROLL[:2])
+    assert "nothing was changed" in person.runs(ready, *ENROLL[:2])
+    lost.removes(ready)
+
+    person.runs(ready, *lost.RECOVER)
+
+    assert "nothing was changed" in person.runs(ready, *ENROLL[:2])
+    person.runs(ready, "qvm-borg-check", "work")
 
 
 FREE = "is not held to borg serve"

@@ -27,6 +27,7 @@ EVIL = {
     "An evil maintenance qube": ("test_evil_maintenance", "test_hostile_bundle",
                                  "test_evil_revocation"),
     "Any evil qube": ("test_hostile_calls", "test_worker"),
+    "An evil vault": ("test_evil_vault",),
     "An evil server": ("test_evil_server", "test_evil_server_repository"),
 }  # fmt: skip
 BEGIN = "<!-- begin: rendered by `make docs` -->\n"

@@ -16,6 +16,7 @@ from qborg_maintenance.state import State
 from qborg_service import ssh_key
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, sync_directory, write_private
+from qborg_service.secret import Secret
 
 
 def ensure(state: State, machine: str) -> str:
@@ -59,6 +60,11 @@ def take(state: State, source: Path) -> bool:
             return False
         _place(state, lambda private: write_private(private, data.strip() + b"\n"))
     return True
+
+
+def put_back(state: State, private: Secret) -> None:
+    """Make the escrowed key the admin key, where there is none; the caller holds the lock."""
+    _place(state, lambda path: write_private(path, private.reveal()))
 
 
 def _place(state: State, make: Callable[[Path], object]) -> None:

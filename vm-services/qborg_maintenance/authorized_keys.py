@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from qborg_wire import names
-from qborg_wire.key_line import NO_QUOTA, restricted_line
+from qborg_wire.key_line import NO_QUOTA, QUOTA, restricted_line
 
 FILE_LIMIT = 262144  # bytes
 EPOCH_LIMIT = 10**9
@@ -21,8 +21,8 @@ _MARK = re.compile(
 _ALMOST_MARK = re.compile(rb"[\s\xef\xbb\xbf]*#[\s#]*(?:BEGIN|END)\s+qubes-borg", re.IGNORECASE)
 _OURS = re.compile(
     rb'command="[a-z][a-z0-9._-]{0,31} serve --append-only --restrict-to-repository'
-    rb' repos/([A-Za-z0-9_.-]{3,48})(?: --storage-quota [0-9]{1,12}[KMGT]?)?",restrict'
-    rb" [a-z0-9-]{1,32} [A-Za-z0-9+/]{1,720}={0,2} \1"
+    rb' repos/([A-Za-z0-9_.-]{3,48})(?: --storage-quota ([0-9]{1,12}[KMGT]?))?",restrict'
+    rb" ([a-z0-9-]{1,32} [A-Za-z0-9+/]{1,720}={0,2}) \1"
 )
 _OLD_LINE = (
     rb'command="(?:cd %(path)s; ?)?[a-z][a-z0-9._-]{0,31} serve --append-only'
@@ -77,6 +77,31 @@ def parse(untrusted_data: bytes, machine: str, machine_id: str) -> Document:
         if _OURS.fullmatch(line.removesuffix(b"\n")) is None:
             raise KeysRefused("a line inside our block is not ours; move it out of the block")
     return Document(b"".join(lines[:begin]), epoch, b"".join(lines[end + 1 :]))
+
+
+def listed(untrusted_data: bytes, document: Document, machine: str) -> tuple[Restricted, ...]:
+    """Answer the lines of our block in a file that was parsed; raises KeysRefused.
+
+    Each must be one that this computer could have written.
+    """
+    end = len(untrusted_data) - len(document.after)
+    block = _lines(untrusted_data[len(document.before):end])[1:-1]
+    return tuple(_restricted(line.removesuffix(b"\n"), machine) for line in block)
+
+
+def _restricted(untrusted_line: bytes, machine: str) -> Restricted:
+    match = _OURS.fullmatch(untrusted_line)
+    if match is None:
+        raise KeysRefused("a line inside our block is not ours")
+    name, quota, key = (part.decode("ascii") for part in match.groups(b""))
+    try:
+        found = Restricted(names.parse_repository(name), names.parse(names.PUBLIC_KEY, 800, key),
+                           names.parse(QUOTA, 7, quota) if quota else NO_QUOTA)
+    except names.NameRefused as error:
+        raise KeysRefused("a line inside our block is no line of ours") from error
+    if found.repository.machine != machine:
+        raise KeysRefused("a line inside our block is another computer's")
+    return found
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -30,11 +30,12 @@ def lacking(state: State, settings: Settings, wanted: Sequence[str]) -> tuple[st
 
     Raises publish-refused for a key that opens more, or something else, than its line would.
     """
-    waiting = []
+    waiting, known = [], registry.load(state, settings).repositories
     for name in wanted:
-        if keys.forgotten(state, parse_repository(name)):
-            newest = registry.load(state, settings).live()[name][-1]
-            waiting += [] if key_offer.is_taken(settings, newest) else [name]
+        if name in known and keys.forgotten(state, parse_repository(name)):
+            # Of a rotation the next one; the line of the former was tried at the enrolment.
+            if not key_offer.is_taken(settings, known[name].keys()[-1]):
+                waiting.append(name)
             continue
         _entry, secrets = keys.require(state, settings, parse_repository(name))
         if not _accepted(settings, secrets):

@@ -53,7 +53,7 @@ def account(state: State, settings: Settings, own: Repository) -> Escrowed:
             raise ServiceFailure("keys-missing", "there is no admin key yet") from error
         plain = dataclasses.asdict(known.without_births())
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-        return record_file.renewed(Kind.ACCOUNT, own, state.root / "record", _server(settings) | {
+        return record_file.renewed(Kind.ACCOUNT, own, state.record, _server(settings) | {
             "machine_id": settings.machine_id,
             "epoch": str(known.epoch),
             "private_key": record_file.text(private),

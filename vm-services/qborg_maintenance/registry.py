@@ -29,6 +29,7 @@ _QUOTA = re.compile(f"{NO_QUOTA}|{QUOTA.pattern}")
 _NEXT = re.compile(f"|{names.PUBLIC_KEY.pattern}")
 _FORMER = re.compile(f"|{OLD_NAME.pattern}")
 _LIMIT = 4 << 20
+_BAD = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _NUMBERS = 10**15  # above every epoch and every second that a wire's field holds
 
 
@@ -123,8 +124,26 @@ def load(state: State, settings: Settings) -> Registry:
         found = _parse(json.loads(read_limited(state.registry, _LIMIT)))
     except FileNotFoundError:
         return Registry(settings.machine, settings.machine_id, 0, {}, ())
-    except (FileRefused, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (FileRefused, *_BAD) as error:
         raise ServiceFailure("settings-differ", "registry.json in that qube is damaged") from error
+    return _own(found, settings)
+
+
+def of_record(settings: Settings, untrusted_text: str, epoch: int) -> Registry:
+    """Answer the registry out of the account's recovery record; one typed from paper has none.
+
+    Raises record-refused for a malformed one, settings-differ for another computer's.
+    """
+    try:
+        stored = json.loads(untrusted_text)
+        found = _parse(stored) if stored else Registry(
+            settings.machine, settings.machine_id, epoch, {}, ())
+    except _BAD as error:
+        raise ServiceFailure("record-refused", "its registry is malformed") from error
+    return _own(found, settings)
+
+
+def _own(found: Registry, settings: Settings) -> Registry:
     if (found.machine, found.machine_id) != (settings.machine, settings.machine_id):
         raise ServiceFailure("settings-differ", "the registry here is another computer's")
     return found

@@ -14,10 +14,12 @@ from qborg_maintenance import (
     host_keys,
     probe,
     publish,
+    recovery,
     registry,
     settings,
     ssh_config,
 )
+from qborg_maintenance.authorized_keys import Document
 from qborg_maintenance.keypair import fingerprint
 from qborg_maintenance.provider import AWAITED, BORG
 from qborg_maintenance.server import Server, configured, living_session
@@ -110,11 +112,13 @@ def _look(
         if access is None:
             return Findings(public_key, candidate.fingerprint, "refused")
         server = dataclasses.replace(server, access=access)
-        found, version, epoch, there = _probe(server, candidate, public_key, repositories)
+        found, version, read, there = _probe(server, candidate, public_key, repositories)
     if recorded is not None and (found.access, found.keys) != (recorded.access, recorded.keys):
         raise ServiceFailure("access-changed", f"{_words(found)} now, not {_words(recorded)}")
     with state.locked():
-        known = registry.load(state, found)
+        known, epoch = registry.load(state, found), None
+        if read is not None:
+            known, epoch = recovery.with_block(state, found, known, *read), read[1].epoch
         registry.check_epoch(known, epoch)
         if found != settings.load(state):
             _store(state, found)
@@ -130,8 +134,8 @@ def _look(
 
 def _probe(
     server: Server, candidate: Settings, public_key: str, repositories: Sequence[str]
-) -> tuple[Settings, str, int | None, Sequence[str]]:
-    """Answer the settings as found, borg's version, the published epoch, what lies there."""
+) -> tuple[Settings, str, tuple[bytes, Document] | None, Sequence[str]]:
+    """Answer the settings as found, borg's version, the list of keys if ours, what lies there."""
     row = candidate.provider
     if server.access == BORG:
         name, version = probe.borg(server.apart(), row, candidate.remote_borg)
@@ -146,10 +150,8 @@ def _probe(
             keys=probe.key_list(server, row, public_key, candidate.machine_id),
             snapshots=probe.snapshots(server, row),
         )
-        epoch = None
-        if found.keys != AWAITED:
-            epoch = publish.read_document(server, candidate)[1].epoch
-        return found, version, epoch, probe.existing(server, repositories)
+        read = None if found.keys == AWAITED else publish.read_document(server, candidate)
+        return found, version, read, probe.existing(server, repositories)
 
 
 def _words(offered: Settings) -> str:

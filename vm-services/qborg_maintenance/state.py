@@ -42,6 +42,11 @@ class State:
         return self.root / "registry.json"
 
     @property
+    def record(self) -> Path:
+        """The account's recovery record as it was sent to the vault last, or came from there."""
+        return self.root / "record"
+
+    @property
     def admin(self) -> Path:
         """The directory of the admin key."""
         return self.root / "admin"

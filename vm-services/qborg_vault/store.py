@@ -84,6 +84,11 @@ class Vault:
         stored = None if keeper is None else self.newest(Repository(machine, keeper))
         return stored.newest if stored and stored.newest.kind is Kind.ACCOUNT else None
 
+    def machines(self) -> list[str]:
+        """Answer the computers whose accounts are kept here."""
+        return [each.machine for each in self.repositories() if each.qube == self._keeper()
+                and self.account(each.machine) is not None]
+
     def repositories(self) -> list[Repository]:
         """Answer every repository that has a record here, the account's own name among them."""
         found = []

@@ -1,11 +1,13 @@
 """The server's authorized_keys: foreign bytes stay, and no key gets in without its restriction."""
 
+import contextlib
 import re
 
 from fuzz.target import Shape, Target, Vocabulary
 from fuzz.targets import samples
 from qborg_maintenance import authorized_keys
 from qborg_maintenance.authorized_keys import Document, KeysRefused
+from qborg_wire.key_line import restricted_line
 
 _SAID = Vocabulary(authorized_keys)
 _ADMIN = samples.ed25519(1)
@@ -33,6 +35,7 @@ def one(data: bytes) -> str:
     except KeysRefused as error:
         return _SAID.told(str(error))
     _check_parts(document, data)
+    _check_listed(document, data)
     told = _check_keys(document)
     try:
         rendered = authorized_keys.render(
@@ -59,6 +62,14 @@ def _check_parts(document: Document, data: bytes) -> None:
     for line in lines:
         assert line.startswith(b'command="') and b'",restrict ' in line
         assert b" serve --append-only --restrict-to-repository repos/" in line
+
+
+def _check_listed(document: Document, data: bytes) -> None:
+    """What our block lists is what we would write there."""
+    with contextlib.suppress(KeysRefused):
+        for each in authorized_keys.listed(data, document, samples.MACHINE):
+            line = restricted_line("borg14", each.repository, each.public_key, each.quota)
+            assert line.partition(" serve ")[2].encode("ascii") in data
 
 
 def _check_keys(document: Document) -> str:

@@ -34,6 +34,7 @@ class Honest:
         self.endpoint = "none"
         self.made: set[str] = set()
         self.kept: dict[str, str] = {}  # in the vault
+        self.came: set[str] = set()  # accounts, to a maintenance qube
         self.forgotten: set[str] = set()
         self.cron: set[str] = set()
         self.backed_up: set[str] = set()
@@ -211,7 +212,16 @@ class Honest:
     def _ProveBundle(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"archives": "1", "proof": "f" * 64}
 
+    def _DescribeAccount(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {**{name: getattr(SETTINGS, name) for name in settings.PATTERNS}, "epoch": "2",
+                "record": self.kept["qubes-borg-maintenance"], "maintenance": "borg-maintenance"}
+
+    def _ExpectAccount(self, vm: Vm, _argument: str) -> dict[str, str]:
+        return {"account": "here" if str(vm.uuid) in self.came else "expected"}
+
     def _ReleaseRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
+        if argument == "qubes-borg-maintenance":
+            self.came.add(str(self.app.domains.all["borg-maintenance"].uuid))
         return {"record": self.kept[argument]}
 
     def _ObserveServer(self, _vm: Vm, _argument: str) -> dict[str, str]:

@@ -44,4 +44,5 @@ def test_only_one_row_runs_as_root() -> None:
 
 
 def test_only_the_description_answers_before_the_role() -> None:
-    assert [row.name for row in ROWS if row.before_role] == ["DescribeClient"]
+    assert [row.name for row in ROWS if row.before_role] == [
+        "DescribeClient", "DescribeAccount"]

@@ -6,6 +6,7 @@ Runs in the vault. Nobody but dom0 can order it, and it goes through the gate th
 from collections.abc import Mapping
 
 from qborg_borg import recovery_record
+from qborg_borg.recovery_record import Kind
 from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_service.qrexec import deliver
@@ -19,7 +20,9 @@ def handle(call: Call) -> Mapping[str, str]:
     repository, receiver = call.named(), call.text("receiver")
     newest = own_vault().required(repository)
     data = recovery_record.encode(newest.kind, repository, newest.values)
-    return deliver(SERVICES["AcceptRecord"], repository, receiver, data, "record", newest.digest)
+    # Each has a service of its own, so that no worker gets an admin key.
+    accepts = SERVICES["AcceptAccount" if newest.kind is Kind.ACCOUNT else "AcceptRecord"]
+    return deliver(accepts, repository, receiver, data, "record", newest.digest)
 
 
 main = service("ReleaseRecord", Role.VAULT, handle)

@@ -1,0 +1,61 @@
+"""The account again, where the maintenance qube is gone, or all of this computer.
+
+Runs in dom0, which sees what is public of the account's record. A new maintenance qube is told
+which record to take from which vault, and is asked itself whether it has it.
+"""
+
+from argparse import Namespace
+from dataclasses import asdict, replace
+
+from qborg_wire.row import Role
+from qvm_borg import errors, settings, setup, vault
+from qvm_borg.qubes import Qube, running
+from qvm_borg.session import Session
+
+
+def recover(session: Session, options: Namespace, ask: setup.Ask) -> None:
+    """Have a maintenance qube with the vault's account, and go on as the set-up does.
+
+    Where dom0 has settings they decide; else the vault's, once a person has confirmed the host key.
+    """
+    system, known = session.system, settings.load()
+    keeper = vault.candidate(system, options.vault) if options.vault else vault.required(system)
+    with running(keeper, session.report.say):
+        machine = options.machine or (known.machine if known else "*")
+        told = session.call(keeper, "DescribeAccount", {"machine": machine})
+        wanted = _agreed(session, options, ask, keeper, told)
+        system.give_role(Role.VAULT, keeper)
+        options.maintenance = told["maintenance"]  # the vault takes records from that name alone
+        maintenance, _changed = setup.qube(session, options, lost=True)
+        with running(maintenance, session.report.say):
+            _send(session, keeper, maintenance, wanted, told["record"])
+            setup.complete(session, options, ask, maintenance, wanted)
+    session.report.say(f"{maintenance} has the account; now `qvm-borg-check --all`, or enrol")
+
+
+def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,
+            told: dict[str, str]) -> settings.Settings:
+    """Answer dom0's settings, or the vault's; raises SettingsError where they differ."""
+    known = settings.load()
+    found = settings.Settings(**{key: told[key] for key in settings.PATTERNS})
+    session.report.say(f"{keeper} has the account {found.server} of {found.machine}, publication "
+                       f"{told['epoch']}; later ones are read off the server, where it shows them")
+    if known and replace(known, remote_borg=found.remote_borg) != found:
+        raise errors.SettingsError(f"{keeper}: its account is not the one of {settings.path()}",
+                                   "move that file away, if that set-up was only begun anew")
+    setup.confirmed(found.host_key, options.fingerprint or (known and known.host_key), ask)
+    if known is None:
+        settings.store(found)
+    return known or found
+
+
+def _send(session: Session, keeper: Qube, maintenance: Qube, wanted: settings.Settings,
+          record: str) -> None:
+    """Have the vault's record of the account in the running maintenance qube."""
+    expected = {**asdict(wanted), "vault": keeper.name, "record": record}
+    if session.call(maintenance, "ExpectAccount", expected)["account"] == "here":
+        return
+    session.passing("AcceptAccount", keeper, maintenance, "ReleaseRecord",
+                    {"receiver": maintenance.name}, vault.account(wanted, maintenance))
+    if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
+        raise errors.WireError(f"{keeper}: it has not sent the record that it told of")

@@ -1,0 +1,59 @@
+"""What is lost, and what a person does then: a maintenance qube, a computer, a vault."""
+
+from lab import Lab
+from scenarios import bent, paper, person
+
+KEEPER, VAULT = "borg-maintenance", "vault"
+RECOVER = ("qvm-borg-recover", "--account")
+STATE = "/home/user/.local/share/qubes-borg"
+ACCOUNT = f"{STATE}/records/qubes-{KEEPER}"
+_FORGETS = """
+for name in ("x-qborg-maintenance", "x-qborg-vault"):
+    del app.domains["dom0"].features[name]
+del app.domains["vault"].features["service.qborg-vault"]
+"""
+
+
+def starts(lab: Lab, qube: str = VAULT) -> None:
+    """Start a qube if it is halted."""
+    if lab.qubes()[qube]["state"] == "Halted":
+        lab.do("start", qube)
+
+
+def removes(lab: Lab, qube: str = KEEPER) -> None:
+    """Shut a qube down and remove it."""
+    if lab.qubes()[qube]["state"] != "Halted":
+        lab.do("shutdown", qube)
+    bent.in_dom0(lab, f"del app.domains[{qube!r}]")
+
+
+def is_a_new_computer(lab: Lab) -> None:
+    """Have nothing of what dom0 knew, no maintenance qube and no client; the vault is a qube."""
+    removes(lab)
+    removes(lab, "work")
+    bent.in_dom0(lab, _FORGETS)
+    lab.run(["rm", "-r", "/home/user/.config/qubes-borg"], check=True)
+
+
+def types_the_kit(lab: Lab) -> None:
+    """Have in the vault only what comes of a kit that is printed, and typed back there."""
+    person.runs(lab, "qvm-borg-recover", "--print-kit", "--all")
+    pages = paper.pages(paper.carried(lab))[1:]
+    lines = [line for page in pages for block in page.typed.values() for line in block]
+    lab.exec(VAULT, ["rm", "-r", f"{STATE}/records"], check=True)
+    lab.exec(VAULT, ["dd", "of=typed.txt"], input="\n".join(lines).encode(), check=True)
+    done = lab.exec(VAULT, ["qborg-vault-import", "--kit", "typed.txt"])
+    assert b"account of qubes: taken\nqubes-work: taken\n" in done.stdout, done
+
+
+def loses_the_newest_record(lab: Lab) -> None:
+    """Have an older record of the account as the vault's newest."""
+    starts(lab)
+    kept = lab.exec(VAULT, ["ls", ACCOUNT], check=True).stdout.decode().split()
+    assert len(kept) > 1
+    lab.exec(VAULT, ["rm", f"{ACCOUNT}/{kept[-1]}"], check=True)
+
+
+def keys(lab: Lab) -> bytes:
+    """Answer the server's list of keys."""
+    return lab.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout

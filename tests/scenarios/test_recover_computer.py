@@ -1,0 +1,117 @@
+"""A new computer, and a vault made of a database or of paper: of that alone the account comes."""
+
+import pytest
+
+from lab import Lab
+from scenarios import keepass, lost, person, state
+from scenarios.lost import KEEPER, RECOVER, STATE, VAULT
+
+SETTINGS = "/home/user/.config/qubes-borg/settings.toml"
+WITH_VAULT = (*RECOVER, "--vault", VAULT)
+
+
+@pytest.fixture
+def database(escrowed: Lab) -> Lab:
+    """Nothing is left but a vault that was made again of a KeePassXC database."""
+    lost.starts(escrowed)
+    keepass.makes_a_database(escrowed)
+    assert keepass.exports(escrowed).returncode == 0
+    lost.is_a_new_computer(escrowed)
+    escrowed.exec(VAULT, ["rm", "-r", f"{STATE}/records"], check=True)
+    assert keepass.imports(escrowed).returncode == 0
+    return escrowed
+
+
+@pytest.fixture
+def paper(escrowed: Lab) -> Lab:
+    """Nothing is left but a vault that was made again of a typed kit."""
+    lost.types_the_kit(escrowed)
+    lost.is_a_new_computer(escrowed)
+    return escrowed
+
+
+def _comes_back(lab: Lab) -> None:
+    keys = lost.keys(lab)
+    host_key = person.fingerprint(lab)
+
+    said = person.runs(lab, *WITH_VAULT, "--fingerprint", host_key)
+
+    assert "vault has the account zh1234@backup.example of qubes, publication 1" in said
+    told = lab.run(["cat", SETTINGS], check=True).stdout.decode()
+    assert f'host_key = "{host_key}"' in told and 'remote_borg = "borg14"' in told
+    assert lab.qubes()[KEEPER]["state"] == "Halted"
+    assert lost.keys(lab) == keys
+    assert "nothing was changed" in person.runs(lab, "qvm-borg-setup")
+    person.runs(lab, "qvm-borg-enroll", "personal")
+    assert b"repos/qubes-work" in lost.keys(lab)
+    person.runs(lab, "qvm-borg-check", "personal")
+
+
+def test_of_a_database_the_account_comes_back(database: Lab) -> None:
+    _comes_back(database)
+
+
+def test_of_paper_the_account_comes_back(paper: Lab) -> None:
+    _comes_back(paper)
+
+
+# The options, and how the command ends.
+REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "not-confirmed": (WITH_VAULT, 16, "the server's host key is not confirmed"),
+    "another-fingerprint": ((*WITH_VAULT, "--fingerprint", f"SHA256:{'x' * 43}"), 16,
+                            "not the fingerprint that was given"),
+    "no-vault": (RECOVER, 14, "there is no vault yet"),
+    "another-computer": ((*WITH_VAULT, "--machine", "laptop"), 14, "no recovery record"),
+    "a-vault-with-a-network": ((*RECOVER, "--vault", "personal"), 3, "has a netvm"),
+    "an-empty-vault": ((*RECOVER, "--vault", "offline"), 14, "no recovery record"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def anew(world: Lab, kept: None) -> Lab:
+    """A new computer, restored once: for rows that make neither settings nor a qube."""
+    world.faults.clear()
+    world.restore("escrowed")
+    lost.is_a_new_computer(world)
+    return world
+
+
+@pytest.mark.parametrize(("command", "code", "says"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_confirmed_makes_nothing(
+    anew: Lab, command: tuple[str, ...], code: int, says: str
+) -> None:
+    before = state.everything(anew)
+
+    person.is_refused(anew, *command, code=code, says=says)
+
+    assert state.everything(anew) == before
+
+
+def test_after_paper_the_vaults_record_is_accepted_once_it_is_proved(escrowed: Lab) -> None:
+    lost.types_the_kit(escrowed)
+    lost.removes(escrowed)
+    person.runs(escrowed, *RECOVER)
+    person.is_refused(escrowed, "qvm-borg-check", "work", code=8, says="another record")
+    person.is_refused(escrowed, "qvm-borg-enroll", "work", code=14, says="does not have the record")
+
+    said = person.runs(escrowed, "qvm-borg-recover", "--accept-record", "work")
+
+    assert "work: the record in vault opens qubes-work" in said
+    assert "nothing was changed" in person.runs(escrowed, "qvm-borg-enroll", "work")
+    person.runs(escrowed, "qvm-borg-check", "work")
+    person.runs(escrowed, "qvm-borg-backup", "work")
+
+
+def test_a_record_that_does_not_open_the_repository_is_not_accepted(escrowed: Lab) -> None:
+    lost.starts(escrowed)
+    edit = ("import json, pathlib, sys; old = pathlib.Path(sys.argv[1]); new = json.loads("
+            "old.read_bytes()); new |= {'passphrase': 'x' * 43}; old.with_name('000002.json')"
+            ".write_text(json.dumps(new, sort_keys=True, separators=(',', ':')))")  # fmt: skip
+    record = f"{STATE}/records/qubes-work/000001.json"
+    escrowed.exec(VAULT, ["python3", "-c", edit, record], check=True)
+    noted = state.qubesd(escrowed)["work"]["features"]["x-qborg"]
+
+    said = person.runs(escrowed, "qvm-borg-recover", "--accept-record", "work", code=19)
+
+    assert "does not open the repository" in said
+    assert state.qubesd(escrowed)["work"]["features"]["x-qborg"] == noted
