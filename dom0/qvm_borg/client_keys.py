@@ -49,6 +49,8 @@ def settle(enrolment: Enrolment) -> Done:
     """Have the key that was proved as the only one, and the former one revoked for ever."""
     kept = _register(enrolment, "settle", "keep")
     if kept["former"] != "none":
+        # A person is asked to remove every line of this key: it must be no other one.
+        fingerprint(enrolment.maintenance, kept["former"], enrolment.record.fingerprint)
         enrolment.session.report.say(restricted_line(
             enrolment.settings.remote_borg, enrolment.repository, kept["former"], kept["quota"]))
         raise WaitingForServer(

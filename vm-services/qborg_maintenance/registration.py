@@ -7,9 +7,9 @@ opens the repository, so a rotation that was cut anywhere leaves one that works.
 import time
 from dataclasses import dataclass, replace
 
-from qborg_maintenance import key_offer, keypair, keys, registry
+from qborg_maintenance import admin_key, key_offer, keypair, keys, registry
 from qborg_maintenance.provider import AWAITED
-from qborg_maintenance.registry import CLIENT, HOST, Entry
+from qborg_maintenance.registry import CLIENT, HOST, Entry, Registry
 from qborg_maintenance.repository import set_unborn_aside
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
@@ -28,8 +28,8 @@ class Settled:
 def register(state: State, settings: Settings, repository: Repository, public_key: str) -> bool:
     """Have the key among those that the next publication writes; answers whether it is new.
 
-    Raises key-revoked, repository-exists for a plain host's, bad-request for a name that must not
-    be or a key whose secrets are still here.
+    Raises key-revoked, key-in-use for the admin's key or another repository's, repository-exists
+    for a plain host's, bad-request for a name that must not be or one whose secrets are still here.
     """
     fingerprint = _fingerprint(public_key)
     with state.locked():
@@ -37,6 +37,7 @@ def register(state: State, settings: Settings, repository: Repository, public_ke
         keys.check_name(known.existing(), settings, repository)
         if fingerprint in known.revoked:
             raise ServiceFailure("key-revoked", f"{repository} has a revoked key")
+        _check_owner(state, known, repository, public_key)
         entry = known.repositories.get(str(repository))
         if entry is None:
             entry = Entry(public_key, fingerprint, int(time.time()), origin=CLIENT)
@@ -56,6 +57,17 @@ def register(state: State, settings: Settings, repository: Repository, public_ke
         changed = known.with_entry(str(repository), replace(entry, next_key=public_key))
         registry.store(state, replace(changed, revoked=(*known.revoked, *dropped)))
         return True
+
+
+def _check_owner(
+    state: State, known: Registry, repository: Repository, public_key: str
+) -> None:
+    """Raise key-in-use for a key that is somebody else's: one for two would stop every publication.
+    """
+    others = {key for name, entry in known.repositories.items() if name != str(repository)
+              for key in entry.keys()}
+    if public_key in {*others, admin_key.public_key(state)}:
+        raise ServiceFailure("key-in-use", f"{repository} has shown a key that is not its own")
 
 
 def settle(

@@ -83,7 +83,7 @@ def finish(
             return Revoked(None)
         if not known.is_revoked(entry):
             raise ServiceFailure("bad-request", f"the key of {repository} is not revoked")
-        if key_offer.is_taken(settings, entry.public_key):
+        if any(key_offer.is_taken(settings, key) for key in entry.keys()):
             return Revoked(entry, key=TAKEN, repository=entry.fate)
         fate, found = entry.fate, entry.fate
         if delete and fate != DELETED:

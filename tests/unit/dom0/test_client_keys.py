@@ -104,7 +104,8 @@ def test_an_enrolment_that_made_its_keys_elsewhere_ends_first(escrowed: Honest) 
     ((), ["key", "passphrase"]), (("--ssh-key",), ["key"]), (("--passphrase",), ["passphrase"]),
 ])
 def test_a_rotation_makes_what_was_asked_for_and_ends_with_a_proof(
-    escrowed: Honest, options: tuple[str, ...], fresh: list[str]
+    escrowed: Honest, options: tuple[str, ...], fresh: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     _turns(escrowed)
     asked: list[object] = []
@@ -122,6 +123,8 @@ def test_a_rotation_makes_what_was_asked_for_and_ends_with_a_proof(
     assert now.step == "forget" and now.times["proved"] != "0"
     calls = _calls(escrowed)
     assert calls.index("ProveRecord") < calls.index("RegisterKey", calls.index("ProveRecord"))
+    said = capsys.readouterr().out
+    assert "print-kit" in said and ("encrypts nothing anew" in said) == ("passphrase" in fresh)
     assert calls[-3:] == ["PublishKeys", "SendRecord", "DescribeRecord"]
     assert "RunBackup" not in calls
 
@@ -194,6 +197,7 @@ LIES = {
     "another-is-registered": ("RegisterKey", {"fingerprint": "SHA256:" + "x" * 43}),
     "another-key-is-kept": ("DescribeRecord", {"key": "7" * 64}),
     "another-bundle-is-adopted": ("AdoptBundle", {"bundle": "7" * 64}),
+    "another-line-to-remove": ("RegisterKey", {"former": OTHER}),
     "another-key-opens-it": ("ProveRecord", {"record": "7" * 64}),
 }
 

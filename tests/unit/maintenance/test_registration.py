@@ -142,6 +142,22 @@ def test_what_must_not_be_registered_changes_nothing(
     assert state.registry.read_bytes() == before
 
 
+@pytest.mark.parametrize("whose", ["admin", "former", "next"])
+def test_a_key_of_somebody_else_is_refused_and_stops_no_publication(
+    state: State, whose: str
+) -> None:
+    registration.register(state, SETTINGS, MAIL, key(5))
+    keys_of = {"admin": admin_key.public_key(state), "former": entry(state, MAIL).public_key,
+               "next": key(5)}
+    before = state.registry.read_bytes()
+
+    with pytest.raises(ServiceFailure) as refused:
+        registration.register(state, SETTINGS, WORK, keys_of[whose])
+
+    assert refused.value.cause == "key-in-use"
+    assert state.registry.read_bytes() == before
+
+
 @pytest.mark.parametrize("text", ["ssh-ed25519 AAA", "ssh-ed25519 !"])
 def test_what_is_no_key_is_refused(state: State, text: str) -> None:
     with pytest.raises(ServiceFailure) as refused:
