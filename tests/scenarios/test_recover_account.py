@@ -120,6 +120,26 @@ def test_keys_that_were_lost_before_the_vault_had_them_are_made_anew(vaulted: La
     assert lost.keys(vaulted).count(b"repos/qubes-work") == 1
 
 
+def _unlocks(lab: Lab) -> None:
+    unlock = ["qborg-admin", "unlock", "--passphrase-fd", "0"]
+    lab.exec(KEEPER, unlock, input=b"my phrase", check=True)
+
+
+def test_a_key_with_a_passphrase_waits_for_it(escrowed: Lab) -> None:
+    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "my phrase", "-f", f"{STATE}/admin/key"]
+    escrowed.exec(KEEPER, change, check=True)
+    _unlocks(escrowed)
+    person.runs(escrowed, "qvm-borg-setup")
+    lost.removes(escrowed)
+    person.is_refused(escrowed, *RECOVER, code=26, says="the admin key is locked")
+    lost.starts(escrowed, KEEPER)
+    _unlocks(escrowed)
+
+    person.runs(escrowed, *RECOVER)
+
+    assert GOES_ON in person.runs(escrowed, "qvm-borg-enroll", "work")
+
+
 def _made_anew(lab: Lab) -> None:
     """Make another maintenance qube by a set-up, as one could before there was a recovery."""
     lost.removes(lab)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab
-from scenarios import person, typist
+from scenarios import lost, person, typist
 from scenarios.typist import KEEPER, PASSWORD
 
 STATE = "/home/user/.local/share/qubes-borg"
@@ -117,6 +117,11 @@ def _lives(lab: Lab) -> Iterator[str]:
         failed = lab.exec("work", ["sh", "-c", f"{bent}; borgbak list; mv kept borgpass"])
         assert b"error: " in failed.stderr
         yield (failed.stdout + failed.stderr).decode()
+    lost.removes(lab)
+    yield person.runs(lab, *lost.RECOVER, code=26)
+    lab.do("start", KEEPER)
+    lab.exec(KEEPER, ["qborg-admin", "unlock", "--passphrase-fd", "0"], input=PHRASE, check=True)
+    yield person.runs(lab, *lost.RECOVER)
 
 
 @pytest.fixture(scope="module")
