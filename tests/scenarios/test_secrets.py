@@ -1,4 +1,4 @@
-"""The secrets are followed through set-up and enrolment: they end in client and vault only.
+"""The secrets are followed from the set-up to a rotation: they end in client and vault only.
 
 Every program that any machine starts is recorded with its arguments and its environment; then all
 disks, logs and temporary directories are searched, in dom0, in every qube and on the server.
@@ -25,7 +25,7 @@ PLACES = ("/home", "/root", "/etc", "/var", "/run", "/tmp", "/dev/shm", "/rw", "
 PHRASE = b"phrase-canary of my own admin key"
 PLANTED = b"planted-canary-of-no-worth-000000000000000"
 _CLIENT = r"/home/user/\.ssh/backups(?:\.d/[0-9]+)?"
-_RECORD = rf"{STATE}/records/qubes-work/000001\.json"
+_RECORD = rf"{STATE}/records/qubes-work/00000[12]\.json"
 _ACCOUNT = rf"{STATE}/records/qubes-{KEEPER}/00000[0-9]\.json"
 
 
@@ -43,6 +43,8 @@ class Recorded:
 ALLOWED = {
     "passphrase": rf"{_CLIENT}/borgpass|{_RECORD}",
     "key": rf"{_CLIENT}/qubes-work\.openssh|{_RECORD}",
+    "former passphrase": _RECORD,  # of before the rotation
+    "former key": _RECORD,
     # In repokey mode borg itself keeps it with the repository, under the passphrase.
     "exported key": rf"/home/zh1234/repos/qubes-work/config|{_RECORD}",
     "admin key": f"{STATE}/admin/key|{STATE}/record|{_ACCOUNT}",
@@ -57,10 +59,14 @@ def _read(lab: Lab, qube: str, path: str) -> list[bytes]:
 
 def _secrets(lab: Lab) -> dict[str, bytes]:
     """Answer what must not be seen: of a file of many lines one that is wholly random."""
-    record = json.loads(b"".join(_read(lab, VAULT, f"{STATE}/records/qubes-work/000001.json")))
+    former, record = (
+        json.loads(b"".join(_read(lab, VAULT, f"{STATE}/records/qubes-work/{number:06}.json")))
+        for number in (1, 2))
     return {
         "passphrase": _read(lab, "work", ".ssh/backups/borgpass")[0],
         "key": _read(lab, "work", ".ssh/backups/qubes-work.openssh")[3],
+        "former passphrase": former["passphrase"].encode(),
+        "former key": former["private_key"].split("\n")[3].encode(),
         "exported key": record["key_export"].split("\n")[2].encode(),
         "admin key": _read(lab, KEEPER, f"{STATE}/admin/key")[3],
         "admin passphrase": PHRASE,
@@ -122,6 +128,7 @@ def _lives(lab: Lab) -> Iterator[str]:
     lab.do("start", KEEPER)
     lab.exec(KEEPER, ["qborg-admin", "unlock", "--passphrase-fd", "0"], input=PHRASE, check=True)
     yield person.runs(lab, *lost.RECOVER)
+    yield person.runs(lab, "qvm-borg-rotate", "work")
 
 
 @pytest.fixture(scope="module")
