@@ -52,8 +52,14 @@ def parse_qube(untrusted_text: object) -> str:
 
 
 def fingerprint(key: str) -> str:
-    """Answer `SHA256:...` of a key `TYPE BASE64`; raises ValueError if it is not base64."""
-    blob = base64.b64decode(key.split(" ")[1], validate=True)
+    """Answer `SHA256:...` of a key `TYPE BASE64`; raises ValueError if it is not base64.
+
+    One key has one spelling: the bits that its last character has too many are none.
+    """
+    text = key.split(" ")[1]
+    blob = base64.b64decode(text, validate=True)
+    if base64.b64encode(blob) != text.encode("ascii"):
+        raise ValueError("another spelling of base64")
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii")
     return f"SHA256:{digest.rstrip('=')}"
 

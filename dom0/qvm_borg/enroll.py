@@ -93,7 +93,7 @@ def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Enrolment:
     _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
     preflight.client(enrolment, taken)
     done = Done("nothing speaks against it", changed=False)
-    if enrolment.asked.imports:  # the keyholder may still refuse, and then nothing shall be changed
+    if enrolment.asked.directory != "none":  # its holder may still refuse, and then changes nothing
         _show(enrolment, "preflight", done.text)
         return enrolment
     return _tell(enrolment, "preflight", done)
@@ -139,7 +139,7 @@ def plan(enrolment: Enrolment) -> list[str]:
     name, keeper, repository = enrolment.qube, enrolment.maintenance, enrolment.repository
     started = ", started for it and stopped again" if name.state() == "Halted" else ""
     moved = ("; the repository of the old keys moves there, and what still uses its old place fails"
-             if enrolment.asked.imports else "")
+             if enrolment.asked.directory != "none" else "")
     return [
         f"{name} would be enrolled as {repository}; this is a dry run, nothing is changed",
         f"  dom0: features {record.FEATURE}, service.qborg-client, service.crond of {name}; "

@@ -43,11 +43,6 @@ class Asked:
     by_client: bool = False
     fresh: Sequence[str] = ()
 
-    @property
-    def imports(self) -> bool:
-        """Whether old keys are to be taken over."""
-        return self.directory != "none"
-
 
 class Enrolment:
     """One qube on its way; `client` is what it last said of itself, `vault` None: no escrow."""

@@ -64,6 +64,7 @@ def server(enrolments: Sequence[Enrolment]) -> dict[str, str]:
         "host-key-changed": reply["host_key"] != one.settings.host_key,
         "login-refused": reply["login"] != "ok",
         "borg-missing": "none" in (reply["borg"], reply["remote_borg"]),
+        "list-not-ours": reply["keys"] == "awaited" and any(each.by_client for each in enrolments),
     }
     for cause in (cause for cause, found in wrong.items() if found):
         raise from_failure(one.maintenance.name, Failure(cause, "-"))
@@ -75,8 +76,9 @@ def client(enrolment: Enrolment, taken: Mapping[str, str]) -> None:
     """Start the qube if need be, ask it, and raise what speaks against it."""
     cause = taken.get(str(enrolment.repository))
     # Of an imported one the keyholder knows the old name, so it asks the server itself.
-    if cause == "key-revoked" or cause and not enrolment.asked.imports:
+    if cause == "key-revoked" or cause and not enrolment.asked.directory != "none":
         raise from_failure(enrolment.qube.name, Failure(cause, "-"))
+    _refuse(enrolment.by_client and enrolment.vault is None, enrolment, "has-no-vault")
     with running(enrolment.qube, enrolment.session.report.say):
         for look in range(_LOOKS):
             time.sleep(3 * bool(look))

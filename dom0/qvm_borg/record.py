@@ -16,7 +16,9 @@ FEATURE = "x-qborg"
 SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
 IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
 KEYS, BY_CLIENT = "keys", "made in the qube itself"  # the note of who is its keyholder
-ROTATION = "rotation"  # the note of one that is unfinished: its random name, and what is new
+# The notes of a rotation that is unfinished: its random name, the record before, what is new; and
+# the fingerprint of its key.
+ROTATION, NEXT = "rotation", "next"
 NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
 REVOKING = "revoke"  # the step of a qube whose key is revoked and that is not yet as before
 PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
@@ -35,7 +37,7 @@ class Record:
     step: the last one that was finished. digests: bundle, key, proof, record as 64 hex digits,
     and borg's own id of the repository.
     times: backup, enrolled, proved (0: an older bundle or record only) in seconds since 1970.
-    notes: archive, escrow, keys, proved, rotation and secrets in words.
+    notes: archive, escrow, keys, next, proved, rotation and secrets in words.
     """
 
     uuid: UUID

@@ -95,10 +95,8 @@ def revoke(
 def _is_whole(reply: dict[str, str]) -> bool:
     """Tell whether a key and a fingerprint are of one key, or both none."""
     key, told = reply["public_key"], reply["fingerprint"]
-    if "none" in (key, told):
-        return key == told
-    with suppress(ValueError):
-        return fingerprint(key) == told
+    with suppress(ValueError, IndexError):  # of a key that is none
+        return key == told == "none" or fingerprint(key) == told
     return False
 
 
@@ -150,9 +148,10 @@ class _Revocation:
             "stage": stage, "quarantine": self._asked.quarantine,
             "secrets": "remove" if forget else "keep",
             "repository": "delete" if self._asked.delete else "keep"}, self._repository)
-        noted = self._target.record.fingerprint if self._target.record else ""
+        own = self._target.record
+        noted = {own.fingerprint, own.notes.get(record.NEXT, own.fingerprint)} if own else {""}
         # A person may be asked to remove every line of this key: it must be no other one.
-        if not _is_whole(reply) or noted not in ("", reply["fingerprint"]):
+        if not _is_whole(reply) or not {"", reply["fingerprint"]} & noted:
             raise errors.WireError(f"{self._maintenance}: it tells of another key than was noted "
                                    f"for {self._repository}")
         return reply
@@ -193,7 +192,9 @@ class _Revocation:
         if qube.feature(ROLE) is None and (found is None or "bundle" not in found.digests):
             self._tell("bundle", f"{qube} never got one", changed=False)
             return
-        if "none" == marked["secrets"] == self._record and marked["repository"] not in _GONE:
+        # One that rotates may hold the passphrase that is in force, and the vault the former one.
+        alone = "none" == marked["secrets"] == self._record or found and record.NEXT in found.notes
+        if alone and marked["repository"] not in _GONE:
             raise errors.EscrowMissing(
                 f"the bundle stays in {qube}: nobody else is known to have what opens "
                 f"{self._repository}", "restore the vault; or add --delete-repository")

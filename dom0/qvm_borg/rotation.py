@@ -29,6 +29,4 @@ def rotate(session: Session, wanted: Sequence[str], fresh: Sequence[str]) -> Non
         if record.ROTATION in known.notes:
             session.report.say(f"{name}: an unfinished rotation goes on; then run this again")
     enroll(session, wanted, False, Asked(fresh=tuple(fresh)), keeper)
-    session.report.say("a new passphrase encrypts nothing anew, and a printed kit is of the former "
-                       "one: `qvm-borg-recover --print-kit`" if "passphrase" in fresh else
-                       "a printed kit has the former key: `qvm-borg-recover --print-kit`")
+    session.report.say("a printed kit is of the former ones: `qvm-borg-recover --print-kit`")

@@ -55,8 +55,12 @@ def create(enrolment: Enrolment) -> Done:
 def _initialise(enrolment: Enrolment) -> Done:
     reply = enrolment.call(enrolment.holder, enrolment.service("InitRepository"),
                            {"encryption": "repokey-blake2"})
-    return Done("its repository is on the server", reply["created"] == "yes", {"digests": {
+    done = Done("its repository is on the server", reply["created"] == "yes", {"digests": {
         "key": reply["key_digest"], "repository": reply["repository_id"]}})
+    if enrolment.by_client:  # so that a revocation can tell it from somebody else's
+        enrolment.note("initialise", done)
+        client_keys.register(enrolment, "register")
+    return done
 
 
 def _escrow(enrolment: Enrolment) -> Done:

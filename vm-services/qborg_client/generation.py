@@ -132,7 +132,7 @@ def remove(paths: Paths) -> bool:
     if not paths.generations.exists():
         return changed
     with only_writer(paths):
-        ours = [*paths.generations.glob(".*"), *paths.generations.glob("next"),
+        ours = [*paths.generations.glob(".*"), *paths.generations.glob("next*"),
                 *(paths.generations / str(number) for number in _numbers(paths))]
         for folder in ours:
             shutil.rmtree(folder)

@@ -47,11 +47,10 @@ def prepare(
     if repository.qube != identity.own_qube():
         raise ServiceFailure("not-this-qube", f"{repository} is another qube's")
     generation.check_place(paths)
-    found, installed = next_bundle.find(paths), generation.current(paths)
-    if installed is not None:
-        identity.require_repository(installed, repository)
+    found, installed = next_bundle.own(paths, repository), generation.current(paths)
+    if installed is not None and installed.repository != repository:
+        installed = None  # a copy has the bundle of another qube
     if found is not None:
-        identity.require_repository(found.bundle, repository)
         if rotation not in (next_bundle.FIRST, found.rotation):
             raise ServiceFailure("rotation-unfinished", "another one was begun here before")
         return Prepared(found.bundle, False, True)
@@ -72,6 +71,8 @@ def open_repository(paths: Paths, repository: Repository, encryption: str) -> tu
     Answers also whether it was made now. Raises ServiceFailure with borg's cause.
     """
     found, installed = next_bundle.required(paths, repository), generation.current(paths)
+    if installed is not None and installed.repository != repository:
+        installed = None
     created = False
     with _access(found) as access:
         if installed is None:

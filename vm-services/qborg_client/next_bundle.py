@@ -64,6 +64,22 @@ def find(paths: Paths) -> Next | None:
     return Next(folder, found, rotation)
 
 
+def own(paths: Paths, repository: Repository) -> Next | None:
+    """Answer the bundle in preparation of a repository; another one's, and a damaged one, is put
+    aside: a copy has the original's, and what may be the last of its kind is not thrown away.
+    """
+    try:
+        found = find(paths)
+    except ServiceFailure:
+        found = None
+    if found is not None and found.bundle.repository == repository:
+        return found
+    folder = paths.generations / "next"
+    if folder.exists():
+        folder.rename(paths.generations / f"next-{secrets.token_hex(8)}")
+    return None
+
+
 def required(paths: Paths, repository: Repository) -> Next:
     """Answer the bundle in preparation; raises keys-missing without one of this repository."""
     found = find(paths)

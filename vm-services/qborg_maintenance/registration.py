@@ -25,9 +25,13 @@ class Settled:
     former: str = ""
 
 
-def register(state: State, settings: Settings, repository: Repository, public_key: str) -> bool:
-    """Have the key among those that the next publication writes; answers whether it is new.
+def register(
+    state: State, settings: Settings, repository: Repository, public_key: str,
+    repository_id: str = "",
+) -> bool:
+    """Have the key among those that the next publication writes; answers whether that is new.
 
+    `repository_id` is borg's, empty as long as it is not known.
     Raises key-revoked, key-in-use for the admin's key or another repository's, repository-exists
     for a plain host's, bad-request for a name that must not be or one whose secrets are still here.
     """
@@ -46,15 +50,18 @@ def register(state: State, settings: Settings, repository: Repository, public_ke
         keys.check_revoked(known, repository, entry)
         if entry.origin == HOST:
             raise ServiceFailure("repository-exists", f"{repository} is a plain host's")
-        if entry.origin == CLIENT and not entry.repository_id:
+        if entry.origin == CLIENT and not (entry.repository_id or repository_id):
             set_unborn_aside(state, settings, repository)
+        born = replace(entry, repository_id=entry.repository_id or repository_id)
         if public_key in entry.keys():
-            return False
+            if born != entry:
+                registry.store(state, known.with_entry(str(repository), born))
+            return born != entry
         if entry.origin != CLIENT and not keys.forgotten(state, repository):
             raise ServiceFailure("bad-request", f"the secrets of {repository} are still here")
         # One that was registered before and never settled is another try's; nobody has it.
         dropped = (keypair.fingerprint(entry.next_key),) if entry.next_key else ()
-        changed = known.with_entry(str(repository), replace(entry, next_key=public_key))
+        changed = known.with_entry(str(repository), replace(born, next_key=public_key))
         registry.store(state, replace(changed, revoked=(*known.revoked, *dropped)))
         return True
 
@@ -64,9 +71,10 @@ def _check_owner(
 ) -> None:
     """Raise key-in-use for a key that is somebody else's: one for two would stop every publication.
     """
-    others = {key for name, entry in known.repositories.items() if name != str(repository)
-              for key in entry.keys()}
-    if public_key in {*others, admin_key.public_key(state)}:
+    others = [key for name, entry in known.repositories.items() if name != str(repository)
+              for key in entry.keys()]
+    taken = map(keypair.fingerprint, (*others, admin_key.public_key(state)))
+    if keypair.fingerprint(public_key) in taken:
         raise ServiceFailure("key-in-use", f"{repository} has shown a key that is not its own")
 
 

@@ -9,6 +9,7 @@ import fcntl
 import os
 import pwd
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ VERSIONS = 1000  # of one repository; each rotation and each publication makes o
 REPOSITORIES = 2000
 _NAME = re.compile(r"([0-9]{6})\.json")
 _KEEPER = "keeper"
+_DAY = 86400  # seconds: a later record would keep every other one out until then
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Vault:
             raise ServiceFailure("record-refused", str(error)) from error
         if record.repository != repository:
             raise ServiceFailure("record-refused", "it is for another repository than the call")
+        if record.made > time.time() + _DAY:
+            raise ServiceFailure("record-refused", "it is of a later day than today")
         with self._locked():
             self._authorise(record, caller)
             stored = self.newest(repository)

@@ -196,15 +196,36 @@ def test_nothing_is_opened_or_recorded_before_it_is_prepared(paths: Paths, step:
     assert refused.value.cause == "keys-missing"
 
 
-@pytest.mark.parametrize("repository", [Repository("dom", "mail"), Repository("other", "work")])
-def test_it_makes_keys_for_its_own_repository_alone(paths: Paths, repository: Repository) -> None:
+def test_it_makes_keys_for_its_own_repository_alone(paths: Paths) -> None:
     installs(paths)
 
     with pytest.raises(ServiceFailure) as refused:
-        keyholder.prepare(paths, repository, SERVER, LATER, BOTH)
+        keyholder.prepare(paths, Repository("dom", "mail"), SERVER, LATER, BOTH)
 
     assert refused.value.cause == "not-this-qube"
     assert next_bundle.find(paths) is None
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+def test_a_copy_begins_anew_and_the_originals_things_are_no_base(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, rotates: bool
+) -> None:
+    installs(paths)
+    theirs = generation.required(paths)
+    if rotates:
+        prepares(paths, LATER, BOTH)
+    monkeypatch.setattr(identity, "own_qube", lambda: "copy")
+    copy = Repository("dom", "copy")
+
+    made = keyholder.prepare(paths, copy, SERVER, FIRST, NOTHING)
+
+    assert made.created and made.bundle.repository == copy
+    assert made.bundle.passphrase != theirs.passphrase
+    assert keyholder.open_repository(paths, copy, "repokey-blake2") == (EXPORT, True)
+    keyholder.adopt(paths, copy)
+    assert generation.required(paths) == made.bundle
+    aside = [path for path in os.listdir(paths.generations) if path.startswith("next-")]
+    assert len(aside) == rotates, "what may be the last of its kind is not thrown away"
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -213,6 +234,17 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "bent-config": lambda folder: (folder / "files" / "bakserver").write_text("Host x\n"),
     "link": lambda folder: (folder / "rotation").unlink() or os.symlink("x", folder / "rotation"),
 }
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_bundle_in_preparation_does_not_stand_in_the_way(
+    paths: Paths, damage: str
+) -> None:
+    installs(paths)
+    prepares(paths, LATER, BOTH)
+    DAMAGE[damage](paths.generations / "next")
+
+    assert prepares(paths, LATER, BOTH).created
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -40,6 +40,7 @@ class Honest:
         self.backed_up: set[str] = set()
         self.revoked: set[str] = set()
         self.keys: dict[str, str] = {}  # that clients made
+        self.registered: list[str] = []  # keys, by each call
         self.exported: dict[str, str] = {}  # digests of repositories' keys
         self.rotates: set[str] = set()  # qubes with a bundle in preparation
         self.published = False  # since a key was revoked
@@ -128,9 +129,10 @@ class Honest:
 
     def _RegisterKey(self, _vm: Vm, argument: str) -> dict[str, str]:
         key = self.keys.get(argument, KEY)
-        changed = self._once(f"register {key}")
-        if changed == "no":  # the other stage, or another run
-            changed = self._once(f"settle {key}")
+        self.registered.append(key)
+        # The birth is noted by the second call of a first key, a next key settled by its third.
+        changes = (1, 2) if key == KEY else (1, 3)
+        changed = "yes" if self.registered.count(key) in changes else "no"
         return {"fingerprint": fingerprint(key), "changed": changed, "quota": "none",
                 "former": "none"}
 

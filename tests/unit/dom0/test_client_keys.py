@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from qborg_wire.names import fingerprint
-from qvm_borg import errors, record
+from qvm_borg import errors, record, revoke
 from qvm_borg.enrolment import Asked
 from qvm_borg.tools import enroll, rotate
 from unit.dom0.honest import FINGERPRINT, KEY, Honest
@@ -54,9 +54,10 @@ def test_its_secrets_go_to_the_vault_and_nowhere_else(
     mine = [name for name in calls if name not in ("DescribeClient", "CheckSetup")]
     assert mine == [
         "PrepareBundle", "RegisterKey", "PublishKeys", "SendRecord", "DescribeRecord",
-        "OpenRepository", "SubmitRecord", "DescribeRecord", "AdoptBundle", "StartSchedule",
-        "RunBackup", "ProveBundle", "ReleaseRecord", "LendRepository", "ProveRecord",
-        "RegisterKey", "PublishKeys", "SendRecord", "DescribeRecord"]
+        "OpenRepository", "RegisterKey", "SubmitRecord", "DescribeRecord", "AdoptBundle",
+        "StartSchedule", "RunBackup", "ProveBundle", "ReleaseRecord", "LendRepository",
+        "ProveRecord",
+        "RegisterKey"]
     sent = [line for line in escrowed.gates if "StoreRecord +qubes-mail" in line]
     ids = {name: vm.uuid for name, vm in escrowed.app.domains.all.items()}
     assert sent == [f"qborg.StoreRecord +qubes-mail uuid:{ids['mail']} uuid:{ids['vault']} "
@@ -116,9 +117,9 @@ def test_a_rotation_makes_what_was_asked_for_and_ends_with_a_proof(
 
     assert _rotates(escrowed, *options) == 0
 
-    assert str(asked[0]).split(" ")[1:] == fresh and len(str(asked[0]).split(" ")[0]) == 32
+    assert str(asked[0]).split(" ")[2:] == fresh and len(str(asked[0]).split(" ")[0]) == 32
     now = noted(escrowed)
-    assert now.fingerprint == fingerprint(OTHER) and "rotation" not in now.notes
+    assert now.fingerprint == fingerprint(OTHER) and not {"rotation", "next"} & now.notes.keys()
     assert (now.digests["record"], now.digests["key"]) == (NEW["record"], NEW["key"])
     assert now.step == "forget" and now.times["proved"] != "0"
     calls = _calls(escrowed)
@@ -172,6 +173,7 @@ def test_imported_secrets_count_as_leaked_until_both_are_rotated(escrowed: Hones
     assert _rotates(escrowed, "--ssh-key") == 0
     assert "secrets" in noted(escrowed).notes
     escrowed.rotates.add("work")
+    escrowed.kept["qubes-work"] = "5" * 64
     assert _rotates(escrowed) == 0
 
     assert "secrets" not in noted(escrowed).notes
@@ -212,6 +214,57 @@ def test_who_tells_something_else_is_not_believed(
     assert _rotates(escrowed) == errors.WireError.exit_code
 
     assert noted(escrowed).fingerprint == FINGERPRINT and "rotation" in noted(escrowed).notes
+
+
+def test_who_says_that_it_has_rotated_and_has_not_is_not_believed(escrowed: Honest) -> None:
+    escrowed.keys["qubes-work"] = OTHER  # and a bundle that is installed, not pending
+
+    assert _rotates(escrowed) == errors.WireError.exit_code
+
+    assert noted(escrowed).fingerprint == FINGERPRINT and "rotation" in noted(escrowed).notes
+
+
+def test_a_rotation_that_was_cut_after_its_end_can_be_revoked(escrowed: Honest) -> None:
+    _turns(escrowed)
+    escrowed.answers["RegisterKey"] = failure("internal")
+    assert _rotates(escrowed) != 0
+    del escrowed.answers["RegisterKey"]
+    escrowed.answers["OpenRepository"] = failure("internal")
+    assert _rotates(escrowed) != 0
+    escrowed.values["RevokeKeys"] = {
+        "public_key": OTHER, "fingerprint": fingerprint(OTHER), "key": "refused"}
+    session = escrowed.session()
+
+    with pytest.raises(errors.PartialFailure):
+        revoke.revoke(session, "work", revoke.Asked(), lambda _repository, _server: None)
+
+    # Its bundle may hold the passphrase that is in force, and the vault the former one.
+    assert "RemoveBundle" not in _calls(escrowed)
+
+
+@pytest.mark.parametrize(("args", "values", "kind"), [
+    (("--no-escrow",), {}, errors.EnrolmentRefused),
+    (("--keys", "client"), {"keys": "awaited"}, errors.EnrolmentRefused),
+])
+def test_what_could_not_be_tried_or_would_be_nowhere_else_is_refused(
+    escrowed: Honest, args: tuple[str, ...], values: dict[str, str],
+    kind: type[errors.QvmBorgError],
+) -> None:
+    assert _enrols(escrowed, "--keys", "client") == 0
+    escrowed.values["CheckSetup"] = values
+
+    assert _enrols(escrowed, *args) == kind.exit_code
+
+
+def test_unfinished_keys_of_its_own_are_not_left_without_a_vault(escrowing: Honest) -> None:
+    escrowing.answers["SubmitRecord"] = failure("internal")
+    enroll.main(["work", "--keys", "client"], app=escrowing.app)
+    vm = escrowing.app.domains.all["work"]
+    before = vm.features.own["x-qborg"]
+
+    assert _enrols(escrowing, "--no-escrow") == errors.EscrowMissing.exit_code
+
+    assert vm.features.own["x-qborg"] == before
 
 
 def test_another_key_without_a_rotation_is_a_lie(escrowed: Honest) -> None:

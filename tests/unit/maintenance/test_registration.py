@@ -92,6 +92,16 @@ def test_a_try_that_was_given_up_never_becomes_live_again(state: State) -> None:
     assert refused.value.cause == "keys-missing"
 
 
+def test_a_birth_that_was_told_of_is_known_before_the_key_is_settled(state: State) -> None:
+    registers(state, 4)
+
+    told = [registration.register(state, SETTINGS, WORK, key(4), ID) for _again in range(2)]
+
+    assert told == [True, False] and entry(state).repository_id == ID
+    registration.register(state, SETTINGS, WORK, key(5), "b" * 64)
+    assert entry(state).repository_id == ID, "the first one stays"
+
+
 def test_a_former_key_cannot_come_back(state: State) -> None:
     for number in (4, 5):
         registers(state, number)

@@ -55,6 +55,8 @@ REFUSED = {
     "truncated": (records.repository()[:-1], WORK, "keeper", "record-refused"),
     "empty": (b"", WORK, "keeper", "record-refused"),
     "twice": (records.repository() * 2, WORK, "keeper", "record-refused"),
+    # It would keep every honest one out until that day.
+    "of-a-later-day": (records.repository(999999999999), WORK, "work", "record-refused"),
     "older-than-kept": (records.repository(NOW - 1), WORK, "keeper", "record-refused"),
 }
 

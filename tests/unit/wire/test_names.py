@@ -85,3 +85,11 @@ def test_a_public_key_is_type_and_blob_alone(text: str) -> None:
 def test_the_length_is_looked_at_before_the_content() -> None:
     with pytest.raises(NameRefused, match="too long"):
         names.parse(names.DIGEST, 64, "0" * 10_000_000)
+
+
+def test_one_key_has_one_spelling() -> None:
+    blob = "ssh-rsa " + "AAAAB3NzaC1yc2EA" + "A" * 359 + "="
+
+    assert names.fingerprint(blob).startswith("SHA256:")
+    with pytest.raises(ValueError, match="another spelling"):
+        names.fingerprint(blob.removesuffix("A=") + "B=")

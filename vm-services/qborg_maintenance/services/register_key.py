@@ -14,11 +14,11 @@ def register_key(call: Call) -> dict[str, str]:
     """Answer the fingerprint, the quota, and the former key where a person has to remove it."""
     state, repository, key = own_state(), call.named(), call.text("public_key")
     known, former = settings.require(state), ""
+    born = call.text("repository_id").replace("none", "")
     if call.text("stage") == "register":
         revocation.make_way(state, known, repository)
-        changed = registration.register(state, known, repository, key)
+        changed = registration.register(state, known, repository, key, born)
     else:
-        born = call.text("repository_id").replace("none", "")
         settled = registration.settle(state, known, repository, key, born)
         changed, former = settled.changed, settled.former
     entry = keys.set_quota(state, known, repository, call.text("quota"))
