@@ -80,6 +80,7 @@ KIT_PACKAGES = (
     Package("fonts-liberation",
             file="/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf"),
     Package("libpangoft2-1.0-0", library="pangoft2-1.0"),
+    Package("libharfbuzz-subset0", library="harfbuzz-subset"),
     Package("poppler-utils", ("pdftoppm", "pdftotext")),
     Package("qrencode", ("qrencode",)),
     Package("zbar-tools", ("zbarimg",)),

@@ -33,6 +33,8 @@ class Rule:
     with status WHAT or 255. kill-caller kills the whole session of a caller in dom0, and only the
     process in a qube; kill-tool the caller in dom0 for whom a qube calls. kill-service (qrexec)
     kills the one process, with its work done and its reply lost if `after`.
+    `ended`: the calls that were broken off or refused before are not counted; every try until one
+    comes to its end is the `n`-th then.
     `seconds` is for `amid`: how long the call has lasted by then; the action must be a kill.
     """
 
@@ -44,6 +46,7 @@ class Rule:
     source: str = "*"
     target: str = "*"
     seconds: float = 0.0
+    ended: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a rule that could never act."""
@@ -97,9 +100,11 @@ class Rule:
         known = {item.name for item in fields(cls)}
         if not set(data) <= known:
             raise ValueError(f"unknown keys in a fault rule: {sorted(set(data) - known)}")
-        texts = {key: str(value) for key, value in data.items() if key not in ("n", "seconds")}
+        texts = {key: str(value) for key, value in data.items()
+                 if key not in ("n", "seconds", "ended")}
         seconds = float(str(data.get("seconds", 0)))
-        return cls(**texts, n=int(str(data.get("n", 1))), seconds=seconds)
+        return cls(**texts, n=int(str(data.get("n", 1))), seconds=seconds,
+                   ended=data.get("ended") is True)
 
 
 def parse_cut(argument: str) -> tuple[int, str]:

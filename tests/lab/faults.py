@@ -120,8 +120,8 @@ class Faults:
             counted = []
             for rule, seen in self._rules:
                 if rule.matches(call.where, call.source, call.target, call.name):
-                    seen += 1
-                    if rule.n in (0, seen):
+                    seen += not rule.ended
+                    if rule.n in (0, seen + rule.ended):
                         call.due.append(rule)
                 counted.append((rule, seen))
             self._rules = counted
@@ -137,6 +137,10 @@ class Faults:
         with self._lock:
             call.over = True
             self._rewrite(call, seconds=time.monotonic() - call.begun)
+            self._rules = [
+                (rule, seen + (rule.ended and rule.matches(
+                    call.where, call.source, call.target, call.name)))
+                for rule, seen in self._rules]
         return self._apply(call, "after")
 
     def ended(self) -> None:

@@ -75,7 +75,7 @@ def strikes(lab: Lab, row: Row, seen: Seen, *command: str) -> bool:
     lab.faults.clear()
     lab.faults.add(
         where=call.where, match=call.name, source=call.source, target=seen.target, n=seen.nth,
-        when=row.moment, seconds=seen.seconds / 2,
+        when=row.moment, seconds=seen.seconds / 2, ended=call.where == "qrexec",
         action=f"kill-{row.victim}" if row.victim in alone else f"kill-qube:{row.victim}",
     )
     done = lab.run(list(command))

@@ -80,6 +80,7 @@ def distinct(run: str, trace: Sequence[Mapping[str, Any]]) -> dict[Call, Seen]:
     acting = {entry["target"] for entry in trace
               if entry["where"] == "qrexec" or not _READS.fullmatch(entry["name"])}
     found: dict[Call, Seen] = {}
+    ended: Counter[tuple[str, ...]] = Counter()
     step = 0
     for entry in trace:
         target = entry["target"] if entry["target"] in acting | {"dom0"} else _OTHERS
@@ -87,8 +88,12 @@ def distinct(run: str, trace: Sequence[Mapping[str, Any]]) -> dict[Call, Seen]:
                     entry["running"] and target != _OTHERS)
         if not call.reads and entry["seconds"] == 0:
             continue
+        # Of those that came to their end: how many were refused before varies from run to run.
+        same = entry["where"], entry["source"], entry["target"], entry["name"]
+        ended[same] += 1
         if call not in found:
-            found[call] = Seen(entry["target"], entry["nth"], entry["seconds"])
+            nth = ended[same] if call.where == "qrexec" else entry["nth"]
+            found[call] = Seen(entry["target"], nth, entry["seconds"])
         step += not call.reads
     names = [entry["name"] for entry in trace if entry["seconds"]]
     # How often it is tried before the gate is noticed varies; every try is hit then.

@@ -56,6 +56,25 @@ def test_rule_of_a_trace_entry_hits_that_call_again() -> None:
         assert [kind == "refuse" for kind in verdicts] == [n == number for n in range(4)]
 
 
+@pytest.mark.parametrize("refused", [0, 1, 3])
+def test_a_rule_may_count_what_came_to_its_end_alone(refused: int) -> None:
+    """How often a gate is tried before it is noticed varies, and the second call is the second."""
+    faults = Faults()
+    faults.add(Rule.from_json({"where": "qrexec", "match": "a+", "n": 2, "when": "after",
+                               "action": "kill-qube:work", "ended": True}))
+    killed: list[str] = []
+    faults.kill_qube = killed.append
+    for ends in [False] * refused + [True, True, True]:
+        call = Call("qrexec", "vault", "work", "a+")
+        faults.before(call)
+        if ends:
+            faults.after(call)
+        faults.ended()
+
+    hits = [entry.hit for entry in faults.trace()]
+    assert killed == ["work"] and hits == [False] * refused + [False, True, False]
+
+
 def test_kill_qube_asks_for_it() -> None:
     """The qube is killed and the call goes on."""
     killed: list[str] = []
