@@ -42,12 +42,12 @@ def make(access: Access, encryption: str, set_aside: Callable[[], bool]) -> bool
     return True
 
 
-def look(access: Access) -> Outcome:
+def look(access: Access, seconds: float = _SECONDS) -> Outcome:
     """Answer how an attempt to open the repository ends.
 
     Without its cache, which takes long to make of many archives: the archives of nobody are listed.
     """
-    return run_borg(command.newest_archive(access, "none"), access, timeout=_SECONDS)
+    return run_borg(command.newest_archive(access, "none"), access, timeout=seconds)
 
 
 def check(outcome: Outcome) -> None:

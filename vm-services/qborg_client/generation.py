@@ -16,7 +16,7 @@ from pathlib import Path
 from qborg_borg.bundle import FILE_LIMIT, Bundle, BundleRefused, match_files
 from qborg_client import old_scripts
 from qborg_client.paths import Paths
-from qborg_service import process
+from qborg_service import process, ssh_key
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited, sync_directory, write_private
 from qborg_wire.names import NameRefused, parse_repository
@@ -24,8 +24,6 @@ from qborg_wire.names import NameRefused, parse_repository
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _TARGET = re.compile(rf"backups\.d/{_NUMBER.pattern}")
 _KEY = ".openssh"
-_SSH_KEYGEN = "/usr/bin/ssh-keygen"
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
 def current(paths: Paths) -> Bundle | None:
@@ -166,14 +164,12 @@ def _check_pair(directory: Path, bundle: Bundle) -> None:
     """Have ssh-keygen derive the public key: both halves must be of one pair."""
     key = directory / f"{bundle.repository}{_KEY}"
     try:
-        finished = process.run(
-            [_SSH_KEYGEN, "-y", "-P", "", "-f", str(key)],
-            stdin=None, env=_ENVIRONMENT, timeout=20, limit=4096,
-        )
+        derived = ssh_key.public_key(key)
     except process.ProcessError as error:
         raise ServiceFailure("bundle-refused", f"the key pair is untested: {error}") from error
-    derived = finished.stdout.decode("ascii", "replace").split()[:2]
-    if finished.code != 0 or derived != bundle.public_key.split():
+    except ServiceFailure:  # no key at all
+        derived = ""
+    if derived != bundle.public_key:
         raise ServiceFailure("bundle-refused", "the private and the public key are no pair")
 
 

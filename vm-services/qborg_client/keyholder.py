@@ -5,7 +5,6 @@ by itself what a killed run has done already; until the next bundle is adopted t
 and what opens the repository now both lie here.
 """
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,9 +46,7 @@ def prepare(
     if repository.qube != identity.own_qube():
         raise ServiceFailure("not-this-qube", f"{repository} is another qube's")
     generation.check_place(paths)
-    found, installed = next_bundle.own(paths, repository), generation.current(paths)
-    if installed is not None and installed.repository != repository:
-        installed = None  # a copy has the bundle of another qube
+    found, installed = next_bundle.own(paths, repository), _installed(paths, repository)
     if found is not None:
         if rotation not in (next_bundle.FIRST, found.rotation):
             raise ServiceFailure("rotation-unfinished", "another one was begun here before")
@@ -70,9 +67,7 @@ def open_repository(paths: Paths, repository: Repository, encryption: str) -> tu
 
     Answers also whether it was made now. Raises ServiceFailure with borg's cause.
     """
-    found, installed = next_bundle.required(paths, repository), generation.current(paths)
-    if installed is not None and installed.repository != repository:
-        installed = None
+    found, installed = next_bundle.required(paths, repository), _installed(paths, repository)
     created = False
     with _access(found) as access:
         if installed is None:
@@ -85,15 +80,18 @@ def open_repository(paths: Paths, repository: Repository, encryption: str) -> tu
     return export, created
 
 
+def _installed(paths: Paths, repository: Repository) -> Bundle | None:
+    """Answer the installed bundle of this repository; a copy has that of another qube."""
+    found = generation.current(paths)
+    return found if found is not None and found.repository == repository else None
+
+
 @contextmanager
 def _access(found: Next) -> Iterator[Access]:
     """Lend what opens the repository by the next bundle; borg's notes go at the end."""
-    base_dir = tempfile.mkdtemp(prefix="qborg-next-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="qborg-next-", ignore_cleanup_errors=True) as base_dir:
         yield Access(found.bundle.repository.url, found.bundle.remote_borg, found.ssh_command,
                      found.bundle.passphrase, base_dir)
-    finally:
-        shutil.rmtree(base_dir, ignore_errors=True)
 
 
 def record(paths: Paths, repository: Repository) -> Escrowed:

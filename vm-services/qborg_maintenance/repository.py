@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qborg_borg import birth, command
+from qborg_borg import birth
 from qborg_borg.command import Access
-from qborg_borg.process import run_borg
 from qborg_maintenance import agent, ssh_config
 from qborg_maintenance.connection import SSH
 from qborg_maintenance.keys import ClientKeys
@@ -27,7 +26,6 @@ from qborg_service.files import read_limited, write_private
 from qborg_service.secret import Secret
 from qborg_wire.names import Repository
 
-_SECONDS = 120.0
 _TRY_SECONDS = 40.0
 
 
@@ -47,7 +45,7 @@ def open_imported(state: State, settings: Settings, keys: ClientKeys, entry: Ent
     """
     _move(state, settings, f"repos/{entry.former}", keys.repository.path)
     with opened(settings, keys) as access:
-        birth.check(run_borg(_look(access), access, timeout=_SECONDS))
+        birth.check(birth.look(access))
         return _export(keys, access, created=False)
 
 
@@ -57,14 +55,9 @@ def try_passphrase(state: State, settings: Settings, path: str, passphrase: Secr
     with ssh_config.written(ssh_config.ADMIN, settings, state.admin_key, holder) as private:
         url = f"ssh://{ssh_config.ADMIN}/./{path}"
         access = _through(settings, private, url, passphrase)
-        outcome = run_borg(_look(access), access, timeout=_TRY_SECONDS)
+        outcome = birth.look(access, _TRY_SECONDS)
     if outcome.cause is not None:
         raise refusal(f"borg cannot open {path}: {outcome.cause}")
-
-
-def _look(access: Access) -> list[str]:
-    """Answer what opens a repository without its cache: that of an old one takes long to make."""
-    return command.newest_archive(access, "none")
 
 
 def _move(state: State, settings: Settings, former: str, path: str) -> None:
