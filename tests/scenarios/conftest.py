@@ -76,6 +76,12 @@ def escrowed(world: Lab, kept: None) -> Lab:
 
 
 @pytest.fixture(scope="module")
+def escrowed_once(world: Lab, kept: None) -> Lab:
+    """The same, restored once: for a module that makes a state of its own of it."""
+    return _at(world, "escrowed")
+
+
+@pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab whose account takes a password; the maintenance qube is made, nothing is installed."""
     with Lab.up(typist.world(tmp_path_factory.mktemp("world"))) as lab:

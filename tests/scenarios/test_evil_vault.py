@@ -93,14 +93,12 @@ OTHERS = {
 
 
 @pytest.fixture(scope="module")
-def lost_world(world: Lab, kept: None) -> Lab:
+def lost_world(escrowed_once: Lab) -> Lab:
     """The maintenance qube is gone, and the vault runs."""
-    world.faults.clear()
-    world.restore("escrowed")
-    lost.removes(world)
-    lost.starts(world)
-    world.snapshot("lost-to-evil")
-    return world
+    lost.removes(escrowed_once)
+    lost.starts(escrowed_once)
+    escrowed_once.snapshot("lost-to-evil")
+    return escrowed_once
 
 
 @pytest.fixture

@@ -68,12 +68,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
 
 
 @pytest.fixture(scope="module")
-def anew(world: Lab, kept: None) -> Lab:
+def anew(escrowed_once: Lab) -> Lab:
     """A new computer, restored once: for rows that make neither settings nor a qube."""
-    world.faults.clear()
-    world.restore("escrowed")
-    lost.is_a_new_computer(world)
-    return world
+    lost.is_a_new_computer(escrowed_once)
+    return escrowed_once
 
 
 @pytest.mark.parametrize(("command", "code", "says"), REFUSED.values(), ids=REFUSED)

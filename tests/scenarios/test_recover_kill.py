@@ -20,14 +20,12 @@ KILLS = [
 
 
 @pytest.fixture(scope="module")
-def lost_world(world: Lab, kept: None) -> Lab:
+def lost_world(escrowed_once: Lab) -> Lab:
     """The maintenance qube is gone, and the vault's record is of before work was enrolled."""
-    world.faults.clear()
-    world.restore("escrowed")
-    lost.loses_the_newest_record(world)
-    lost.removes(world)
-    world.snapshot("lost")
-    return world
+    lost.loses_the_newest_record(escrowed_once)
+    lost.removes(escrowed_once)
+    escrowed_once.snapshot("lost")
+    return escrowed_once
 
 
 @pytest.mark.parametrize(("where", "call", "victim", "when"), KILLS)
