@@ -17,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = "usr/lib/qubes-borg"
+COMPLETIONS = "usr/share/bash-completion/completions"
 STUB = """\
 #!/usr/bin/python3 -I
 import sys; sys.path.insert(0, "/usr/lib/qubes-borg")
@@ -35,12 +36,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Role:
-    """What one trust domain gets: its packages as SOURCE/PACKAGE, commands, services, policy."""
+    """What one trust domain gets: packages (SOURCE/PACKAGE), commands, services, the rest."""
 
     packages: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     rpc: str | None = None  # folder under qubes-rpc/
+    completions: str | None = None  # folder under vm-services/completions/
     policy: tuple[str, ...] = ()  # files under policy/
+    units: str | None = None  # folder with units for the user's systemd
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ ROLES = {
             Command("qvm-borg-rotate", "qvm_borg.tools.rotate"),
         ),
         policy=("70-qubes-borg.policy",),
+        units="dom0/systemd",
     ),
     "common": Role(
         packages=("dom0/qborg_wire", "vm-services/qborg_service", "vm-services/qborg_borg"),
@@ -81,6 +85,7 @@ ROLES = {
             Command("qborg-run", "qborg_client.tools.run"),
         ),
         rpc="client",
+        completions="client",
     ),
     "maintenance": Role(
         packages=("vm-services/qborg_maintenance",),
@@ -122,9 +127,15 @@ def role_items(role: Role) -> Iterator[Item]:
     if role.rpc is not None:
         for path in sorted((HERE / "qubes-rpc" / role.rpc).glob("qborg.*")):
             yield Item(f"etc/qubes-rpc/{path.name}", path.read_bytes(), 0o755)
+    if role.completions is not None:
+        for path in sorted((HERE / "vm-services/completions" / role.completions).iterdir()):
+            yield Item(f"{COMPLETIONS}/{path.name}", path.read_bytes(), 0o644)
     for name in role.policy:
         data = (HERE / "policy" / name).read_bytes()
         yield Item(f"etc/qubes/policy.d/{name}", data, 0o644)
+    if role.units is not None:
+        for path in sorted((HERE / role.units).glob("qubes-borg-*")):
+            yield Item(f"usr/lib/systemd/user/{path.name}", path.read_bytes(), 0o644)
 
 
 def make_folder(folder: Path) -> None:

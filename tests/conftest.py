@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 PERSONAL = ("BORG_", "BORGMATIC_", "GIT_", "QREXEC_", "QUBES_", "SSH_", "XDG_CONFIG", "XDG_STATE")
 ENGINES = {"LAB_QREXEC": "genuine qrexec parser", "LAB_QUBESADMIN": "genuine qubesadmin"}
 
+SLOWEST = 25  # files that are named at the end
 seconds: defaultdict[str, float] = defaultdict(float)
 tests: Counter[str] = Counter()
 
@@ -33,17 +34,20 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Add one phase of one test to its group."""
-    group = group_of(report.nodeid.partition("::")[0])
-    seconds[group] += report.duration
-    tests[group] += report.when == "call"
+    """Add one phase of one test to its group and its file."""
+    name = report.nodeid.partition("::")[0]
+    for key in (group_of(name), name):
+        seconds[key] += report.duration
+        tests[key] += report.when == "call"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what each group took, above the final line."""
-    terminalreporter.section("time per group")
-    for group in sorted(seconds):
-        terminalreporter.line(f"{seconds[group]:8.1f} s {tests[group]:6} tests  {group}")
+    """Print what each group and the slowest files took, above the final line."""
+    files = sorted((key for key in seconds if key.endswith(".py")), key=lambda key: -seconds[key])
+    for title, keys in (("group", sorted(set(seconds) - set(files))), ("file", files[:SLOWEST])):
+        terminalreporter.section(f"time per {title}")
+        for key in keys:
+            terminalreporter.line(f"{seconds[key]:8.1f} s {tests[key]:6} tests  {key}")
 
 
 @pytest.fixture(autouse=True)
@@ -57,5 +61,5 @@ def clean_environment(
             monkeypatch.delenv(variable)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     group = group_of(str(request.path.relative_to(HERE.parent)))
-    if group not in ("tests/lab/selftest", "tests/scenarios"):
+    if group not in ("tests/bench", "tests/lab/selftest", "tests/scenarios"):
         monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))

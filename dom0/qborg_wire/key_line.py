@@ -3,12 +3,8 @@
 Rendered in the maintenance qube for the file, and in dom0 where a person adds the line by hand.
 """
 
-import re
-
 from qborg_wire import names
 
-# As borg parses a size; it refuses a quota below 10M.
-QUOTA = re.compile(r"[1-9][0-9]M|[1-9][0-9]{2,5}M|[1-9][0-9]{0,5}[GT]")
 NO_QUOTA = "none"
 
 
@@ -22,9 +18,8 @@ def serve_command(remote_borg: str, repository: names.Repository) -> str:
     return f"{remote_borg} serve --append-only --restrict-to-repository {path}"
 
 
-def restricted_line(
-    remote_borg: str, repository: names.Repository, public_key: str, quota: str = NO_QUOTA
-) -> str:
+def restricted_line(remote_borg: str, repository: names.Repository, public_key: str,
+                    quota: str = NO_QUOTA) -> str:
     """Answer the line, without a newline; `quota` is `none` or a size of QUOTA's shape.
 
     Raises NameRefused for a value that could be more than a word of its line.
@@ -32,5 +27,5 @@ def restricted_line(
     names.parse(names.PUBLIC_KEY, 800, public_key)
     command = serve_command(remote_borg, repository)
     if quota != NO_QUOTA:
-        command += f" --storage-quota {names.parse(QUOTA, 7, quota)}"
+        command += f" --storage-quota {names.parse(names.QUOTA, 7, quota)}"
     return f'command="{command}",restrict {public_key} {repository}'

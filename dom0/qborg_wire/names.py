@@ -1,4 +1,4 @@
-"""What a name may be: qubes, machines, repositories, keys, digests.
+"""What a name may be: qubes, machines, repositories, keys, digests, quotas.
 
 Used on every side of the contract. Each parser takes text from a less trusted side, checks its
 length first, and answers a clean value or raises NameRefused.
@@ -25,12 +25,12 @@ PORT = re.compile("[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|
                   "|6553[0-5]")
 REMOTE_BORG = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-PUBLIC_KEY = re.compile(
-    r"(?:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}"
-    r"|ssh-rsa AAAAB3NzaC1yc2EA[A-Za-z0-9+/]{300,720}={0,2})"
-)
+PUBLIC_KEY = re.compile(r"(?:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}"
+                        r"|ssh-rsa AAAAB3NzaC1yc2EA[A-Za-z0-9+/]{300,720}={0,2})")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 NONCE = re.compile(r"[0-9a-f]{32}")
+# As borg parses a size; it refuses a quota below 10M.
+QUOTA = re.compile(r"[1-9][0-9]M|[1-9][0-9]{2,5}M|[1-9][0-9]{0,5}[GT]")
 ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,99}")
 
 

@@ -1,12 +1,11 @@
 """The framing of a reply: progress lines, then nonce, outcome and the row's fixed keys.
 
-Written by the frame of every service, read by dom0 and by a service that calls another.
+Read by dom0 and by a service that calls another; written by qborg_service.answer.
 Every line is `key=value` in printable ASCII and ends in one newline; the keys stand in the order
 of the row. A cut, padded or reordered reply is no reply.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qborg_wire import names
@@ -15,7 +14,6 @@ from qborg_wire.row import Service
 
 PROGRESS_LIMIT = 200  # bytes of one progress line, its newline included
 PROGRESS_RATE = 10  # lines a second
-NO_NONCE = "0" * 32  # answered to a request whose nonce could not be read
 _DETAIL = re.compile(r"[\x20-\x7e]{1,120}")
 _PROGRESS = re.compile(rb"progress=([a-z][a-z-]{0,23}) (0|[1-9][0-9]{0,14}) (0|[1-9][0-9]{0,14})\n")
 
@@ -88,10 +86,8 @@ def parse_reply(service: Service, nonce: str, untrusted_reply: bytes) -> dict[st
     if [key for key, _value in untrusted_rest] != [field.name for field in service.reply]:
         raise ReplyRefused("other keys than this service answers")
     try:
-        return {
-            field.name: names.parse(field.pattern, field.limit, untrusted_value)
-            for field, (_key, untrusted_value) in zip(service.reply, untrusted_rest, strict=True)
-        }
+        return {field.name: names.parse(field.pattern, field.limit, untrusted_value) for
+                field, (_key, untrusted_value) in zip(service.reply, untrusted_rest, strict=True)}
     except names.NameRefused as error:
         raise ReplyRefused("a value that does not match") from error
 
@@ -104,23 +100,3 @@ def _failure(untrusted_cause: str, untrusted_rest: list[tuple[str, str]]) -> Fai
     if _DETAIL.fullmatch(untrusted_rest[0][1]) is None:
         raise ReplyRefused("a detail that does not match")
     return Failure(untrusted_cause, untrusted_rest[0][1])
-
-
-def format_reply(service: Service, nonce: str, values: Mapping[str, str]) -> bytes:
-    """Answer the bytes of a success; raises ValueError if they would not parse again."""
-    lines = [("nonce", nonce), ("outcome", "ok")]
-    lines += [(field.name, values[field.name]) for field in service.reply]
-    reply = _format(lines)
-    if len(values) != len(service.reply) or parse_reply(service, nonce, reply) != dict(values):
-        raise ValueError(f"{service.name}: the handler answered values outside its row")
-    return reply
-
-
-def format_failure(nonce: str, failure: Failure) -> bytes:
-    """Answer the bytes of a failure; at most 230, which fits every row's limit."""
-    detail = printable(failure.detail)
-    return _format([("nonce", nonce), ("outcome", failure.cause), ("detail", detail)])
-
-
-def _format(lines: list[tuple[str, str]]) -> bytes:
-    return "".join(f"{key}={value}\n" for key, value in lines).encode("ascii")

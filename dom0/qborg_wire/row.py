@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-PREFIX = "qborg."
-
 
 class Role(Enum):
     """A trust domain. Its value is the folder, the package and the `service.qborg-X` feature."""
@@ -43,7 +41,6 @@ class Service:
     idle: bool = False  # seconds count from the last progress line
     root: bool = False
     before_role: bool = False  # answers also where dom0 has not switched the role on (ADR 1)
-    served_by: tuple[Role, ...] = ()  # empty: reserved
     record: bool = False  # the request is one bundle or record, not a JSON request with a nonce
     stream: bool = False  # another program's bytes both ways: no request, no reply
     request: tuple[Field, ...] = ()
@@ -52,14 +49,4 @@ class Service:
     @property
     def full_name(self) -> str:
         """The name as qrexec and the policy spell it."""
-        return PREFIX + self.name
-
-
-def oneof(name: str, *words: str) -> Field:
-    """Answer a field that is one of these words."""
-    return Field(name, re.compile("|".join(map(re.escape, words))), max(map(len, words)))
-
-
-def either(word: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
-    """Answer a pattern for the word or what the pattern matches."""
-    return re.compile(f"(?:{word}|{pattern.pattern})")
+        return f"qborg.{self.name}"

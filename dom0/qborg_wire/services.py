@@ -1,73 +1,55 @@
 """The services table: who may call what where, with which request, reply, size and time.
 
-The table is data and lies beside this reader: services.toml. The policy, the rpc files,
-docs/protocol.md and the tests are checked against it. A row that no role serves yet is reserved.
+The table is data and lies beside this reader: services.toml, its patterns in fields.toml. The
+policy, the rpc files, docs/protocol.md and the tests are checked against it.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
+from string import Template
 from typing import Any
 
-from qborg_wire import names
-from qborg_wire.key_line import QUOTA
-from qborg_wire.row import Field, Role, Service, either, oneof
+from qborg_wire import data, names
+from qborg_wire.row import Field, Role, Service
 
-_REPOSITORY = re.compile(f"{names.MACHINE.pattern}-{names.QUBE.pattern}")
-_KEY = rf"{_REPOSITORY.pattern}:(?:missing|{names.DIGEST.pattern})"
-# What a field's pattern may be called in the table, beside the patterns of names.py.
-_PATTERNS = {
-    "NUMBER": re.compile(r"0|[1-9][0-9]{0,14}"),
-    "WORD": re.compile(r"[a-z][a-z-]{0,31}"),
-    "VERSION": re.compile(r"none|[0-9]{1,3}(?:\.[0-9]{1,4}){1,3}[0-9a-z.+-]{0,20}"),
-    "QUOTA": QUOTA,
-    "REPOSITORY": _REPOSITORY,
-    "LIST": re.compile(f"none|{_REPOSITORY.pattern}(?: {_REPOSITORY.pattern})*"),
-    "KEYS": re.compile(f"none|{_KEY}(?: {_KEY})*"),
-    "KIT": re.compile(r"qubes-borg-kit/kit-[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    # Of the surrogates only those that stand for bytes which are not UTF-8: others name no file.
-    "PATH": re.compile(r"[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]+"),
-    "DIRECTORY": re.compile(r"/[^\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]*"),
-    "OLD_KEYS": re.compile(r"none|/[\x20-\x7e]*"),
-}
-# Fields that several rows have, by the one word that stands for them.
-_GROUPS: dict[str, list[str]] = {
-    "SERVER": [
-        "host: HOST 253", "port: PORT 5", "account: ACCOUNT 32",
-        "host_key: unknown|FINGERPRINT 50", "remote_borg: probe|REMOTE_BORG 32",
-    ],
-    # What dom0 is set up with: this computer and its one account.
-    "SETTINGS": ["machine: MACHINE 16", "machine_id: NONCE 32", "SERVER"],
-}
+_FIELDS = data.beside(__file__, "fields")
+
+
+def _patterns() -> dict[str, str]:
+    """Answer what a field's pattern may be called: those of names.py, and what is made of them."""
+    found = {name: value.pattern for name, value in vars(names).items()
+             if isinstance(value, re.Pattern)}
+    for name, text in _FIELDS["patterns"].items():
+        parts = {part: f"(?:{pattern})" for part, pattern in found.items()}
+        found[name] = Template(text).substitute(parts)
+    return found
 
 
 def _fields(lines: list[str]) -> Iterator[Field]:
     for line in lines:
-        if line in _GROUPS:
-            yield from _fields(_GROUPS[line])
+        if line in _FIELDS["groups"]:
+            yield from _fields(_FIELDS["groups"][line])
             continue
-        name, _colon, told = line.partition(": ")
+        name, told = line.split(": ")
         kind, *size = told.split(" ")
-        *words, last = kind.split("|")
-        if not size:
-            yield oneof(name, *words, last)
-            continue
-        pattern: re.Pattern[str] = _PATTERNS.get(last) or getattr(names, last)
-        if words:
-            pattern = either("|".join(map(re.escape, words)), pattern)
-        yield Field(name, pattern, int(size[0]), size[1:] == ["many"])
+        words = kind.split("|")
+        pattern = "|".join(_PATTERNS[word] if word.isupper() else re.escape(word) for word in words)
+        limit = int(size[0]) if size else max(map(len, words))
+        yield Field(name, re.compile(pattern), limit, size[1:] == ["many"])
 
 
 def _row(name: str, told: dict[str, Any]) -> Service:
     callers, callees = (tuple(map(Role, side.split(" ")))
                         for side in told.pop("calls").split(" -> "))
-    served_by = told.pop("served_by", None)
-    return Service(
-        name, callers, callees, request=tuple(_fields(told.pop("request", []))),
-        reply=tuple(_fields(told.pop("reply", []))),
-        served_by=callees if served_by is None else tuple(map(Role, served_by.split())), **told)
+    request, reply = (tuple(_fields(told.pop(key, []))) for key in ("request", "reply"))
+    return Service(name, callers, callees, request=request, reply=reply, **told)
 
 
-_TABLE = Path(__file__).with_suffix(".toml").read_text(encoding="ascii")
-SERVICES = {name: _row(name, told) for name, told in tomllib.loads(_TABLE).items()}
+def accepting(role: Role) -> Service:
+    """Answer by which service that role takes a record from the vault."""
+    return next(row for row in SERVICES.values()
+                if (row.callers, row.callees, row.record) == ((Role.VAULT,), (role,), True))
+
+
+_PATTERNS = _patterns()
+SERVICES = {name: _row(name, told) for name, told in data.beside(__file__).items()}

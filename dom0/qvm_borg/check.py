@@ -5,30 +5,14 @@ Runs in dom0. A worker is made for each repository, as none may hold two secrets
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 
 from qvm_borg import record, vault, worker
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import Done, Enrolment
-from qvm_borg.errors import EscrowMissing
-from qvm_borg.qubes import running
 from qvm_borg.session import Session
+from qvm_borg.telling import refusal
 
-
-@dataclass(frozen=True)
-class Checked:
-    """A repository that was opened by the vault's record; `archives` is how many it holds."""
-
-    qube: str
-    repository: str
-    archive: str
-    archives: int
-
-
-def everyone(session: Session) -> list[str]:
-    """Answer every qube that is enrolled itself, no copies."""
-    return [qube.name for qube, known in session.records() if known.uuid == qube.uuid]
+Checked = dict[str, str | int]  # a qube, its repository, the archive of it, how many it holds
 
 
 def check(session: Session, wanted: Sequence[str], found: list[Checked],
@@ -41,15 +25,12 @@ def check(session: Session, wanted: Sequence[str], found: list[Checked],
     (settings, maintenance), keeper = session.site(), vault.required(session.system)
     names = list(dict.fromkeys(wanted))
     crowd = Crowd(session.report, len(names), "checked")
-    with ExitStack() as stack:
-        for qube in (maintenance, keeper):
-            stack.enter_context(running(qube, session.report.say))
 
-        def checked(name: str) -> None:
-            qube, _known = session.enrolled(name)
-            each = Enrolment(session, settings, maintenance, qube, vault=keeper)
-            found.append(_check(each, accept))
+    def checked(name: str) -> None:
+        each = Enrolment(session, settings, maintenance, session.enrolled(name)[0], vault=keeper)
+        found.append(_check(each, accept))
 
+    with session.running(maintenance, keeper):
         crowd.each(names, checked)
     crowd.finish()
 
@@ -58,17 +39,16 @@ def _check(enrolment: Enrolment, accept: bool) -> Checked:
     session, known, keeper = enrolment.session, enrolment.record, vault.of(enrolment)
     archive = known.notes.get("archive")
     if not known.escrowed or archive is None:
-        raise EscrowMissing(f"{enrolment}: no vault has its recovery record",
-                            f"run `qvm-borg-enroll {enrolment}`")
+        raise refusal("record-nowhere", qube=enrolment)
     told = vault.describe(session, keeper, known.repository) if accept else known.digests
     if told.get("key") != known.digests.get("key"):
-        raise EscrowMissing(f"{keeper}: it has no record of {enrolment} with the exported key",
-                            f"`qborg-vault-import` in {keeper} takes one of a file or a kit")
+        raise refusal("record-without-key", vault=keeper, qube=enrolment)
     digests = {**known.digests, "record": told.get("record", "none")}
     reply = worker.prove(session, enrolment.maintenance, keeper, known.repository, archive, digests)
     enrolment.note("prove", Done("", learnt={
         "digests": digests, "notes": {"proved": record.PROOF_IN_WORKER},
         "times": {"proved": str(int(time.time()))}}))
-    session.report.say(f"{enrolment}: the record in {keeper} opens {known.repository}; "
-                       f"a file of {archive} was read back")
-    return Checked(enrolment.qube.name, str(known.repository), archive, int(reply["archives"]))
+    session.tell("record-opens", qube=enrolment, vault=keeper, repository=known.repository,
+                 archive=archive)
+    return {"qube": enrolment.qube.name, "repository": str(known.repository), "archive": archive,
+            "archives": int(reply["archives"])}

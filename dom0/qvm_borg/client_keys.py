@@ -7,38 +7,44 @@ noted before anything is made, so that the next run goes on with it and never be
 import secrets
 
 from qborg_wire.key_line import restricted_line
+from qborg_wire.names import Repository, parse_repository
+from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from qvm_borg import record
+from qvm_borg import manifest, record, vault
 from qvm_borg.enrolment import ROLE, Done, Enrolment, fingerprint
-from qvm_borg.errors import WaitingForServer, WireError
-from qvm_borg.qubes import running
+from qvm_borg.telling import refusal
 
 SECRETS = ("key", "passphrase")
 _REQUEST = SERVICES["PrepareBundle"].request
 _FIRST = "0" * 32  # the name of an enrolment
+_CONTINUE = "continue"  # beside what is new in a rotation: it takes a repository over
 
 
 def create(enrolment: Enrolment) -> Done:
     """Have secrets in the qube, and its key among those that the maintenance qube publishes."""
-    asked, qube, known = enrolment.asked, enrolment.qube, enrolment.record
-    rotation, proved = known.notes.get(record.ROTATION, ""), {}
-    if asked.fresh and not rotation:
-        rotation = " ".join((secrets.token_hex(16), known.digests["record"][:16], *asked.fresh))
-        proved = {"proved": "0"}
+    qube, known = enrolment.qube, enrolment.record
+    rotation = _begin(enrolment)
     named, *fresh = (rotation or _FIRST).split(" ")
-    enrolment.note("plan", Done("", False, {"times": proved, "notes": {
-        record.KEYS: record.BY_CLIENT, record.ROTATION: rotation}}))
+    _copy_record(enrolment)
+    continues = _continues(enrolment)
+    if continues != "none":  # from now on the note says what goes on, if the qube was made for it
+        manifest.done(enrolment.session.system, qube.name)
     changed = qube.set_feature(ROLE, "1")
     values = vars(enrolment.settings)
-    with running(qube, enrolment.session.report.say):
+    with enrolment.session.running(qube):
+        if continues != "none":
+            enrolment.session.release(
+                vault.of(enrolment), qube, Role.CLIENT, parse_repository(continues))
         reply = enrolment.call(qube, "PrepareBundle", {
             **{row.name: values[row.name] for row in _REQUEST if row.name in values},
-            "rotation": named,
+            "rotation": named, "continues": continues,
             **{name: "new" if name in fresh else "keep" for name in SECRETS}})
     enrolment.key = reply["public_key"]
     told = fingerprint(qube, enrolment.key, reply["fingerprint"])
     if told != known.fingerprint != "" and not rotation:
-        raise WireError(f"{qube}: it tells of another key than was noted for it")
+        raise refusal("another-key", teller=qube, subject="it")
+    if record.FORMER in enrolment.record.notes:  # registered, it is the one to be revoked
+        enrolment.note("plan", Done("", False, {"notes": {record.NEXT: told}}))
     enrolment.forgotten = reply["state"] == "installed"
     kept = register(enrolment, "register", enrolment.asked.quota)
     enrolment.line = restricted_line(enrolment.settings.remote_borg, enrolment.repository,
@@ -47,33 +53,80 @@ def create(enrolment: Enrolment) -> Done:
                 changed, {"notes": {record.NEXT: told}} if rotation else {"fingerprint": told})
 
 
+def _begin(enrolment: Enrolment) -> str:
+    """Note what is going to happen, unless it is; answers the rotation's note, empty if none is."""
+    asked, known = enrolment.asked, enrolment.record
+    rotation, begun = known.notes.get(record.ROTATION, ""), {}
+    if (asked.fresh or asked.continues) and not rotation:
+        before, fresh = (_of_former(enrolment, asked.continues), ("key", _CONTINUE)) if (
+            asked.continues) else (known.digests["record"], asked.fresh)
+        rotation = " ".join((secrets.token_hex(16), before[:16], *fresh))
+        begun = {"times": {"proved": "0"}}
+    former = {record.CONTINUES: str(asked.continues), record.RESTORE: asked.restore} if (
+        asked.continues) else {record.FORMER: str(asked.former)} if asked.former else {}
+    enrolment.note("plan", Done("", False, {**begun, "notes": {
+        record.KEYS: record.BY_CLIENT, record.ROTATION: rotation, **former}}))
+    return rotation
+
+
+def _copy_record(enrolment: Enrolment) -> None:
+    """Have what opens the former repository in the vault by its new name, before it is moved."""
+    known, former = enrolment.record, enrolment.record.notes.get(record.FORMER)
+    if former and record.FORMER not in known.digests:
+        keeper, values = vault.of(enrolment), {"record": known.digests["record"], "former": former}
+        reply = enrolment.call(keeper, "CopyRecord", values)
+        if reply["key"] != known.digests["key"]:
+            raise refusal("record-of-another-key", keyholder=keeper, qube=former)
+        enrolment.note("plan", Done("", learnt={"digests": {record.FORMER: reply["record"]}}))
+
+
+def make_room(enrolment: Enrolment) -> dict[str, str]:
+    """Have the former repository out of a new one's place; answers what OpenRepository is told."""
+    if record.FORMER not in enrolment.record.notes:
+        return {"repository": "keep"}
+    register(enrolment, "aside")
+    return {"repository": "new"}
+
+
+def _continues(enrolment: Enrolment) -> str:
+    """Answer the repository that an unfinished enrolment goes on with, or none."""
+    notes = enrolment.record.notes
+    return notes[record.CONTINUES] if _CONTINUE in notes.get(record.ROTATION, "") else "none"
+
+
+def _of_former(enrolment: Enrolment, repository: Repository) -> str:
+    """Answer the digest of the vault's record of the repository to go on with."""
+    keeper = vault.of(enrolment)
+    found = vault.describe(enrolment.session, keeper, repository)["record"]
+    if found == "none":
+        raise refusal("record-of-former-missing", vault=keeper, repository=repository)
+    return found
+
+
 def settle(enrolment: Enrolment) -> Done:
     """Have the key that was proved as the only one, and the former one revoked for ever."""
     known = enrolment.record
     _name, before, *rotated = known.notes.get(record.ROTATION, " ").split(" ")
     if rotated and known.digests["record"].startswith(before):
-        raise WireError(f"{enrolment}: its record in the vault is the one of before its rotation")
+        raise refusal("record-unrotated", qube=enrolment)
     kept = register(enrolment, "settle", "keep")
-    if kept["former"] != "none":
-        # A person is asked to remove every line of this key: it must be no other one.
-        fingerprint(enrolment.maintenance, kept["former"], known.fingerprint)
-        enrolment.session.report.say(restricted_line(
-            enrolment.settings.remote_borg, enrolment.repository, kept["former"], kept["quota"]))
-        raise WaitingForServer(
-            f"{enrolment}: {enrolment.settings.server} still accepts its former key",
-            "have every line with that key removed there, then run this again")
-    if "passphrase" in rotated:
-        enrolment.session.report.say(f"{enrolment}: a new passphrase encrypts nothing anew")
+    if former := known.notes.get(record.FORMER):
+        enrolment.session.tell("former-is-kept", qube=enrolment, former=former)
+    elif "passphrase" in rotated:
+        enrolment.session.tell("passphrase-is-new", qube=enrolment)
     leaked = {record.SECRETS: ""} if rotated == [*SECRETS] else {}  # they were, until now
     return Done("its key alone opens the repository", kept["changed"] == "yes", {
         "fingerprint": kept["fingerprint"],
-        "notes": {record.ROTATION: "", record.NEXT: "", **leaked}})
+        "digests": {record.FORMER: ""},
+        "notes": {record.ROTATION: "", record.NEXT: "", record.FORMER: "", **leaked}})
 
 
 def register(enrolment: Enrolment, stage: str, quota: str = "keep") -> dict[str, str]:
     """Have the maintenance qube know the key, and borg's id of the repository once it has one."""
     reply = enrolment.call(enrolment.maintenance, "RegisterKey", {
         "stage": stage, "public_key": enrolment.key, "quota": quota,
+        "continues": _continues(enrolment),
+        "former": enrolment.record.notes.get(record.FORMER, "none"),
         "repository_id": enrolment.record.digests.get("repository", "none")})
     fingerprint(enrolment.maintenance, enrolment.key, reply["fingerprint"])
     return reply

@@ -4,6 +4,7 @@ Runs in dom0; it handles digests and fingerprints, never what they are digests o
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,10 +12,10 @@ from qborg_wire import endpoint, names
 from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qvm_borg import record
-from qvm_borg.errors import WireError
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
+from qvm_borg.telling import refusal
 
 ROLE = "service.qborg-client"
 _BY_CLIENT = {"InitRepository": "OpenRepository", "SendRecord": "SubmitRecord"}
@@ -24,11 +25,12 @@ ORDER = ("plan", "preflight", "create", "publish", "initialise", "escrow", "deli
 
 @dataclass(frozen=True)
 class Done:
-    """What a step has done: a line for the person, and what the record learns from it."""
+    """What a step has done: a line for the person, what the record learns, what a qube replied."""
 
     text: str
     changed: bool = True
     learnt: Mapping[str, Any] = field(default_factory=dict)
+    reply: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,20 @@ class Asked:
     """What a person wants: `directory` of old keys to import; the secrets that are to be new.
 
     by_client: the qube is to be its own keyholder; it is so, too, once it has rotated.
+    continues: the repository that it takes over, which nobody else uses any more; restore: the
+    archive whose files it gets then, as it was made again.
+    encryption: of a repository to be made; empty for whatever it is, or the default.
+    former: the name that its repository gets, as a new one is to be in its place.
     """
 
     quota: str = "keep"
     directory: str = "none"
     by_client: bool = False
     fresh: Sequence[str] = ()
+    continues: Repository | None = None
+    restore: str = ""
+    encryption: str = ""
+    former: Repository | None = None
 
 
 class Enrolment:
@@ -56,8 +66,14 @@ class Enrolment:
         # A person may correct the settings: then another bundle must be delivered.
         self.endpoint = endpoint.digest(settings.host, settings.port, settings.account,
                                         settings.host_key, settings.remote_borg)
-        self.record = record.parse(qube.feature(record.FEATURE)) or record.Record(
-            qube.uuid, self.repository, "plan", notes={"escrow": record.NO_ESCROW})
+        self.known = record.parse(qube.feature(record.FEATURE))
+        if self.known and self.known.repository == asked.continues and (
+                (self.known.uuid, self.known.repository) != (qube.uuid, self.repository)):
+            self.known = None  # of the qube that it was a copy of, or of its former name
+        elif self.known and self.known.notes.get(record.CONTINUES) == str(asked.continues):
+            self.asked = replace(asked, continues=None)  # is so, or goes on by the note
+        self.record = self.known or record.Record(qube.uuid, self.repository, "plan", notes={
+            "escrow": record.NO_ESCROW, record.ENCRYPTION: asked.encryption or record.REPOKEY})
         self.client: dict[str, str] = {}
         self.line = ""  # of authorized_keys, once its key is known
         self.key = ""  # the public one that was told last
@@ -67,7 +83,7 @@ class Enrolment:
     @property
     def by_client(self) -> bool:
         """Whether the qube is its own keyholder."""
-        return bool(self.asked.by_client or self.asked.fresh
+        return bool(self.asked.by_client or self.asked.fresh or self.asked.continues
                     or self.record.notes.get(record.KEYS) == record.BY_CLIENT)
 
     @property
@@ -109,31 +125,35 @@ class Enrolment:
             for key, value in done.learnt.items()}
         step = ORDER[max(known, ORDER.index(step))]
         self.record = replace(self.record, step=step, **learnt)
+        if now := done.learnt.get("times", {}).get("backup"):  # Qube Manager shows it
+            self.qube.admin("property.Set", "backup_timestamp", now)
         written = self.qube.set_feature(record.FEATURE, record.render(self.record))
         self.changed = written or done.changed or self.changed
 
 
+def is_of(told: str, public_key: str) -> bool:
+    """Tell whether a fingerprint is that of a key."""
+    with suppress(ValueError, IndexError):  # of what is no key
+        return names.fingerprint(public_key) == told
+    return False
+
+
 def fingerprint(qube: Qube, public_key: str, told: str) -> str:
     """Answer a key's fingerprint; raises WireError if the qube told that of another key."""
-    try:
-        found = names.fingerprint(public_key)
-    except ValueError:
-        found = ""
-    if found != told:
-        raise WireError(f"{qube}: the fingerprint is another key's")
-    return found
+    if not is_of(told, public_key):
+        raise refusal("fingerprint-of-another", qube=qube)
+    return told
 
 
 @dataclass(frozen=True)
 class Step:
-    """One row: its question, `so` to say when the answer is yes, else the action to take.
+    """One row: the action to take, unless the answer to its question is yes.
 
-    What has no action is done by the runner; what has no question, by a service that asks itself.
-    A step of the escrow is left out by --no-escrow.
+    What has no question is done by a service that asks itself. A step of the escrow is left out by
+    --no-escrow.
     """
 
     name: str
-    so: str = ""
+    action: Callable[[Enrolment], Done]
     question: Callable[[Enrolment], bool] = lambda _enrolment: False
-    action: Callable[[Enrolment], Done] = lambda _enrolment: Done("", changed=False)
     escrow: bool = False

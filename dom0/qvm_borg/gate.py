@@ -5,15 +5,15 @@ constant format, and only a checked repository and two uuids stand in it.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
 from qborg_wire.names import Repository, parse_repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from qvm_borg import files
-from qvm_borg.errors import GateError
+from qvm_borg import files, lock
+from qvm_borg.errors import GateError, LockedError
 
 DIRECTORY = Path("/run/qubes/policy.d")
 NAME = "69-qborg-gate.policy"
@@ -24,10 +24,8 @@ def text(service: str, repository: Repository, source: UUID, target: UUID) -> st
     if Role.DOM0 in SERVICES[service].callers:
         raise ValueError("dom0's own calls need no gate")
     argument = parse_repository(str(repository))
-    return (
-        f"{SERVICES[service].full_name} +{argument} uuid:{UUID(str(source))} "
-        f"uuid:{UUID(str(target))} allow autostart=no notify=no\n"
-    )
+    return (f"{SERVICES[service].full_name} +{argument} uuid:{UUID(str(source))} "
+            f"uuid:{UUID(str(target))} allow autostart=no notify=no\n")
 
 
 @contextmanager
@@ -49,8 +47,16 @@ def remove(directory: Path) -> bool:
     Whoever holds the lock may call this: the owner of any other gate is not alive.
     """
     (directory / f".{NAME}.new").unlink(missing_ok=True)
-    try:
+    with suppress(FileNotFoundError):
         (directory / NAME).unlink()
-    except FileNotFoundError:
-        return False
-    return True
+        return True
+    return False
+
+
+def is_stale(directory: Path) -> bool:
+    """Answer whether a gate is open that nobody closes; looked at under the lock, if it is free."""
+    with suppress(LockedError):
+        if (directory / NAME).exists():
+            with lock.held():
+                return (directory / NAME).exists()
+    return False

@@ -5,10 +5,9 @@ Runs in dom0. The maintenance qube is not needed, and the qubes themselves are n
 
 from collections.abc import Sequence
 
-from qvm_borg import check, settings, vault
-from qvm_borg.errors import EscrowMissing, SettingsError, WireError
-from qvm_borg.qubes import running
+from qvm_borg import settings, vault
 from qvm_borg.session import Session
+from qvm_borg.telling import refusal
 
 
 def print_kit(session: Session, names: Sequence[str]) -> None:
@@ -18,33 +17,29 @@ def print_kit(session: Session, names: Sequence[str]) -> None:
     """
     site, keeper = settings.load(), vault.required(session.system)
     if site is None:
-        raise SettingsError("the set-up is not done")
+        raise refusal("not-set-up")
     wanted = _in_the_vault(session, names, keeper.name)
-    with running(keeper, session.report.say):
+    with session.running(keeper):
         reply = session.call(keeper, "PrintKit", {
             "machine": site.machine, "repositories": wanted, "others": "no" if names else "yes"})
     count = int(reply["repositories"])
     if count < len(wanted) or names and count > len(wanted):
-        raise WireError(f"{keeper}: its kit is of {count} repositories, not of {len(wanted)}")
-    for line in (
-        f"the kit of {site.server} is in {keeper}: ~/{reply['file']}.html, and as .txt",
-        f"repositories: {count}; pages: {reply['pages']}",
-        f"print it there: open the .html in a browser of {keeper}, A4 or Letter at 100 %",
-        "whoever holds it reads every backup in it: keep it as you keep a passport",
-    ):
-        session.report.say(line)
+        raise refusal("another-kit", vault=keeper, count=count, wanted=len(wanted))
+    session.tell("kit-made", server=site.server, vault=keeper, file=reply["file"])
+    session.tell("kit-holds", count=count, pages=reply["pages"])
+    session.tell("kit-print", vault=keeper)
+    session.tell("kit-keep")
 
 
 def _in_the_vault(session: Session, names: Sequence[str], keeper: str) -> list[str]:
     """Answer the repositories whose records must be there; tell of a qube that has none."""
     found = []
-    for name in dict.fromkeys(names or check.everyone(session)):
+    for name in dict.fromkeys(names or session.originals()):
         known = session.enrolled(name)[1]
         if known.escrowed:
             found.append(str(known.repository))
         elif names:
-            raise EscrowMissing(f"{name}: its record is not in {keeper}",
-                                f"`qvm-borg-enroll {name}` without --no-escrow brings it there")
+            raise refusal("record-not-in-vault", name=name, vault=keeper)
         else:
-            session.report.say(f"{name} is not in it: its record is not in {keeper}")
+            session.tell("kit-without", name=name, vault=keeper)
     return found

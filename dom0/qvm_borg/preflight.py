@@ -7,13 +7,12 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from qborg_wire.reply import Failure
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import record
 from qvm_borg.enrolment import ORDER, Enrolment
-from qvm_borg.failures import from_failure
-from qvm_borg.qubes import Qube, running
+from qvm_borg.qubes import Qube
+from qvm_borg.telling import from_failure
 
 _OLDEST = {"borg": (1, 2), "borgmatic": (1, 8)}
 _LOOKS = 3  # at the server, three seconds apart: a network needs a moment after boot
@@ -22,13 +21,14 @@ _LOOKS = 3  # at the server, three seconds apart: a network needs a moment after
 def _refuse(wrong: object, subject: object, name: str, detail: str = "-") -> None:
     """Raise the error of that name in failures.toml if something is wrong with the subject."""
     if wrong:
-        raise from_failure(str(subject), Failure(name, detail))
+        raise from_failure(subject, name, detail)
 
 
-def qube(enrolment: Enrolment, others: Sequence[str], user: Qube | None = None) -> None:
+def qube(enrolment: Enrolment, others: Sequence[str], users: Sequence[Qube] = ()) -> None:
     """Raise what speaks against a qube as dom0 knows it; the qube itself is not asked.
 
-    `others`: the names of all that are enrolled; `user`: whoever backs up into its repository.
+    `others`: the names of all that are enrolled; `users`: who backs up into its repository, or
+    the one that it shall go on with.
     """
     this, klass = enrolment.qube, enrolment.qube.property("klass")
     _refuse(klass == "AdminVM", this, "is-dom0")
@@ -37,19 +37,35 @@ def qube(enrolment: Enrolment, others: Sequence[str], user: Qube | None = None) 
     _refuse(this.property("template_for_dispvms"), this, "is-disposable-template")
     roles = (enrolment.session.system.role(role) for role in (Role.MAINTENANCE, Role.VAULT))
     _refuse(this.uuid in [role.uuid for role in roles if role], this, "has-role")
-    found = record.parse(this.feature(record.FEATURE))
-    _refuse(found and found.uuid != this.uuid, this, "is-copy")
-    _refuse(found and found.step == record.REVOKING, this, "is-being-revoked")
-    _refuse(user is not None and user.uuid != this.uuid, this, "is-in-use", str(user))
-    _refuse(found and found.escrowed and enrolment.vault is None, this, "is-escrowed")
+    found, known, asked = enrolment.known, enrolment.record, enrolment.asked
+    _refuse(known.uuid != this.uuid, this, "is-copy")
+    _refuse(known.step == record.REVOKING, this, "is-being-revoked")
+    for user in users:
+        _refuse(user.uuid != this.uuid, this, "is-in-use", str(user))
+    _refuse(known.escrowed and enrolment.vault is None, this, "is-escrowed")
+    encryption(enrolment, known.encryption)
     _refuse(enrolment.by_client and found and found.step != ORDER[-1]
             and record.KEYS not in found.notes, this, "has-keys-elsewhere")
-    _refuse(found and found.repository != enrolment.repository, this, "was-renamed")
+    _refuse(known.repository != enrolment.repository, this, "was-renamed")
+    continues = asked.continues and record.CONTINUES not in known.notes
+    _refuse(found and continues, this, "has-a-repository")
+    _refuse(record.RESTORE in known.notes and not asked.restore, this, "has-files-to-come")
     _refuse(any(other != this.name and other.lower() == this.name.lower() for other in others),
             this, "differs-by-case")
     _refuse(this.property("netvm") is None, this, "has-no-netvm")
     _refuse(this.feature("service.custom-persist", inherited=True), this, "keeps-chosen-paths")
     _refuse(not this.offers(SERVICES["InstallBundle"]), this, "offers-no-services")
+
+
+def encryption(enrolment: Enrolment, found: str) -> None:
+    """Raise what speaks against how the repository is encrypted, or is to be.
+
+    Of one that it goes on with, the keyholder alone knows.
+    """
+    asked, known = enrolment.asked.encryption, enrolment.record
+    wanted = asked or (known.encryption if record.CONTINUES not in known.notes else found)
+    _refuse(wanted != found, enrolment, "is-encrypted", found)
+    _refuse(found == record.KEYFILE and enrolment.vault is None, enrolment, "has-a-key-file")
 
 
 def server(enrolments: Sequence[Enrolment]) -> dict[str, str]:
@@ -60,26 +76,24 @@ def server(enrolments: Sequence[Enrolment]) -> dict[str, str]:
     one = enrolments[0]
     values = one.settings.request([str(each.repository) for each in enrolments], "enrolment")
     reply = one.session.call(one.maintenance, "CheckSetup", values)
-    wrong = {
-        "host-key-changed": reply["host_key"] != one.settings.host_key,
-        "login-refused": reply["login"] != "ok",
-        "borg-missing": "none" in (reply["borg"], reply["remote_borg"]),
-        "list-not-ours": reply["keys"] == "awaited" and any(each.by_client for each in enrolments),
-    }
-    for cause in (cause for cause, found in wrong.items() if found):
-        raise from_failure(one.maintenance.name, Failure(cause, "-"))
+    _refuse(reply["host_key"] != one.settings.host_key, one.maintenance, "host-key-changed")
+    _refuse(reply["login"] != "ok", one.maintenance, "login-refused")
+    _refuse("none" in (reply["borg"], reply["remote_borg"]), one.maintenance, "borg-missing")
+    _refuse(reply["keys"] == "awaited" and any(each.by_client for each in enrolments),
+            one.maintenance, "list-not-ours")
     return {**dict.fromkeys(reply["occupied"].split(), "repository-exists"),
             **dict.fromkeys(reply["revoked"].split(), "key-revoked")}
 
 
 def client(enrolment: Enrolment, taken: Mapping[str, str]) -> None:
     """Start the qube if need be, ask it, and raise what speaks against it."""
-    cause = taken.get(str(enrolment.repository))
+    goes_on = {enrolment.record.notes.get(record.CONTINUES), str(enrolment.asked.continues)}
+    name, imported = str(enrolment.repository), enrolment.asked.directory != "none"
+    cause = "" if name in goes_on else taken.get(name, "")
     # Of an imported one the keyholder knows the old name, so it asks the server itself.
-    if cause == "key-revoked" or cause and not enrolment.asked.directory != "none":
-        raise from_failure(enrolment.qube.name, Failure(cause, "-"))
+    _refuse(cause == "key-revoked" or cause and not imported, enrolment, cause)
     _refuse(enrolment.by_client and enrolment.vault is None, enrolment, "has-no-vault")
-    with running(enrolment.qube, enrolment.session.report.say):
+    with enrolment.session.running(enrolment.qube):
         for look in range(_LOOKS):
             time.sleep(3 * bool(look))
             if enrolment.describe()["server"] == "reachable":

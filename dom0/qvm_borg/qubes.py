@@ -6,39 +6,36 @@ is_running(): both would take a broken answer for a good one (facts of qubesadmi
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from qborg_wire.reply import printable
 from qborg_wire.row import Role, Service
-from qvm_borg.errors import AdminError, QubeUnavailable, SettingsError
+from qvm_borg.errors import AdminError, QubeUnavailable
+from qvm_borg.telling import refusal
 
 try:
     from qubesadmin import Qubes  # type: ignore[import-not-found]
     from qubesadmin.exc import QubesException  # type: ignore[import-not-found]
 except ImportError:  # elsewhere than in dom0 a command can still print its help
-
-    class QubesException(Exception):  # type: ignore[no-redef]
-        """Stands for qubesadmin's where there is none."""
-
-    Qubes = None
+    Qubes, QubesException = None, AdminError
 
 _PASSING = ("Transient", "Halting", "Dying")
 _SETTLE = 60.0  # seconds, for a qube that is just starting or stopping
 _CREATING = "creating:"  # the role's value while its qube is being made
+_T = TypeVar("_T")
 
 
-@contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Turn whatever qubesadmin raises into AdminError.
+def _ask(what: str, asked: Callable[[], _T]) -> _T:
+    """Answer what is asked of qubesadmin; whatever it raises becomes AdminError.
 
     Its exceptions format their text again, so that a `%` in it ends in TypeError or ValueError.
     """
     try:
-        yield
+        return asked()
     except (QubesException, AttributeError) as error:
         raise AdminError(f"qubesd: {what}: {printable(str(error), 300)}") from error
     except (TypeError, ValueError, KeyError, AssertionError, OSError) as error:
@@ -58,49 +55,46 @@ class Qube:
     @cached_property
     def uuid(self) -> UUID:
         """Answer what stays the same when the qube is renamed, and differs in every copy."""
-        with _asking(f"uuid of {self.name}"):
-            return UUID(str(self._vm.uuid))
+        return _ask(f"uuid of {self.name}", lambda: UUID(str(self._vm.uuid)))
 
     def property(self, name: str) -> Any:
         """Answer a property: bool, text or None; another qube or label as its name."""
-        with _asking(f"{name} of {self.name}"):
-            value = getattr(self._vm, name)
+        value = _ask(f"{name} of {self.name}", lambda: getattr(self._vm, name))
         return value if value is None or isinstance(value, bool) else str(value)
 
     def feature(self, name: str, inherited: bool = False) -> str | None:
         """Answer a feature of the qube (or, inherited, of its template); None if it has none."""
-        with _asking(f"feature {name} of {self.name}"):
-            features = self._vm.features
-            value = features.check_with_template(name) if inherited else features.get(name)
+        features = self._vm.features
+        read = features.check_with_template if inherited else features.get
+        value = _ask(f"feature {name} of {self.name}", lambda: read(name))
         return None if value is None else str(value)
 
     def set_feature(self, name: str, value: str) -> bool:
         """Set a feature; answers whether that changed it."""
-        changed = self.feature(name) != value
-        if changed:
-            with _asking(f"feature {name} of {self.name}"):
-                self._vm.features[name] = value
+        if changed := self.feature(name) != value:
+            _ask(f"feature {name} of {self.name}",
+                 lambda: self._vm.features.__setitem__(name, value))
         return changed
 
-    def cut_off(self) -> None:
-        """Take its network away."""
-        with _asking(f"netvm of {self.name}"):
-            self._vm.netvm = None
+    def admin(self, method: str, argument: str = "", value: str | None = None) -> str:
+        """Call a method of the Admin API on it, which the library has no other way to."""
+        def call() -> str:
+            payload = None if value is None else value.encode("ascii")
+            return self._vm.qubesd_call(None, f"admin.vm.{method}", argument, payload).decode()
+
+        return _ask(f"{method} {argument} of {self.name}", call)
 
     def kill(self) -> None:
         """End it at once, whatever it does; raises QubeUnavailable if it stays."""
         if self.state() != "Halted":
-            with _asking(f"kill of {self.name}"):
-                self._vm.kill()
+            _ask(f"kill of {self.name}", self._vm.kill)
         if self._settled("Running", "Paused", *_PASSING) != "Halted":
             raise QubeUnavailable(f"{self.name} cannot be killed")
 
     def remove_feature(self, name: str) -> bool:
         """Remove a feature; answers whether it was there."""
-        there = self.feature(name) is not None
-        if there:
-            with _asking(f"feature {name} of {self.name}"):
-                del self._vm.features[name]
+        if there := self.feature(name) is not None:
+            _ask(f"feature {name} of {self.name}", lambda: self._vm.features.__delitem__(name))
         return there
 
     def offers(self, service: Service) -> bool:
@@ -109,27 +103,25 @@ class Qube:
 
     def state(self) -> str:
         """Answer the power state: Running is the only one in which services can be called."""
-        with _asking(f"power state of {self.name}"):
-            return str(self._vm.get_power_state())
+        return _ask(f"power state of {self.name}", lambda: str(self._vm.get_power_state()))
+
+    def halted(self) -> bool:
+        """Answer whether it is off, or just going."""
+        return self._settled(*_PASSING) == "Halted"
 
     def start(self) -> bool:
         """Make it run; answers whether it was halted before. Raises QubeUnavailable."""
-        state = self._settled(*_PASSING)
-        if state == "Halted":
+        if halted := self.halted():
             # qubesd starts only a halted qube and calls anything else a success as well.
-            with _asking(f"start of {self.name}"):
-                self._vm.start()
+            _ask(f"start of {self.name}", self._vm.start)
         if self.state() != "Running":
-            raise QubeUnavailable(f"{self.name} is {printable(self.state()).lower()}, not running",
-                                  f"bring it to run or to a halt: `qvm-unpause {self.name}`, "
-                                  f"`qvm-start {self.name}` or `qvm-shutdown {self.name}`")
-        return state == "Halted"
+            raise refusal("not-running", qube=self.name, state=printable(self.state()).lower())
+        return halted
 
     def stop(self) -> bool:
         """Shut it down, never forced; answers whether it has halted."""
         try:
-            with _asking(f"shutdown of {self.name}"):
-                self._vm.shutdown()
+            _ask(f"shutdown of {self.name}", self._vm.shutdown)
         except AdminError:  # it has clients of its own by now, or is halted already
             return self.state() == "Halted"
         return self._settled("Running", *_PASSING) == "Halted"
@@ -145,8 +137,9 @@ class Qube:
 
         A stopped qube is not started. The caller has checked every character of `service`.
         """
-        with open(os.devnull, "wb") as nowhere, _asking(f"{service} in {self.name}"):
-            return self._vm.run_service(service, user=user, autostart=False, stderr=nowhere)
+        with open(os.devnull, "wb") as nowhere:
+            return _ask(f"{service} in {self.name}", lambda: self._vm.run_service(
+                service, user=user, autostart=False, stderr=nowhere))
 
 
 class System:
@@ -155,25 +148,21 @@ class System:
     def __init__(self, app: Any = None) -> None:
         if app is None and Qubes is None:
             raise AdminError("there is no qubesadmin here", "run this command in dom0")
-        with _asking("connection"):
-            self._app = Qubes() if app is None else app
+        self._app = _ask("connection", Qubes) if app is None else app
 
     def find(self, name: str) -> Qube:
         """Answer the qube of that name; raises QubeUnavailable if there is none."""
-        vm = self._get(name)
-        if vm is None:
-            raise QubeUnavailable(f"there is no qube named {printable(name, 40)}",
-                                  "`qvm-ls` lists them; upper and lower case are different")
+        if (vm := self._get(name)) is None:
+            raise refusal("no-qube", name=printable(name, 40))
         return Qube(vm)
 
     def _get(self, name: str) -> Any:
-        with _asking("list of qubes"):
-            return self._app.domains.get(name)
+        return _ask("list of qubes", lambda: self._app.domains.get(name))
 
     def qubes(self) -> list[Qube]:
         """Answer every qube but dom0."""
-        with _asking("list of qubes"):
-            return [Qube(vm) for vm in self._app.domains if vm.klass != "AdminVM"]
+        return _ask("list of qubes", lambda: [
+            Qube(vm) for vm in self._app.domains if vm.klass != "AdminVM"])
 
     def role(self, role: Role, lost: bool = False) -> Qube | None:
         """Answer the qube in that role, None if dom0 names none; raises unless it may be lost."""
@@ -182,27 +171,23 @@ class System:
             return None
         found = next((qube for qube in self.qubes() if str(qube.uuid) == value), None)
         if found is None and not lost:
-            raise SettingsError(
-                f"the {role.value} qube is gone", "`qvm-borg-recover --account` makes a new "
-                "maintenance qube of the vault's record; or restore what is gone and tell dom0: "
-                f"`qvm-features dom0 x-qborg-{role.value} \"$(qvm-prefs NAME uuid)\"`")
+            raise refusal("role-is-gone", role=role.value)
         return found
 
     def template(self, name: str | None) -> Qube:
         """Answer the template of that name, or the default one."""
-        with _asking("default template"):
-            return self.find(str(self._app.default_template) if name is None else name)
+        if name is None:
+            name = _ask("default template", lambda: str(self._app.default_template))
+        return self.find(name)
 
     def disposable_template(self) -> Qube:
         """Answer the default disposable template; raises SettingsError if there is none."""
-        with _asking("default disposable template"):
-            name = self._app.default_dispvm
+        name = _ask("default disposable template", lambda: self._app.default_dispvm)
         if name is None:
-            raise SettingsError("there is no default disposable template",
-                                "`qubes-prefs default_dispvm NAME` names one")
+            raise refusal("no-disposable-template")
         return self.find(str(name))
 
-    def create(self, role: Role, name: str, label: str, template: str, netvm: Qube | None,
+    def create(self, role: Role, name: str, label: str, template: str | None, netvm: Qube | None,
                klass: str = "AppVM") -> Qube:
         """Make the qube for a role, or take the one that a killed run of this has made.
 
@@ -211,26 +196,21 @@ class System:
         dom0, feature = self.find("dom0"), f"x-qborg-{role.value}"
         if self._get(name) is None:
             dom0.set_feature(feature, _CREATING + name)
-            with _asking(f"creation of {name}"):
-                self._app.add_new_vm(klass, name, label, template)
+            _ask(f"creation of {name}", lambda: self._app.add_new_vm(klass, name, label, template))
         elif dom0.feature(feature) != _CREATING + name:
-            raise SettingsError(f"a qube named {name} exists and was not made by qubes-borg",
-                                "rename that qube; qvm-borg-setup takes another --maintenance NAME")
+            raise refusal("name-is-taken", name=name)
         if netvm is not None:
-            with _asking(f"netvm of {name}"):
-                self._get(name).netvm = netvm.name
+            _ask(f"netvm of {name}", lambda: setattr(self._get(name), "netvm", netvm.name))
         return self.find(name)
 
     def discard(self, role: Role, name: str) -> None:
         """Kill and remove the qube that was made for a role; none of ours: nothing."""
         dom0, feature = self.find("dom0"), f"x-qborg-{role.value}"
-        if dom0.feature(feature) != _CREATING + name:
-            return
-        if self._get(name) is not None:
-            self.find(name).kill()
-            with _asking(f"removal of {name}"):
-                del self._app.domains[name]
-        dom0.remove_feature(feature)
+        if dom0.feature(feature) == _CREATING + name:
+            if self._get(name) is not None:
+                self.find(name).kill()
+                _ask(f"removal of {name}", lambda: self._app.domains.__delitem__(name))
+            dom0.remove_feature(feature)
 
     def give_role(self, role: Role, qube: Qube) -> bool:
         """Make a qube the one in that role; answers whether that changed anything."""

@@ -16,9 +16,13 @@ FEATURE = "x-qborg"
 SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
 IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
 KEYS, BY_CLIENT = "keys", "made in the qube itself"  # the note of who is its keyholder
-# The notes of a rotation that is unfinished: its random name, the record before, what is new; and
-# the fingerprint of its key.
-ROTATION, NEXT = "rotation", "next"
+# The notes of a rotation that is unfinished: its random name, the record before, what is new; the
+# fingerprint of its key; the repository that it goes on with; the name that its former one gets.
+ROTATION, NEXT, CONTINUES, FORMER = "rotation", "next", "continues", "former"
+ENCRYPTION, REPOKEY, KEYFILE = "encryption", "repokey-blake2", "keyfile-blake2"
+BYTES = "bytes"  # the note of how many its last archive holds
+REVISIONS = "revisions"  # the digest of its volume's, when dom0 had backed it up and halted it
+RESTORE = "restore"  # the note of the archive whose files a qube that was made again has to get
 NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
 REVOKING = "revoke"  # the step of a qube whose key is revoked and that is not yet as before
 PROOF_IN_CLIENT = "in the client, with an empty borg base directory"
@@ -34,10 +38,12 @@ _TEXT = re.compile(r"[\x20-\x7e]{0,100}")
 class Record:
     """A qube's identity and how far its enrolment is; equal records are the same JSON.
 
-    step: the last one that was finished. digests: bundle, key, proof, record as 64 hex digits,
-    and borg's own id of the repository.
+    step: the last one that was finished. digests: bundle, key, manifest, proof, record, revisions
+    as 64 hex digits, and borg's own id of the repository; former: of the record that was copied.
     times: backup, enrolled, proved (0: an older bundle or record only) in seconds since 1970.
-    notes: archive, escrow, keys, next, proved, rotation and secrets in words.
+    notes: archive, bytes, continues, encryption, escrow, former, keys, next, proved, restore,
+    rotation,
+    secrets in words.
     """
 
     uuid: UUID
@@ -47,6 +53,11 @@ class Record:
     digests: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def encryption(self) -> str:
+        """Borg's word for where the repository's key is: there, or in a file."""
+        return self.notes.get(ENCRYPTION, REPOKEY)
 
     @property
     def escrowed(self) -> bool:

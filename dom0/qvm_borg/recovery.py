@@ -8,9 +8,10 @@ from argparse import Namespace
 from dataclasses import asdict, replace
 
 from qborg_wire.row import Role
-from qvm_borg import errors, settings, setup, vault
-from qvm_borg.qubes import Qube, running
+from qvm_borg import settings, setup, vault
+from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
+from qvm_borg.telling import refusal
 
 
 def recover(session: Session, options: Namespace, ask: setup.Ask) -> None:
@@ -20,17 +21,17 @@ def recover(session: Session, options: Namespace, ask: setup.Ask) -> None:
     """
     system, known = session.system, settings.load()
     keeper = vault.candidate(system, options.vault) if options.vault else vault.required(system)
-    with running(keeper, session.report.say):
+    with session.running(keeper):
         machine = options.machine or (known.machine if known else "*")
         told = session.call(keeper, "DescribeAccount", {"machine": machine})
         wanted = _agreed(session, options, ask, keeper, told)
         system.give_role(Role.VAULT, keeper)
         options.maintenance = told["maintenance"]  # the vault takes records from that name alone
         maintenance, _changed = setup.qube(session, options, lost=True)
-        with running(maintenance, session.report.say):
+        with session.running(maintenance):
             _send(session, keeper, maintenance, wanted, told["record"])
             setup.complete(session, options, ask, maintenance, wanted)
-    session.report.say(f"{maintenance} has the account; now `qvm-borg-check --all`, or enrol")
+    session.tell("account-taken", maintenance=maintenance)
 
 
 def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,
@@ -38,11 +39,10 @@ def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,
     """Answer dom0's settings, or the vault's; raises SettingsError where they differ."""
     known = settings.load()
     found = settings.Settings(**{key: told[key] for key in settings.PATTERNS})
-    session.report.say(f"{keeper} has the account {found.server} of {found.machine}, publication "
-                       f"{told['epoch']}; later ones are read off the server, where it shows them")
+    session.tell("account-found", vault=keeper, server=found.server, machine=found.machine,
+                 epoch=told["epoch"])
     if known and replace(known, remote_borg=found.remote_borg) != found:
-        raise errors.SettingsError(f"{keeper}: its account is not the one of {settings.path()}",
-                                   "move that file away, if that set-up was only begun anew")
+        raise refusal("account-is-another", vault=keeper, path=settings.path())
     setup.confirmed(found.host_key, options.fingerprint or (known and known.host_key), ask)
     if known is None:
         settings.store(found)
@@ -53,9 +53,7 @@ def _send(session: Session, keeper: Qube, maintenance: Qube, wanted: settings.Se
           record: str) -> None:
     """Have the vault's record of the account in the running maintenance qube."""
     expected = {**asdict(wanted), "vault": keeper.name, "record": record}
-    if session.call(maintenance, "ExpectAccount", expected)["account"] == "here":
-        return
-    session.passing("AcceptAccount", keeper, maintenance, "ReleaseRecord",
-                    {"receiver": maintenance.name}, vault.account(wanted, maintenance))
     if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
-        raise errors.WireError(f"{keeper}: it has not sent the record that it told of")
+        session.release(keeper, maintenance, Role.MAINTENANCE, vault.account(wanted, maintenance))
+        if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
+            raise refusal("account-not-sent", vault=keeper)

@@ -6,11 +6,10 @@ passphrase nobody then opens it but by the key that was exported at the enrolmen
 
 from collections.abc import Sequence
 
-from qvm_borg import record, vault, worker
+from qvm_borg import evidence, record, vault, worker
 from qvm_borg.crowd import Crowd
-from qvm_borg.errors import ProofFailed, WireError
-from qvm_borg.qubes import running
 from qvm_borg.session import Session
+from qvm_borg.telling import from_failure, refusal
 
 
 def compare(session: Session, wanted: Sequence[str]) -> None:
@@ -23,19 +22,19 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
     crowd = Crowd(session.report, len(names), "found as they were")
     enrolled = crowd.each(names, lambda name: session.enrolled(name)[1])
     repositories = [str(each.repository) for each in enrolled]
-    with running(maintenance, session.report.say):
-        reply = session.call(maintenance, "ObserveServer", {"repositories": repositories})
-    pairs = [pair.split(":") for pair in reply["keys"].split(" ")] if enrolled else []
-    if [pair[0] for pair in pairs] != repositories:
-        raise WireError(f"{maintenance}: it tells of other repositories than it was asked for")
-    told = {name: digest for name, digest in pairs}
+    with session.running(maintenance):
+        told = evidence.ask(session, maintenance, repositories, "keys")
 
     def compared(known: record.Record) -> None:
-        qube = known.repository.qube
-        if told[str(known.repository)] != known.digests.get("key"):
-            raise ProofFailed(f"{qube}: the key in {known.repository} is not the exported one",
-                              f"`qvm-borg-recover --repair-key {qube}` puts that one back")
-        session.report.say(f"{qube}: {known.repository} has the key that was exported")
+        qube, repository = known.repository.qube, known.repository
+        in_file, key = known.encryption == record.KEYFILE, told[str(repository)]["key"]
+        if key == "unknown":
+            raise refusal("key-unseen", qube=qube, repository=repository)
+        if key != ("none" if in_file else known.digests.get("key")):
+            raise refusal("key-file-and-key" if in_file else "key-not-exported", qube=qube,
+                          repository=repository)
+        session.tell("no-key-as-it-should" if in_file else "key-as-exported", qube=qube,
+                     repository=repository)
 
     crowd.each(enrolled, compared)
     crowd.finish()
@@ -46,8 +45,10 @@ def repair(session: Session, name: str) -> None:
     (_settings, maintenance), keeper = session.site(), vault.required(session.system)
     known = session.enrolled(name)[1]
     repository = known.repository
-    with running(maintenance, session.report.say), running(keeper, session.report.say):
+    if known.encryption == record.KEYFILE:
+        raise from_failure(name, "needs-no-key")
+    with session.running(maintenance, keeper):
         reply = worker.ordered(session, maintenance, keeper, repository, known.digests,
                                "RepairKey", {})
-    session.report.say(f"{name}: the key of {repository} was put back" if reply["changed"] == "yes"
-                       else f"{name}: {repository} has the vault's key; nothing was changed")
+    session.tell("key-put-back" if reply["changed"] == "yes" else "key-as-escrowed", qube=name,
+                 repository=repository)

@@ -5,28 +5,56 @@ Runs in dom0; what is particular to it is told in qvm_borg.client_keys.
 
 from collections.abc import Sequence
 
-from qvm_borg import record, vault
+from qborg_wire.names import Repository
+from qvm_borg import check, record, vault
 from qvm_borg.enroll import enroll
 from qvm_borg.enrolment import ORDER, Asked
-from qvm_borg.errors import EscrowMissing, NotEnrolled
+from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
+from qvm_borg.telling import refusal
 
 
-def rotate(session: Session, wanted: Sequence[str], fresh: Sequence[str]) -> None:
+def rotate(session: Session, wanted: Sequence[str], fresh: Sequence[str],
+           new_repository: bool = False) -> None:
     """Have these secrets new in each qube; an unfinished rotation is brought to its end instead.
 
+    `new_repository`: for them, of one qube, whose former one is kept by another name.
     Raises NotEnrolled or EscrowMissing before anything is changed, or what `enroll` raises.
     """
-    keeper = vault.required(session.system)
+    keeper, former = vault.required(session.system), None
     for name in wanted:
         _qube, known = session.enrolled(name)
         if not known.escrowed:
-            raise EscrowMissing(f"{name}: no vault has its record, which a rotation renews",
-                                f"`qvm-borg-enroll {name}` without --no-escrow brings it there")
+            raise refusal("rotation-without-vault", name=name)
         if known.step != ORDER[-1]:
-            raise NotEnrolled(f"the enrolment of {name} is unfinished",
-                              f"`qvm-borg-enroll {name}` brings it to its end")
+            raise refusal("enrolment-unfinished", name=name)
         if record.ROTATION in known.notes:
-            session.report.say(f"{name}: an unfinished rotation goes on; then run this again")
-    enroll(session, wanted, False, Asked(fresh=tuple(fresh)), keeper)
-    session.report.say("a printed kit is of the former ones: `qvm-borg-recover --print-kit`")
+            session.tell("rotation-goes-on", name=name)
+        elif new_repository:
+            former = _former(session, keeper, name)
+            session.tell("former-becomes", name=name, former=former, archive=known.notes["archive"])
+    enroll(session, wanted, False, Asked(fresh=tuple(fresh), former=former), keeper)
+    session.tell("kit-is-former")
+
+
+def _former(session: Session, keeper: Qube, name: str) -> Repository:
+    """Answer the name that the qube's repository gets, which nothing has or had; it is proved.
+
+    Raises what a proof raises, if the vault's record does not open the repository.
+    """
+    settings, maintenance = session.site()
+    with session.running(maintenance, keeper):
+        check.check(session, [name], [])
+        for end in map(".former{}".format, range(1, 100)):  # it ends, whatever a vault says
+            found = Repository(settings.machine, name[:31 - len(end)] + end)
+            if _is_free(session, keeper, found):
+                return found
+    raise refusal("no-name-for-former", name=name)
+
+
+def _is_free(session: Session, keeper: Qube, name: Repository) -> bool:
+    settings, maintenance = session.site()
+    told = session.call(maintenance, "CheckSetup", settings.request([str(name)], "enrolment"))
+    kept = vault.describe(session, keeper, name)["record"]
+    return {told["occupied"], told["revoked"], kept} == {"none"} and (
+        name.qube not in map(str, session.system.qubes()))

@@ -13,7 +13,7 @@ from qborg_wire import names
 from qborg_wire.request import Values
 from qborg_wire.services import SERVICES
 from qvm_borg import files
-from qvm_borg.errors import SettingsError
+from qvm_borg.telling import refusal
 
 # What the maintenance qube takes in FirstLogin.
 PATTERNS = {row.name: (row.pattern, row.limit) for row in SERVICES["FirstLogin"].request}
@@ -59,8 +59,7 @@ def load() -> Settings | None:
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{path()} is not what qvm-borg-setup wrote: {error}",
-                            "restore it from a backup of dom0, or correct it by hand") from error
+        raise refusal("settings-broken", path=path(), why=error) from error
 
 
 def store(settings: Settings) -> None:

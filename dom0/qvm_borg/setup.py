@@ -10,14 +10,13 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from qborg_wire.reply import Failure
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from qvm_borg import errors, settings, vault
-from qvm_borg.failures import from_failure
-from qvm_borg.qubes import Qube, running
+from qvm_borg import settings, vault
+from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
+from qvm_borg.telling import from_failure, refusal, text
 
 _POLL = 5.0  # seconds between two looks whether the server accepts the admin key
 _STEPS = ("qube", "host key", "login", "borg", "vault")
@@ -36,8 +35,7 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     if keeper:
         changed = session.system.give_role(Role.VAULT, keeper) or changed
     changed = complete(session, options, ask, maintenance, wanted) or changed
-    session.report.say("set up; next: `qvm-borg-enroll NAME`" if changed
-                       else "was set up already; nothing was changed")
+    session.tell("set-up" if changed else "set-up-already")
 
 
 def complete(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
@@ -45,7 +43,7 @@ def complete(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
     """Go on from the maintenance qube to the vault; answers whether anything was changed."""
     known = settings.load()
     session.report.step(_STEPS, "qube", f"{maintenance} is the maintenance qube")
-    with running(maintenance, session.report.say):
+    with session.running(maintenance):
         wanted = _account(session, options, ask, maintenance, wanted)
         if wanted != known:
             settings.store(wanted)
@@ -62,22 +60,22 @@ def _account(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
     session.report.step(_STEPS, "host key", f"{wanted.host} has {wanted.host_key}")
     reply = session.call(maintenance, "CheckSetup", wanted.request())
     if reply["login"] != "ok" and _by_password(options, wanted, ask):
-        _first_login(session, maintenance, wanted)
+        session.tell("type-the-password", server=wanted.server, maintenance=maintenance)
+        session.call(maintenance, "FirstLogin", asdict(wanted))
         reply = session.call(maintenance, "CheckSetup", wanted.request())
     if reply["login"] != "ok":
         patience = (7 * 86400 if ask else 0) if options.wait is None else options.wait
         reply = _awaited(session, maintenance, wanted, reply, patience)
     session.report.step(_STEPS, "login", f"{wanted.server} accepts the admin key")
     if "none" in (reply["borg"], reply["remote_borg"]):
-        raise from_failure(maintenance.name, Failure("borg-missing", "-"))
+        raise from_failure(maintenance, "borg-missing")
     if wanted.remote_borg not in ("probe", reply["remote_borg"]):
-        raise errors.WireError(f"{maintenance}: it tells of another borg than it was asked for")
+        raise refusal("another-borg", maintenance=maintenance)
     session.report.step(_STEPS, "borg", f"{reply['remote_borg']} {reply['borg']} is on the server")
     found = ", ".join(f"{key} {reply[key]}" for key in ("provider", "access", "keys", "snapshots"))
     session.report.say(f"the account: {found}")
     if reply["keys"] == "awaited":
-        session.report.say("its list of keys is not ours to write: `qvm-borg-enroll` shows a line "
-                           "for each qube, and goes on when it is there")
+        session.tell("list-of-others")
     return replace(wanted, remote_borg=reply["remote_borg"])
 
 
@@ -85,27 +83,25 @@ def _escrowed(session: Session, maintenance: Qube, known: Settings) -> bool:
     """Have the account's record in the vault, if there is one; answers whether it is new there."""
     keeper = vault.find(session.system)
     if keeper is None:
-        session.report.step(_STEPS, "vault", "none: `qvm-borg-setup --vault NAME` names the qube "
-                            "without network that keeps the recovery records")
+        session.report.step(_STEPS, "vault", text("vault-none"))
         return False
-    with running(keeper, session.report.say):
-        _kept, changed = vault.keep(
-            session, maintenance, keeper, vault.account(known, maintenance))
-    session.report.step(_STEPS, "vault", f"{keeper} has the account's record")
+    with session.running(keeper):
+        changed = vault.keep_account(session, known, maintenance, keeper)
+    session.report.step(_STEPS, "vault", text("account-kept", vault=keeper))
     return changed
 
 
 def _same(what: str, found: dict[str, str], given: dict[str, str], hint: str) -> None:
     for key, value in found.items():
         if (given.get(key) or value) != value:
-            raise errors.SettingsError(f"{what} has {key} {value}, not {given[key]}",
-                                       f"leave the option out to go on; {hint}")
+            raise refusal("set-otherwise", what=what, key=key, value=value, given=given[key],
+                          other=hint)
 
 
 def _wanted(options: Namespace, known: Settings | None) -> Settings:
     account, host, port = options.server or ("", "", "")
     if known is None and options.server is None:
-        raise errors.SettingsError("which server? Nothing is set up yet")
+        raise refusal("server-unnamed")
     if known is None:
         return Settings(options.machine or "qubes", secrets.token_hex(16), account, host, port,
                         "unknown", options.remote_borg or "probe")
@@ -126,60 +122,49 @@ def qube(session: Session, options: Namespace, lost: bool = False) -> tuple[Qube
         template = _offering(system.template(options.template))
         netvm = system.find(options.netvm) if options.netvm else None
         if template.property("klass") != "TemplateVM":
-            raise errors.SettingsError(f"{template} is no template", "name one by --template")
+            raise refusal("no-template", template=template)
         if netvm and not netvm.property("provides_network"):
-            raise errors.SettingsError(f"{netvm} provides no network", "name a qube that does")
+            raise refusal("no-network-provided", netvm=netvm)
         found = system.create(Role.MAINTENANCE, options.maintenance or "borg-maintenance",
                               options.label or "gray", template.name, netvm)
     is_set = {key: str(found.property(key)) for key in ("name", "template", "netvm", "label")}
     _same("the maintenance qube", is_set, {**vars(options), "name": options.maintenance},
           "or use `qvm-prefs`")
     if found.property("netvm") is None:
-        raise errors.QubeUnavailable(f"{found} has no netvm", f"`qvm-prefs {found} netvm NETVM`")
+        raise refusal("maintenance-without-netvm", qube=found)
     return _offering(found), system.give_role(Role.MAINTENANCE, found)
 
 
 def _offering(found: Qube) -> Qube:
-    if found.offers(SERVICES["CheckSetup"]):
-        return found
-    raise errors.TemplateError(
-        f"{found} does not offer the services of a maintenance qube", "install "
-        "qubes-borg-maintenance in the template and shut it down; or choose one by --template")
+    if not found.offers(SERVICES["CheckSetup"]):
+        raise refusal("maintenance-without-services", qube=found)
+    return found
 
 
 def confirmed(seen: str, given: str | None, ask: Ask) -> str:
     """Answer the host key's fingerprint once a person says that it is the server's."""
     if given not in (None, seen):
-        raise errors.HostKeyError(f"its host key is {seen}, not the fingerprint that was given")
-    if given or (ask and ask(f"The server's host key is {seen}\n"
-                             "Is it the one on your provider's page? [y/N] ")):
+        raise refusal("host-key-is-another", seen=seen)
+    if given or (ask and ask(text("is-it-the-host-key", seen=seen))):
         return seen
-    raise errors.HostKeyError("the server's host key is not confirmed", "compare it with your "
-                              f"provider's page; if it is the same, add --fingerprint {seen}")
+    raise refusal("host-key-unconfirmed", seen=seen)
 
 
 def _by_password(options: Namespace, wanted: Settings, ask: Ask) -> bool:
     if options.password is not None or ask is None:
         return bool(options.password)
-    return ask(f"{wanted.server} does not accept the admin key yet.\n"
-               "Does it take a password, to be typed once in that qube? [y/N] ")
-
-
-def _first_login(session: Session, maintenance: Qube, wanted: Settings) -> None:
-    session.report.say(f"Type the password of {wanted.server} in {maintenance}: in the window that "
-                       "opens there, or there in a terminal: qborg-admin login")
-    session.call(maintenance, "FirstLogin", asdict(wanted))
+    return ask(text("takes-it-a-password", server=wanted.server))
 
 
 def _awaited(session: Session, maintenance: Qube, wanted: Settings, reply: dict[str, str],
              wait: int) -> dict[str, str]:
     """Show the line to add, and answer CheckSetup's reply once the server accepts the key."""
-    session.report.say(f"Add this line to .ssh/authorized_keys of {wanted.server}:")
+    session.tell("add-this-line", server=wanted.server)
     session.report.say(f"{reply['admin_key']} qubes-borg-admin {wanted.machine}")
     deadline = time.monotonic() + wait
     while reply["login"] != "ok":
         if time.monotonic() >= deadline:
-            raise errors.WaitingForServer(f"{wanted.server} does not accept the admin key yet")
+            raise refusal("admin-key-awaited", server=wanted.server)
         time.sleep(_POLL)
         reply = session.call(maintenance, "CheckSetup", wanted.request())
     return reply

@@ -4,21 +4,22 @@ Runs in dom0; it handles digests and fingerprints, never what they are digests o
 has no question of its own, its service asks itself and answers whether it changed anything.
 """
 
+import json
 import time
 from collections.abc import Sequence
 
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
-from qvm_borg import client_keys, record, vault, worker
+from qvm_borg import client_keys, manifest, preflight, record, vault, worker
 from qvm_borg.enrolment import ROLE, Done, Enrolment, Step, fingerprint
-from qvm_borg.errors import EnrolmentRefused, EscrowMissing, ProofFailed, WireError
 from qvm_borg.qubes import Qube
+from qvm_borg.remote import Flow, OnProgress, together
 from qvm_borg.report import size
 from qvm_borg.session import Session
+from qvm_borg.telling import refusal
 
-_BY_HAND = ("`qborg-vault-export` in the vault brings them out; docs/recovery.md tells how they "
-            "open the repository")
 _CRON = "service.crond"
+_OUTSIDE = "/home/user/outside-of-the-home"
 
 
 def publish(enrolments: Sequence[Enrolment]) -> tuple[Done, list[str]]:
@@ -35,28 +36,31 @@ def create(enrolment: Enrolment) -> Done:
     """Have a key pair and a passphrase at the keyholder."""
     if enrolment.by_client:
         return client_keys.create(enrolment)
-    reply, known = enrolment.call(enrolment.maintenance, "MakeKeys", {
-        "quota": enrolment.asked.quota, "directory": enrolment.asked.directory,
-    }), enrolment.record.fingerprint
-    fingerprint(enrolment.maintenance, reply["public_key"], reply["fingerprint"])
-    if reply["created"] == "no" and known not in ("", reply["fingerprint"]):
-        raise WireError(f"{enrolment.maintenance}: it tells of another key than was noted for "
-                        f"{enrolment}")
+    asked, maker, known = enrolment.asked, enrolment.maintenance, enrolment.record.fingerprint
+    reply = enrolment.call(maker, "MakeKeys", {"quota": asked.quota, "directory": asked.directory})
+    told = fingerprint(maker, reply["public_key"], reply["fingerprint"])
+    if reply["created"] == "no" and known not in ("", told):
+        raise refusal("another-key", teller=maker, subject=enrolment)
     enrolment.forgotten = reply["secrets"] == "forgotten"
     enrolment.line = restricted_line(enrolment.settings.remote_borg, enrolment.repository,
                                      reply["public_key"], reply["quota"])
     quota = "" if reply["quota"] == NO_QUOTA else f", quota {reply['quota']}"
     imported = {record.SECRETS: record.IMPORTED} if reply["origin"] == "imported" else {}
-    return Done(f"{enrolment.maintenance} has its key {reply['fingerprint']}{quota}",
-                reply["created"] == "yes",
-                {"fingerprint": reply["fingerprint"], "notes": imported})
+    return Done(f"{maker} has its key {told}{quota}", reply["created"] == "yes",
+                {"fingerprint": told, "notes": imported})
 
 
 def _initialise(enrolment: Enrolment) -> Done:
+    room = client_keys.make_room(enrolment) if enrolment.by_client else {}
     reply = enrolment.call(enrolment.holder, enrolment.service("InitRepository"),
-                           {"encryption": "repokey-blake2"})
-    done = Done("its repository is on the server", reply["created"] == "yes", {"digests": {
-        "key": reply["key_digest"], "repository": reply["repository_id"]}})
+                           {record.ENCRYPTION: enrolment.record.encryption, **room})
+    told = reply[record.ENCRYPTION]
+    preflight.encryption(enrolment, told)
+    # In another repository than the one that dom0 knew, there is no backup yet.
+    another = reply["repository_id"] != enrolment.record.digests.get("repository")
+    done = Done("its repository is on the server", reply["created"] == "yes", {
+        "digests": {"key": reply["key_digest"], "repository": reply["repository_id"]},
+        "notes": {record.ENCRYPTION: told}, "times": {"backup": ""} if another else {}})
     if enrolment.by_client:  # so that a revocation can tell it from somebody else's
         enrolment.note("initialise", done)
         client_keys.register(enrolment, "register")
@@ -74,11 +78,9 @@ def _escrow(enrolment: Enrolment) -> Done:
     digests = {"record": kept["record"], "key": kept["key"]}
     known = {key: enrolment.record.digests.get(key, told) for key, told in digests.items()}
     if "none" in digests.values() or enrolment.forgotten and digests != known:
-        raise EscrowMissing(f"{keeper} does not have the record of {enrolment} that was proved",
-                            f"restore {keeper} with Qubes' own `qvm-backup-restore`")
+        raise refusal("proved-record-missing", vault=keeper, qube=enrolment)
     if digests["key"] != known["key"]:
-        raise WireError(f"{enrolment.holder}: its record of {enrolment} holds another key "
-                        "than was exported")
+        raise refusal("record-of-another-key", keyholder=enrolment.holder, qube=enrolment)
     # Another record, or one that dom0 knew nothing of, has not been proved.
     proved = {} if enrolment.record.digests.get("record") == digests["record"] else {"proved": "0"}
     return Done(f"its record is in {keeper}", changed, {
@@ -97,16 +99,14 @@ def _rename_borg(enrolment: Enrolment) -> Done:
     """Have the server's new name for borg in a bundle that nobody can make anew any more."""
     says = enrolment.client
     if says["repository"] != str(enrolment.repository) or says["bundle"] == "none":
-        raise EnrolmentRefused(f"{enrolment}: its bundle is gone, and {enrolment.maintenance} has "
-                               "forgotten its secrets", _BY_HAND)
+        raise refusal("bundle-gone", qube=enrolment, maintenance=enrolment.maintenance)
     # Whatever is installed there is proved anew, as dom0 may know of another bundle.
     enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
     enrolment.qube.set_feature(ROLE, "1")
     reply = enrolment.call(
         enrolment.qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
     if enrolment.describe()["endpoint"] != enrolment.endpoint:
-        raise EnrolmentRefused(f"{enrolment}: its bundle leads to another server than the set-up, "
-                               f"and {enrolment.maintenance} has forgotten its secrets", _BY_HAND)
+        raise refusal("bundle-leads-elsewhere", qube=enrolment, maintenance=enrolment.maintenance)
     return Done("its bundle has the server's name for borg", reply["changed"] == "yes",
                 {"digests": {"bundle": reply["bundle"]}})
 
@@ -122,35 +122,51 @@ def _deliver(enrolment: Enrolment) -> Done:
             "InstallBundle", enrolment.maintenance, enrolment.qube, "SendBundle",
             {"client": enrolment.qube.name}, enrolment.repository))
     if enrolment.describe()["bundle"] != reply["bundle"]:
-        raise WireError(f"{enrolment}: it has another bundle than the one that was sent")
+        raise refusal("another-bundle", qube=enrolment)
     if enrolment.client["endpoint"] != enrolment.endpoint:
-        raise WireError(f"{enrolment}: its bundle from {enrolment.holder} leads to another "
-                        "server than the set-up", f"distrust {enrolment.holder}, and shut "
-                        f"{enrolment} down, so that it does not back up there")
+        raise refusal("bundle-misleads", qube=enrolment, keyholder=enrolment.holder)
     aside = "; the old scripts' files and job were put aside" * (reply["aside"] == "yes")
     return Done(f"the bundle is delivered{aside}", role or reply["changed"] == "yes",
                 {"digests": {"bundle": reply["bundle"]}})
 
 
 def _scheduled(enrolment: Enrolment) -> bool:
-    return enrolment.client["cron"] == "running" and enrolment.qube.feature(_CRON) == "1"
+    return (enrolment.client["cron"] == "running" and enrolment.qube.feature(_CRON) == "1"
+            and record.RESTORE not in enrolment.record.notes)
 
 
 def _schedule(enrolment: Enrolment) -> Done:
+    if record.RESTORE in enrolment.record.notes:  # else its next backup were of an empty home
+        _restore(enrolment, enrolment.record.notes[record.RESTORE])
     enrolment.qube.set_feature(_CRON, "1")
     enrolment.session.call(enrolment.qube, "StartSchedule")
     return Done("cron runs, now and after each start")
 
 
-def backup(session: Session, qube: Qube, repository: Repository) -> Done:
-    """Run one backup in a running, enrolled qube."""
-    reply = session.call(qube, "RunBackup", None, repository)
+def _restore(enrolment: Enrolment, archive: str) -> None:
+    reply = enrolment.call(enrolment.qube, "RestoreFiles", {
+        "archive": archive, "paths": [], "directory": _OUTSIDE, "home": "back"})
+    enrolment.session.tell(
+        "files-are-back", qube=enrolment, archive=archive, directory=_OUTSIDE,
+        files=reply["files"], bytes=size(int(reply["bytes"])), warnings=reply["warnings"])
+    # Of the files that are back, no backup was made yet.
+    enrolment.note("deliver", Done("", learnt={"notes": {record.RESTORE: ""},
+                                               "times": {"backup": ""}}))
+
+
+def backup(session: Session, qube: Qube, repository: Repository,
+           on_progress: OnProgress) -> Flow[Done]:
+    """Run one backup in a running, enrolled qube, which keeps its manifest in it."""
+    text = manifest.of(qube)
+    reply = yield from session.calling(
+        qube, "RunBackup", {"manifest": json.dumps(text)}, repository, on_progress)
     whole, sent = size(int(reply["bytes"])), size(int(reply["sent"]))
     unread = "" if reply["warnings"] == "0" else f"; warnings: {reply['warnings']}"
-    text = f"archive {reply['archive']}: {reply['files']} files, {whole}, {sent} sent{unread}"
-    return Done(text, learnt={
-        "notes": {"archive": reply["archive"]}, "digests": {"proof": reply["proof"]},
-        "times": {"backup": str(int(time.time()))}})
+    says = f"archive {reply['archive']}: {reply['files']} files, {whole}, {sent} sent{unread}"
+    return Done(says, reply=reply, learnt={
+        "notes": {"archive": reply["archive"], record.BYTES: reply["bytes"]},
+        "times": {"backup": str(int(time.time()))},
+        "digests": {"proof": reply["proof"], "manifest": manifest.digest(text)}})
 
 
 def _backed_up(enrolment: Enrolment) -> bool:
@@ -168,12 +184,11 @@ def _prove(enrolment: Enrolment) -> Done:
     archive, now = enrolment.record.notes.get("archive", "latest"), str(int(time.time()))
     reply = enrolment.call(enrolment.qube, "ProveBundle", {"archive": archive})
     if reply["proof"] != enrolment.record.digests.get("proof"):
-        raise ProofFailed(f"{enrolment}: what was read back from {archive} is not what was saved")
-    where = record.PROOF_IN_CLIENT
+        raise refusal("bundle-proof-differs", qube=enrolment, archive=archive)
+    where = record.PROOF_IN_WORKER if enrolment.vault else record.PROOF_IN_CLIENT
     if enrolment.vault is not None:
         worker.prove(enrolment.session, enrolment.maintenance, enrolment.vault,
                      enrolment.repository, archive, enrolment.record.digests)
-        where = record.PROOF_IN_WORKER
     return Done(f"a file was read back {where}", learnt={
         "notes": {"proved": where}, "times": {"proved": now, "enrolled": now}})
 
@@ -184,25 +199,21 @@ def _forget(enrolment: Enrolment) -> Done:
         done = client_keys.settle(enrolment)
         if done.changed:
             publish([enrolment])
-            vault.keep(enrolment.session, enrolment.maintenance, vault.of(enrolment),
-                       vault.account(enrolment.settings, enrolment.maintenance))
+            vault.keep_account(enrolment.session, enrolment.settings, enrolment.maintenance,
+                               vault.of(enrolment))
         return done
     reply = enrolment.call(enrolment.maintenance, "ForgetSecrets")
     return Done(f"{enrolment.maintenance} has forgotten its secrets", reply["changed"] == "yes")
 
 
+# From the first that needs the key on the server; those before go through with many qubes at once.
 STEPS = (
-    Step("plan"),
-    Step("preflight"),
-    Step("create", action=create),
-    Step("publish"),
-    Step("initialise", "its repository is on the server", lambda each: each.forgotten, _initialise),
-    Step("escrow", action=_escrow, escrow=True),
-    Step("deliver", "it holds its bundle", _delivered, _deliver),
-    Step("schedule", "cron runs in it", _scheduled, _schedule),
-    Step("backup", "it has been backed up", _backed_up,
-         lambda each: backup(each.session, each.qube, each.repository)),
-    Step("prove", "its proof is recorded", _proved, _prove),
-    Step("forget", "its secrets are with it and in the vault",
-         lambda each: each.forgotten and not each.by_client, _forget, escrow=True),
+    Step("initialise", _initialise, lambda each: each.forgotten),
+    Step("escrow", _escrow, escrow=True),
+    Step("deliver", _deliver, _delivered),
+    Step("schedule", _schedule, _scheduled),
+    Step("backup", lambda each: together(backup(
+        each.session, each.qube, each.repository, each.session.report.progress))[0], _backed_up),
+    Step("prove", _prove, _proved),
+    Step("forget", _forget, lambda each: each.forgotten and not each.by_client, escrow=True),
 )

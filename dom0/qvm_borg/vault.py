@@ -7,11 +7,11 @@ what the vault says that it has are asked for separately and compared here.
 from qborg_wire.names import Repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from qvm_borg import errors
 from qvm_borg.enrolment import Enrolment
 from qvm_borg.qubes import Qube, System
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
+from qvm_borg.telling import refusal
 
 
 def find(system: System) -> Qube | None:
@@ -26,14 +26,14 @@ def required(system: System) -> Qube:
     """Answer the vault; raises EscrowMissing without one."""
     found = find(system)
     if found is None:
-        raise errors.EscrowMissing("there is no vault yet to keep the recovery records")
+        raise refusal("no-vault")
     return found
 
 
 def of(enrolment: Enrolment) -> Qube:
-    """Answer the vault of an enrolment with escrow."""
+    """Answer the vault of an enrolment; raises EscrowMissing for one that is done without it."""
     if enrolment.vault is None:
-        raise ValueError("an enrolment without escrow has no vault")
+        raise refusal("goes-on-without-vault", qube=enrolment)
     return enrolment.vault
 
 
@@ -41,30 +41,30 @@ def candidate(system: System, name: str) -> Qube:
     """Answer a qube that can be the vault; raises SettingsError or TemplateError."""
     qube, known = system.find(name), system.role(Role.VAULT)
     if known is not None and known.uuid != qube.uuid:
-        raise errors.SettingsError(f"the vault is {known}, not {qube}: its records are there",
-                                   "leave the option out to go on")
+        raise refusal("vault-is-another", known=known, qube=qube)
     other = system.role(Role.MAINTENANCE, lost=True)
     if qube.property("klass") not in ("AppVM", "StandaloneVM") or (
             qube.property("template_for_dispvms")) or (other and other.uuid == qube.uuid):
-        raise errors.SettingsError(f"{qube} cannot be the vault", "name an ordinary qube that "
-                                   "keeps its files and has no other role, such as `vault`")
+        raise refusal("cannot-be-vault", qube=qube)
     _check_network(qube)
     if not qube.offers(SERVICES["StoreRecord"]):
-        raise errors.TemplateError(f"{qube} does not offer the services of a vault",
-                                   "install qubes-borg-vault in its template, shut both down, and "
-                                   "try again")
+        raise refusal("vault-without-services", qube=qube)
     return qube
 
 
 def _check_network(qube: Qube) -> None:
     if qube.property("netvm") is not None:
-        raise errors.SettingsError(f"{qube} has a netvm, and a vault has no network",
-                                   f"`qvm-prefs {qube} netvm ''`, or another qube as the vault")
+        raise refusal("vault-with-netvm", qube=qube)
 
 
 def account(settings: Settings, maintenance: Qube) -> Repository:
     """Answer the name that the account's own record bears."""
     return Repository(settings.machine, maintenance.name)
+
+
+def keep_account(session: Session, settings: Settings, maintenance: Qube, vault: Qube) -> bool:
+    """Have the account's own record in the vault; both run. Answers whether it is new there."""
+    return keep(session, maintenance, vault, account(settings, maintenance))[1]
 
 
 def describe(session: Session, vault: Qube, repository: Repository) -> dict[str, str]:
@@ -83,6 +83,6 @@ def keep(session: Session, keyholder: Qube, vault: Qube, repository: Repository,
         "StoreRecord", keyholder, vault, service, {"vault": vault.name}, repository)
     kept = describe(session, vault, repository)
     if kept["record"] != sent["record"]:
-        raise errors.WireError(f"{vault}: it keeps another record of {repository} than "
-                               f"{keyholder} has sent")
+        raise refusal("another-record-kept", vault=vault, repository=repository,
+                      keyholder=keyholder)
     return kept, sent["changed"] == "yes"

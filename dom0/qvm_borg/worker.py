@@ -4,16 +4,18 @@ Runs in dom0. It has one name, and dom0 notes the intention before it is made, s
 command finds and destroys what a killed one has left.
 """
 
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from qvm_borg.errors import ProofFailed, TemplateError, WireError
+from qvm_borg.manifest import NONE, digest
 from qvm_borg.qubes import Qube, System
 from qvm_borg.session import Session
+from qvm_borg.telling import refusal
 
 NAME, _LABEL = "borg-worker", "gray"
 
@@ -25,8 +27,7 @@ def template(system: System) -> Qube:
     """
     found = system.disposable_template()
     if not found.offers(SERVICES["AcceptRecord"]):
-        raise TemplateError(f"{found}, the default disposable template, lacks a worker's services",
-                            "install qubes-borg-worker in its template, and shut both down")
+        raise refusal("worker-without-services", template=found)
     return found
 
 
@@ -38,7 +39,7 @@ def made(session: Session) -> Iterator[Qube]:
     session.report.detail(f"{NAME}: a disposable of {source}, without network")
     try:
         worker = system.create(Role.WORKER, NAME, _LABEL, source.name, None, "DispVM")
-        worker.cut_off()
+        worker.admin("property.Set", "netvm", "")
         worker.set_feature(f"service.qborg-{Role.WORKER.value}", "1")
         worker.start()
         yield worker
@@ -47,20 +48,22 @@ def made(session: Session) -> Iterator[Qube]:
 
 
 def ordered(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
-            digests: Mapping[str, str], name: str, values: Values) -> dict[str, str]:
+            digests: Mapping[str, str], name: str, values: Values,
+            receiver: AbstractContextManager[Qube] | None = None,
+            role: Role = Role.WORKER) -> dict[str, str]:
     """Have a worker do its one job: the service NAME, with the vault's record and the repository.
 
-    `digests`: that of the record, as dom0 knows it. Answers what the worker says; both qubes run.
-    Raises WireError for another record, or what a call raises.
+    `receiver`: what has another qube run that gets both, in that role. `digests`: that of the
+    record, as dom0 knows it. Answers what the worker says; both qubes run. Raises WireError for
+    another record, or what a call raises.
     """
-    with made(session) as worker:
-        session.passing("AcceptRecord", keeper, worker, "ReleaseRecord",
-                        {"receiver": worker.name}, repository)
+    with receiver or made(session) as worker:
+        session.release(keeper, worker, role, repository)
         session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
         reply = session.passing("ServeRepository", worker, maintenance, name,
                                 {**values, "lender": maintenance.name}, repository)
-    if reply["record"] != digests.get("record"):
-        raise WireError(f"{keeper}: it has sent another record of {repository} than it told of")
+        if reply["record"] != digests.get("record"):
+            raise refusal("another-record-sent", vault=keeper, repository=repository)
     return reply
 
 
@@ -68,11 +71,32 @@ def prove(session: Session, maintenance: Qube, keeper: Qube, repository: Reposit
           archive: str, digests: Mapping[str, str]) -> dict[str, str]:
     """Prove in a worker that the vault's record opens the repository.
 
-    `digests`: also that of the archive's proof. Raises ProofFailed, or what `ordered` raises.
+    `digests`: also those of the archive's proof and manifest. Raises ProofFailed, or what `ordered`
+    raises.
     """
     reply = ordered(session, maintenance, keeper, repository, digests, "ProveRecord",
                     {"archive": archive})
-    if reply["proof"] != digests.get("proof"):
-        raise ProofFailed(f"{repository}: what was read back from {archive} with the vault's "
-                          "record is not what was saved")
+    _compare(repository, archive, {key: reply[key] for key in ("proof", "manifest")}, digests)
     return reply
+
+
+def read_manifest(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
+                  archive: str, digests: Mapping[str, str]) -> dict[str, str]:
+    """Read the manifest in an archive, or in the `latest`, in a worker: NONE if it has none.
+
+    `digests`: also the manifest's, if dom0 knows which one that archive should have. Answers the
+    `archive` and the `manifest`, a text to be parsed. Raises ProofFailed, or what `ordered` raises.
+    """
+    reply = ordered(session, maintenance, keeper, repository, digests, "ReadManifest",
+                    {"archive": archive})
+    text = reply["manifest"] if reply["manifest"] == NONE else json.loads(reply["manifest"])
+    _compare(repository, reply["archive"], {"manifest": digest(text)}, digests)
+    return {**reply, "manifest": text}
+
+
+def _compare(repository: Repository, archive: str, found: Mapping[str, str],
+             digests: Mapping[str, str]) -> None:
+    """Raise ProofFailed for another digest than dom0 knows; of a manifest it may know none."""
+    known = {"manifest": found["manifest"], **digests}
+    if any(known.get(key) != told for key, told in found.items()):
+        raise refusal("proof-differs", repository=repository, archive=archive)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from scenarios import kills
-from scenarios.conftest import kept, vaulted, world
+from scenarios.conftest import escrowed, kept, vaulted, world
 from scenarios.kills import Row
 
-__all__ = ["kept", "vaulted", "world"]
+__all__ = ["escrowed", "kept", "vaulted", "world"]
 
 TABLE = Path(__file__).parents[2] / "build" / "kill.md"
 _HEAD = "| run | call | victim | before | amid | after |\n|---|---|---|---|---|---|\n"

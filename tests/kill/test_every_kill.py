@@ -1,4 +1,4 @@
-"""Every kill: each call of a set-up and an enrolment, everybody who is alive in it, each moment."""
+"""Every kill: each call of a set-up, an enrolment, a rotation; everybody alive, each moment."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from scenarios import killed, kills
 from scenarios.killed import Setup, Undisturbed
 from scenarios.kills import Row
 
+pytestmark = pytest.mark.kill
 CALLS = kills.written_down()
 
 
@@ -26,7 +27,16 @@ def clean(world: Lab, kept: None) -> Undisturbed:
     return killed.enrolment(world)
 
 
-@pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run != "enrol"), ids=str)
+@pytest.fixture(scope="module")
+def rotated(world: Lab, kept: None) -> Undisturbed:
+    """A rotation that nobody disturbs."""
+    world.restore("escrowed")
+    world.faults.clear()
+    return killed.rotation(world)
+
+
+@pytest.mark.parametrize(
+    "row", kills.rows(c for c in CALLS if c.run not in kills.ON_CLIENTS), ids=str)
 def test_a_set_up_goes_on(setup: Setup, row: Row) -> None:
     setup.converges(row)
 
@@ -34,3 +44,8 @@ def test_a_set_up_goes_on(setup: Setup, row: Row) -> None:
 @pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run == "enrol"), ids=str)
 def test_an_enrolment_goes_on(vaulted: Lab, clean: Undisturbed, row: Row) -> None:
     killed.enrolment_converges(vaulted, clean, row)
+
+
+@pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run == "rotate"), ids=str)
+def test_a_rotation_goes_on(escrowed: Lab, rotated: Undisturbed, row: Row) -> None:
+    killed.rotation_converges(escrowed, rotated, row)

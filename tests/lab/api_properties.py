@@ -1,18 +1,16 @@
 """Calls about properties of a qube or of the system, and about a qube's firewall.
 
-Runs in the supervisor, behind `qubesd`. The lab enforces no firewall, so only the rules that a
-new qube has can be set.
+Runs in the supervisor, behind `qubesd`. The lab keeps firewall rules and enforces none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lab import properties, settings
+from lab import firewall, properties, settings
 from lab.api_call import Call, Method, lines
-from lab.api_errors import ApiError
-
-OPEN_FIREWALL = "action=accept\n"
+from lab.api_errors import Refused
+from lab.store import enforce
 
 
 def _serialise(kind: str, is_default: bool, value: object) -> str:
@@ -115,14 +113,26 @@ def system_reset(call: Call) -> str:
 
 
 def firewall_get(call: Call) -> str:
-    """Return the rules of a new qube."""
-    return OPEN_FIREWALL
+    """Return the rules that have not expired."""
+    enforce(call.target.klass != "AdminVM")
+    return lines(firewall.in_force(call.target.firewall))
 
 
 def firewall_set(call: Call) -> str:
-    """Accept the rules that are in force anyway; raise for all others."""
-    if call.untrusted_payload.decode("ascii", "replace") != OPEN_FIREWALL:
-        raise ApiError("QubesException", "The lab enforces no firewall rules")
+    """Replace all rules; none at all drops everything."""
+    enforce(call.target.klass != "AdminVM")
+    try:
+        untrusted_lines = call.untrusted_payload.decode("ascii").splitlines()
+    except UnicodeDecodeError as error:
+        raise Refused from error
+    rules = [firewall.normal(untrusted_line) for untrusted_line in untrusted_lines]
+    call.target.firewall = list(firewall.in_force(rules))
+    return ""
+
+
+def firewall_reload(call: Call) -> str:
+    """Do nothing: no rule is enforced."""
+    enforce(call.target.klass != "AdminVM")
     return ""
 
 
@@ -142,5 +152,5 @@ METHODS: Mapping[str, Method] = {
     "admin.property.Reset": Method(system_reset, argument=True, on_dom0=True),
     "admin.vm.firewall.Get": Method(firewall_get),
     "admin.vm.firewall.Set": Method(firewall_set, payload=True),
-    "admin.vm.firewall.Reload": Method(lambda call: ""),
+    "admin.vm.firewall.Reload": Method(firewall_reload),
 }

@@ -1,7 +1,7 @@
 """Calls about the volumes of a qube, and those about pools that reading a volume brings along.
 
 Runs in the supervisor, behind `qubesd`. Sizes are Qubes' defaults, in bytes; nothing measures
-what a volume holds. Revert, Resize, Clear and Import are not in the lab and are refused.
+what a volume holds. Revert, Clear and Import are not in the lab and are refused.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def volume_info(call: Call) -> str:
     found = {
         "pool": "linux-kernel" if volume == "kernel" else POOL,
         "vid": f"appvms/{qube.name}/{volume}",
-        "size": SIZES[volume],
+        "size": qube.sizes.get(volume, SIZES[volume]),
         "usage": 0,
         "rw": volume != "kernel",
         "source": f"appvms/{origin}/{volume}" if origin else "",
@@ -67,6 +67,18 @@ def volume_revisions(call: Call) -> str:
     if not is_saved(call.target, volume):
         return ""
     return lines(call.system.machines.revisions(call.target.name, volume))
+
+
+def resize(call: Call) -> str:
+    """Make a volume larger; the drivers of Qubes' pools refuse to make one smaller."""
+    volume, qube = _volume(call), call.target
+    size = parse_size(call.untrusted_payload)
+    if volume == "kernel":
+        raise ApiError("StoragePoolException", "a volume that is read only has its size")
+    if size < qube.sizes.get(volume, SIZES[volume]):
+        raise ApiError("StoragePoolException", "shrinking is not supported")
+    qube.sizes[volume] = size
+    return ""
 
 
 def set_revisions_to_keep(call: Call) -> str:
@@ -109,6 +121,8 @@ def clone_to(call: Call) -> str:
         raise ApiError("StoragePoolException", "the lab clones a volume to its like only")
     if is_saved(source, volume):
         call.system.machines.copy_volume(source.name, call.target.name, volume)
+    if volume in source.sizes:
+        call.target.sizes[volume] = source.sizes[volume]
     return ""
 
 
@@ -121,6 +135,7 @@ METHODS: Mapping[str, Method] = {
     "admin.vm.volume.List": Method(volume_list),
     "admin.vm.volume.Info": Method(volume_info, argument=True),
     "admin.vm.volume.ListSnapshots": Method(volume_revisions, argument=True),
+    "admin.vm.volume.Resize": Method(resize, argument=True, payload=True),
     "admin.vm.volume.Set.revisions_to_keep": Method(
         set_revisions_to_keep, argument=True, payload=True
     ),

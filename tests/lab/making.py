@@ -43,7 +43,7 @@ def create(
 
 
 def disposable(system: System, template: Qube) -> Qube:
-    """Make a disposable with the template's properties, tags and features."""
+    """Make a disposable with the template's properties, tags, features and firewall."""
     if not properties.get(system.store, template, "template_for_dispvms"):
         raise ApiError(
             "QubesException",
@@ -59,6 +59,7 @@ def disposable(system: System, template: Qube) -> Qube:
         own |= {"dispid": number, "auto_cleanup": True}
         qube = create(system, f"disp{number}", "DispVM", own, template.name)
         qube.tags |= template.tags | {DISPOSABLE_TAG}
+        qube.firewall = list(template.firewall)
         qube.features |= {
             name: value
             for name, value in template.features.items()
@@ -70,8 +71,8 @@ def disposable(system: System, template: Qube) -> Qube:
 def clone(system: System, source: Qube, name: str) -> Qube:
     """Make a copy of a halted qube under a new name, with a new uuid.
 
-    Properties, tags (without its maker's), features, notes and what is kept on its volumes are
-    those of the source.
+    Properties, tags (without its maker's), features, notes, firewall rules and what is kept on its
+    volumes are those of the source.
     """
     if source.is_running():
         raise not_halted(source.name)
@@ -80,6 +81,7 @@ def clone(system: System, source: Qube, name: str) -> Qube:
         qube.tags |= {tag for tag in source.tags if not tag.startswith("created-by-")}
         qube.features |= source.features
         qube.notes = source.notes
+        qube.firewall = list(source.firewall)
     for volume in ("root", "private"):
         if volume == "private" or source.template is None:
             system.machines.copy_volume(source.name, name, volume)

@@ -51,7 +51,9 @@ class Qube:
     features: dict[str, str] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
     notes: str = ""
+    firewall: list[str] = field(default_factory=lambda: ["action=accept"])
     keep: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     state: str = "Halted"
     xid: int = -1
     started: float | None = None

@@ -122,6 +122,14 @@ def shadows(lab: Lab, service: str, *actions: object, qube: str = VICTIM) -> Non
     lab.exec(qube, install, user="root", input=LIAR.read_bytes(), check=True)
 
 
+def bends(lab: Lab, service: str, program: str, qube: str = VICTIM) -> None:
+    """Put a program before a service of a qube, such as the genuine one with a bend in it."""
+    path = f"{SHADOWS}/{service}"
+    lab.exec(qube, ["mkdir", "-p", SHADOWS], user="root", check=True)
+    writes(lab, path, program.encode(), qube, "root")
+    lab.exec(qube, ["chmod", "755", path], user="root", check=True)
+
+
 def repents(lab: Lab, qube: str = VICTIM) -> None:
     """Take the liars away: the genuine services answer again."""
     lab.exec(qube, ["rm", "-rf", SHADOWS], user="root", check=True)

@@ -23,10 +23,10 @@ def root_does(lab: Lab, qube: str, script: str) -> None:
     lab.exec(qube, ["/bin/sh", "-euc", script], user="root", check=True)
 
 
-def in_dom0(lab: Lab, python: str) -> None:
-    """Do something with qubesadmin, as `app`, in dom0."""
+def in_dom0(lab: Lab, python: str) -> str:
+    """Do something with qubesadmin, as `app`, in dom0; answers what it prints."""
     program = f"import qubesadmin\napp = qubesadmin.Qubes()\n{python}\n"
-    lab.run(["python3", "-c", program], check=True)
+    return lab.run(["python3", "-c", program], check=True).stdout.decode()
 
 
 def replaces(lab: Lab, qube: str, program: str, says: str) -> None:

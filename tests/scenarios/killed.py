@@ -11,11 +11,15 @@ from scenarios import kills, person, state
 from scenarios.kills import Call, Row, Seen
 
 ENROL = ("qvm-borg-enroll", "work")
+ROTATE = ("qvm-borg-rotate", "work")
 KEEPER, VAULT, WORKER = "borg-maintenance", "vault", "borg-worker"
 SIGKILL = 137
 _STATE = "/home/user/.local/share/qubes-borg"
 # A client's secrets, first where the keyholder has them, then where it has delivered them to.
 _PLACES = ((KEEPER, f"{_STATE}/host-keys/qubes-work"), ("work", "/home/user/.ssh/backups"))
+# What a birth that was cut has left; whether there was time for any is chance.
+_CUT = re.compile(r"/repos/qubes-work\.unfinished-[0-9]+(/|$)")
+_NEXT = "/home/user/.ssh/backups.d/next"
 _SECRETS = ("borgpass", "qubes-work.openssh")
 
 
@@ -46,7 +50,8 @@ def _end(lab: Lab) -> dict[str, Any]:
         "dom0": {path: about[:3] for path, about in dom0.items()},
         "maintenance": {path: about[:3] for path, about in kept.items()},
         "server": {path: about[:3] for path, about in server.items() if "/data/" not in path
-                   and not re.search(r"/(hints|index|integrity)\.[0-9]+$", path)},
+                   and not re.search(r"/(hints|index|integrity)\.[0-9]+$", path)
+                   and not _CUT.search(path)},
         "lines": [re.sub(rb"AAAA\S+|epoch=[0-9]+|id=[0-9a-f]{32}", b"", line)
                   for line in keys.splitlines()],
         "gates": state.gates(lab),
@@ -98,7 +103,7 @@ def mended(lab: Lab, row: Row) -> None:
         _until_halted(lab, row.call.target)
     if row.victim == "sshd":
         lab.server.start_sshd()
-    elif row.victim not in ("tool", "service", VAULT, WORKER) and row.call.run == "enrol":
+    elif row.victim not in ("tool", "service", VAULT, WORKER) and row.call.run in kills.ON_CLIENTS:
         _until_halted(lab, row.victim)
         lab.do("start", row.victim)
 
@@ -159,6 +164,45 @@ def enrolment_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
     admin_logs_in(lab)
     listed = lab.exec("work", ["borgbak", "list", "--short"], check=True).stdout.decode()
     assert listed.startswith("work-")
+
+
+def opens(lab: Lab) -> list[str]:
+    """Answer the archives by the bundle in force or, where it opens nothing, by the next one."""
+    command = ["borgbak", "list", "--short"]
+    if lab.exec("work", command).returncode:
+        command = ["env", f"BORG_RSH=ssh -F {_NEXT}/ssh_config",
+                   f"BORG_PASSCOMMAND=cat {_NEXT}/files/borgpass", "borg",
+                   "list", "--short", "--remote-path=borg14", "ssh://bakserver/./repos/qubes-work"]
+    listed = lab.exec("work", command)
+    assert listed.returncode == 0, listed.stderr.decode()
+    return listed.stdout.decode().split()
+
+
+def rotation(lab: Lab) -> Undisturbed:
+    """Answer what an undisturbed rotation is; the lab is at `escrowed`."""
+    person.runs(lab, *ROTATE)
+    return Undisturbed(kills.distinct("rotate", lab.trace()), _enrolled(lab))
+
+
+def rotation_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
+    """Kill in a rotation: one of the two works, and one more run reaches the end of a clean one."""
+    before, archives = state.noted(lab), state.archives(lab)
+    if strikes(lab, row, clean.calls[row.call], *ROTATE):
+        mended(lab, row)
+    admin_logs_in(lab)
+    assert opens(lab) == archives
+
+    # What is unfinished, or has come to its end, is not begun anew.
+    begun = state.noted(lab)["fingerprint"] != before["fingerprint"] or (
+        "rotation" in state.noted(lab)["notes"])
+    person.runs(lab, *(ENROL if begun else ROTATE))
+
+    assert state.changes(clean.end, _enrolled(lab)) == []
+    assert state.noted(lab)["fingerprint"] != before["fingerprint"]
+    assert records(lab) == ["000001.json", "000002.json"]
+    admin_logs_in(lab)
+    assert state.archives(lab) == archives
+    person.runs(lab, "qvm-borg-check", "work")
 
 
 class Setup:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 LIST = Path(__file__).parent / "calls.txt"
+ON_CLIENTS = ("enrol", "rotate")  # the runs on a client; the others are the two of a set-up
 # What changes nothing: the world is the same before it and after it, so it is one boundary.
 _READS = re.compile(
-    r"admin\.(vm\.(List|CurrentState|property\.Get|feature\.(Get|Check\w+)|tag\.\w+)"
-    r"|property\.Get)\+.*"
+    r"admin\.(vm\.(List|CurrentState|property\.Get(All)?|feature\.(Get|List|Check\w+)|tag\.\w+"
+    r"|firewall\.Get)|property\.Get)\+.*"
 )
 _SHUTDOWN = "admin.vm.Shutdown+"
 _NOTE = "admin.vm.feature.Set+x-qborg"
@@ -149,7 +150,7 @@ def boundaries(calls: Sequence[Call]) -> list[Row]:
     served = [call for call in calls if call.where == "qrexec"]
     chosen = [row for row in every if row.call.where == "qubesd" and not row.call.reads
               and row.victim == "tool" and row.moment == "after"
-              and (row.call.name == _NOTE or row.call.run != "enrol")]
+              and (row.call.name == _NOTE or row.call.run not in ON_CLIENTS)]
     turns: Counter[str] = Counter()
     for call in served:
         victim = (call.target, "service", "sshd")[turns[call.target] % 3]

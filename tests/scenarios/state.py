@@ -62,6 +62,19 @@ def qubesd(lab: Lab) -> State:
     return answer
 
 
+def noted(lab: Lab, qube: str = "work") -> State:
+    """Answer dom0's record of an enrolled qube."""
+    answer: State = json.loads(qubesd(lab)[qube]["features"]["x-qborg"])
+    return answer
+
+
+def archives(lab: Lab, qube: str = "work") -> list[str]:
+    """Answer the archives that a running qube lists of its own repository, oldest first."""
+    listed = lab.exec(qube, ["borgbak", "list", "--short"])
+    assert listed.returncode == 0, listed.stderr.decode()
+    return listed.stdout.decode().split()
+
+
 def everything(lab: Lab) -> State:
     """Answer the whole state; a halted qube's volume is not in it, its power state is."""
     known = qubesd(lab)

@@ -1,8 +1,5 @@
 """The qube as its own keyholder: enrolled, rotated, cut in between; what other qubes hold of it."""
 
-import json
-from typing import Any
-
 import pytest
 
 from lab import Lab
@@ -21,11 +18,6 @@ def own(vaulted: Lab) -> Lab:
     return vaulted
 
 
-def _noted(lab: Lab) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(state.qubesd(lab)[CLIENT]["features"]["x-qborg"])
-    return answer
-
-
 def _lines(lab: Lab) -> list[bytes]:
     """Answer work's lines at the server."""
     keys = lab.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
@@ -36,18 +28,13 @@ def _reads(lab: Lab, path: str) -> bytes:
     return lab.exec(CLIENT, ["cat", path], check=True).stdout.strip()
 
 
-def _archives(lab: Lab) -> int:
-    listed = lab.exec(CLIENT, ["borgbak", "list", "--short"], check=True).stdout
-    return len(listed.splitlines())
-
-
 def _is_settled(lab: Lab) -> None:
     """One key at the server, which is the qube's own; nothing in preparation; the gate closed."""
     public = b" ".join(_reads(lab, ".ssh/backups/qubes-work.openssh.pub").split()[:2])
     assert [public in line for line in _lines(lab)] == [True]
     left = lab.exec(CLIENT, ["ls", "-A", ".ssh/backups.d"], check=True).stdout.decode().split()
     assert len(left) == 1 and left[0].isdigit(), left
-    assert "rotation" not in _noted(lab)["notes"] and _noted(lab)["step"] == "forget"
+    assert "rotation" not in state.noted(lab)["notes"] and state.noted(lab)["step"] == "forget"
     assert state.gates(lab) == []
     person.runs(lab, "qvm-borg-backup", CLIENT)
     person.runs(lab, "qvm-borg-check", CLIENT)
@@ -86,7 +73,7 @@ def test_a_rotation_replaces_what_was_asked_for(
     assert {name for name in places if before[name] != after[name]} == renewed
     assert (_lines(escrowed) != line) == ("key" in renewed)
     assert "a file was read back in a worker" in said
-    assert _archives(escrowed) == 1
+    assert len(state.archives(escrowed)) == 1
     _is_settled(escrowed)
     person.runs(escrowed, "qvm-borg-check", CLIENT, "--keys")
 
@@ -137,5 +124,5 @@ def test_a_rotation_that_was_cut_leaves_one_that_works_and_the_next_run_ends_it(
     # A qube that fell between two calls was started again, and the rotation was whole.
     assert ("an unfinished rotation goes on" in rotated) == (cut.returncode != 0)
     assert _reads(escrowed, ".ssh/backups/borgpass") != before
-    assert _archives(escrowed) == 1
+    assert len(state.archives(escrowed)) == 1
     _is_settled(escrowed)

@@ -26,11 +26,6 @@ def _newest(lab: Lab, repository: str) -> dict[str, Any]:
     return answer
 
 
-def _noted(lab: Lab, qube: str = "work") -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(state.qubesd(lab)[qube]["features"]["x-qborg"])
-    return answer
-
-
 def test_a_set_up_has_the_account_in_the_vault(vaulted: Lab) -> None:
     assert vaulted.qubes()[VAULT]["state"] == "Halted", "it is put back as it was found"
     found = _newest(vaulted, "qubes-borg-maintenance")
@@ -52,7 +47,7 @@ def test_an_enrolment_ends_with_the_secrets_in_client_and_vault(vaulted: Lab) ->
     assert found["passphrase"].encode() == passphrase.strip()
     left = vaulted.exec(KEEPER, ["ls", "-A", SECRETS, f"{SECRETS}/.."], check=True).stdout.decode()
     assert left.split() == [f"{SECRETS}:", "qubes-work.openssh.pub", f"{SECRETS}/..:", "qubes-work"]
-    assert _noted(vaulted)["step"] == "forget"
+    assert state.noted(vaulted)["step"] == "forget"
     assert state.gates(vaulted) == []
 
 
@@ -152,7 +147,7 @@ def test_a_kill_at_the_records_way_loses_nothing(
 
     passphrase = vaulted.exec("work", ["cat", ".ssh/backups/borgpass"], check=True).stdout
     assert _newest(vaulted, "qubes-work")["passphrase"].encode() == passphrase.strip()
-    assert _noted(vaulted)["step"] == "forget"
+    assert state.noted(vaulted)["step"] == "forget"
     assert state.gates(vaulted) == []
     versions = vaulted.exec(VAULT, ["ls", f"{RECORDS}/qubes-work"], check=True).stdout.split()
     assert versions == [b"000001.json"], "the same record is sent again, and kept once"

@@ -1,4 +1,4 @@
-"""An evil client and its own history: it can hide all of it, and destroy none.
+"""An evil client and its own history: by borg's commands it can hide all of it, and destroy none.
 
 Append-only lets a deletion, and even a new key, through. After each attempt the owner brings a
 copy of the repository back to the last good transaction, with the key exported at its birth.
@@ -168,11 +168,11 @@ def test_a_key_of_the_clients_making_never_replaces_the_export(steady: Lab) -> N
 SHOWN = {
     "archive-name": Attempt(
         "an archive whose name is an escape sequence, then `qvm-borg-restore`",
-        "refused as a strange name, in dom0's own words"),
+        "never taken for the newest, and never shown"),
     "comment": Attempt(
         "an escape sequence as an archive's comment, then `qvm-borg-restore`", "never shown"),
 }
-_NAMES = {"archive-name": (f"work-{ESC}", "", 21), "comment": ("work-2031", ESC, 0)}
+_NAMES = {"archive-name": (f"work-{ESC}", "", 21), "comment": ("work-2031-01-01T00:00:00", ESC, 0)}
 
 
 @pytest.mark.parametrize(("name", "comment", "code"), _NAMES.values(), ids=SHOWN)

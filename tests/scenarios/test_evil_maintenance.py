@@ -33,7 +33,8 @@ HONEST = {
                 "origin=made\nsecrets=kept\n",
     "PublishKeys": f"{OK}epoch=1\nkeys=1\nchanged=yes\ndigest={ZEROS}\n"
                    "awaited=none\n",
-    "InitRepository": f"{OK}repository_id={ZEROS}\nkey_digest={ZEROS}\ncreated=yes\n",
+    "InitRepository": f"{OK}repository_id={ZEROS}\nkey_digest={ZEROS}\ncreated=yes\n"
+                      "encryption=repokey-blake2\n",
     "SendBundle": f"{OK}bundle={ZEROS}\nchanged=yes\naside=no\n",
 }  # fmt: skip
 
@@ -205,6 +206,9 @@ def test_what_it_only_says_it_did_is_found_out(ready: Lab, row: NotDone) -> None
 AFTERWARDS = {
     "another-key": Attempt(
         "another key than the one that dom0 noted", "noticed before anything is published: 8"),
+    "not-moved": Attempt(
+        "that it moved a former repository aside, and it did not",
+        "the birth of the new one fails: exit code 19, and the next run goes on"),
     "key-to-add": Attempt(
         "at the set-up, a second line in the key that the person is to add", _OUTSIDE),
 }
@@ -222,6 +226,17 @@ def test_another_key_than_the_noted_one_is_not_published(enrolled: Lab) -> None:
         ["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout == before
 
 
+def test_a_repository_that_it_only_says_it_moved_is_not_replaced(escrowed: Lab) -> None:
+    attacker.bends(escrowed, "qborg.RegisterKey", _UNMOVED, EVIL)
+    replace = ("qvm-borg-rotate", "work", "--new-repository")
+
+    said = attacker.is_seen_through(escrowed, *replace, code=19, seconds=300)
+
+    assert "its repository exists, with another key" in said
+    attacker.repents(escrowed, EVIL)
+    assert "stay in qubes-work.former1" in person.runs(escrowed, *replace)
+
+
 def test_the_line_to_add_at_the_set_up_is_one_line(fresh: Lab) -> None:
     fresh.do("start", "sys-firewall")
     options = ("--server", person.SERVER, "--fingerprint", person.fingerprint(fresh))
@@ -235,6 +250,13 @@ def test_the_line_to_add_at_the_set_up_is_one_line(fresh: Lab) -> None:
     assert "ssh-ed25519" not in said
 
 
+_UNMOVED = """#!/usr/bin/python3 -I
+import sys; sys.path.insert(0, "/usr/lib/qubes-borg")
+from qborg_maintenance import replacement
+from qborg_maintenance.services.register_key import main
+replacement.make_room = lambda *_asked: True
+sys.exit(main())
+"""
 _ELSEWHERE = """#!/usr/bin/python3 -I
 import dataclasses, sys; sys.path.insert(0, "/usr/lib/qubes-borg")
 from qborg_maintenance import render
@@ -264,10 +286,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("row", ELSEWHERE.values(), ids=ELSEWHERE)
 def test_a_bundle_that_leads_elsewhere_is_noticed(ready: Lab, row: Elsewhere) -> None:
-    ready.exec(EVIL, ["mkdir", "-p", attacker.SHADOWS], user="root", check=True)
-    path = f"{attacker.SHADOWS}/qborg.SendBundle"
-    attacker.writes(ready, path, (_ELSEWHERE % row.value).encode(), EVIL, "root")
-    ready.exec(EVIL, ["chmod", "755", path], user="root", check=True)
+    attacker.bends(ready, "qborg.SendBundle", _ELSEWHERE % row.value, EVIL)
 
     said = attacker.is_seen_through(ready, *ENROL, code=8)
 

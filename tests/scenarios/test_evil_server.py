@@ -67,7 +67,7 @@ TURNS = {
     "borg-0.29": Turn("that its borg is 0.29", _BORG, ((PROBE, "echo borg14 0.29.0; exit"),), 3),
     "borg-escapes": Turn(
         "escape sequences for borg's version", _BORG,
-        ((PROBE, rf"printf 'borg14 1.4.0\033[2J\n'; exit"),), 3),
+        ((PROBE, r"printf 'borg14 1.4.0\033[2J\n'; exit"),), 3),
     "borg-two-lines": Turn(
         "two lines for borg's version", _BORG,
         ((PROBE, r"printf 'borg14 1.4.0\nx\n'; exit"),), 3),

@@ -86,6 +86,9 @@ OTHERS = {
     "says-it-sent": Attempt(
         "say that it sent the record, and send none",
         "the maintenance qube is asked itself: exit code 8, and it makes no key of its own"),
+    "copies-another-key": Attempt(
+        "that it filed a record of another key under a former repository's name",
+        "dom0 compares the key's digest: exit code 8, nothing is moved and no key revoked"),
     "from-another-qube": Attempt(
         "an account from a client, under a policy that is too wide",
         "the maintenance qube takes what dom0 told it to expect, from that vault alone"),
@@ -108,13 +111,6 @@ def lab(lost_world: Lab) -> Lab:
     return lost_world
 
 
-def _shadows(lab: Lab, service: str, program: str) -> None:
-    path = f"{attacker.SHADOWS}/{service}"
-    lab.exec(VAULT, ["mkdir", "-p", attacker.SHADOWS], user="root", check=True)
-    attacker.writes(lab, path, program.encode(), VAULT, "root")
-    lab.exec(VAULT, ["chmod", "755", path], user="root", check=True)
-
-
 def _goes_on_with_an_honest_one(lab: Lab) -> None:
     attacker.repents(lab, VAULT)
     person.runs(lab, *RECOVER)
@@ -129,7 +125,7 @@ def _has_no_key(lab: Lab) -> None:
 
 @pytest.mark.parametrize("row", SENDS.values(), ids=SENDS)
 def test_what_is_not_the_expected_record_is_refused(lab: Lab, row: Sends) -> None:
-    _shadows(lab, "qborg.ReleaseRecord", _SENDS % row.data)
+    attacker.bends(lab, "qborg.ReleaseRecord", _SENDS % row.data, VAULT)
 
     attacker.is_seen_through(lab, *RECOVER, code=25)
 
@@ -139,7 +135,7 @@ def test_what_is_not_the_expected_record_is_refused(lab: Lab, row: Sends) -> Non
 
 @pytest.mark.parametrize("row", TELLS.values(), ids=TELLS)
 def test_another_account_than_dom0s_makes_no_qube(lab: Lab, row: Tells) -> None:
-    _shadows(lab, "qborg.DescribeAccount", _TELLS % row.values)
+    attacker.bends(lab, "qborg.DescribeAccount", _TELLS % row.values, VAULT)
     before = state.qubesd(lab)
 
     person.is_refused(lab, *RECOVER, code=3, says=row.says)
@@ -172,3 +168,18 @@ def test_from_another_qube_none_is_taken(lab: Lab) -> None:
 
     assert b"outcome=wrong-caller" in done.stdout
     _has_no_key(lab)
+
+
+def test_a_copy_of_another_key_stops_a_replacement(escrowed: Lab) -> None:
+    keys = lost.keys(escrowed)
+    lost.starts(escrowed)
+    attacker.shadows(escrowed, "qborg.CopyRecord", qube=VAULT, *attacker.says(
+        f"nonce=@NONCE@\noutcome=ok\nrecord={'a' * 64}\nkey={'b' * 64}\nchanged=yes\n"))
+    replace = ("qvm-borg-rotate", "work", "--new-repository")
+
+    said = attacker.is_seen_through(escrowed, *replace, code=8, seconds=300)
+
+    assert "its record of qubes-work.former1 holds another key than was exported" in said
+    assert lost.keys(escrowed) == keys and len(state.archives(escrowed)) == 1
+    attacker.repents(escrowed, VAULT)
+    assert "stay in qubes-work.former1" in person.runs(escrowed, *replace)

@@ -10,10 +10,11 @@ import pytest
 
 from lab import Lab
 from scenarios import attacker, attempts, state
-from scenarios.attacker import EVIL, KEY, VICTIM, Record, reply_to, sends, spelled
+from scenarios.attacker import KEY, VICTIM, Record, reply_to, sends, spelled
 
 MARK = "/tmp/it-was-run"
 LIMIT = 65536
+FILED = f"BORG_KEY {'1' * 64}\n{'A' * 76}\nAAAA=\n"
 
 Bend = Callable[[Record], bytes]
 
@@ -53,6 +54,20 @@ def _without(name: str) -> Bend:
     def bend(record: Record) -> bytes:
         del record["files"][name]
         return spelled(record)
+
+    return bend
+
+
+def _filed(key: str, keys: str = "/home/user/.ssh/backups") -> Bend:
+    """Bend a bundle to one whose repository has its key in a file; an empty text is left out."""
+
+    def bend(record: Record) -> bytes:
+        if key:
+            record["files"]["borgkey"] = key
+        if not keys:
+            return spelled(record)
+        line = f'borg_keys_directory: "{keys}"\narchive_name_format'
+        return _text("borgmatic.yaml", "archive_name_format", line)(record)
 
     return bend
 
@@ -133,6 +148,15 @@ BENT: dict[str, Bend] = {
     "known-hosts-line": _add("known_hosts", "* ssh-ed25519 AAAA\n"),
     "public-key-options": _text(f"{KEY}.pub", "ssh-", 'command="touch" ssh-'),
     "private-key-is-another-file": _whole(KEY, "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n"),
+    "key-file-in-no-configuration": _filed(FILED, ""),
+    "keys-directory-without-a-key-file": _filed(""),
+    "keys-directory-elsewhere": _filed(FILED, "/tmp/evil"),
+    "key-file-is-a-script": _filed(f"#!/bin/sh\ntouch {MARK}\n"),
+    "key-file-without-its-id": _filed(FILED.replace("1" * 64, "")),
+    "key-file-of-two-keys": _filed(FILED * 2),
+    "key-file-no-newline": _filed(FILED[:-1]),
+    "key-file-no-base64": _filed(FILED.replace("AAAA=", "!{}:=")),
+    "key-file-too-long": _filed(FILED + f"{'A' * 76}\n" * 110),
     "crlf": lambda record: _whole("bakserver", record["files"]["bakserver"].replace(
         "\n", "\r\n"))(record),
     "crlf-in-the-passphrase": lambda record: _whole("borgpass", record["files"]["borgpass"].replace(

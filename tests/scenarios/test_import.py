@@ -40,17 +40,12 @@ def steady_old(taught: Lab) -> Lab:
     return taught
 
 
-def _archives(lab: Lab) -> list[str]:
-    listed = lab.exec(CLIENT, ["borgbak", "list", "--short"], check=True)
-    return listed.stdout.decode().split()
-
-
 def _is_taken_over(lab: Lab) -> None:
     published = old_world.keys(lab)
     assert " cd " not in published and "cd repos" not in published
     assert published.count("ssh-rsa ") == 1 and "--restrict-to-repository repos/qubes-work" in (
         published)
-    assert "old-archive" in _archives(lab) and len(_archives(lab)) == 2
+    assert "old-archive" in state.archives(lab) and len(state.archives(lab)) == 2
     there = lab.server.exec(["ls", f"{person.HOME}/repos"], check=True).stdout
     assert there.split() == [b"qubes-work"]
 

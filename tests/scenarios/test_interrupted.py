@@ -128,13 +128,13 @@ def test_an_interrupted_backup_stops_in_the_qube_too(
     assert state.gates(enrolled) == []
 
 
-def test_an_interrupted_restore_can_be_repeated_elsewhere(enrolled: Lab) -> None:
+def test_an_interrupted_restore_can_be_repeated_as_it_was_typed(enrolled: Lab) -> None:
     tool = _at(enrolled, "RestoreFiles", *RESTORE)
     tool.send_signal(signal.SIGINT)
 
     _ends(tool, 130)
 
-    person.runs(enrolled, *RESTORE[:-1], "/home/user/again")
+    person.runs(enrolled, *RESTORE)
 
 
 GOES = {

@@ -1,7 +1,7 @@
 """The printed kit: made in the vault, and enough where nothing else is, typed as it stands."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -30,7 +30,7 @@ def _kit(lab: Lab) -> list[Page]:
     return paper.pages(paper.carried(lab))
 
 
-def _prepares(terminal: Terminal, first: Page, rows: list[str]) -> None:
+def prepares(terminal: Terminal, first: Page, rows: list[str]) -> None:
     """Type the steps of the first page, the account's rows where they are asked for."""
     steps = first.typed["By hand, on any Linux machine"]
     before, after = steps[: steps.index("cat > rows")], steps[steps.index("cat > rows") + 1 :]
@@ -39,7 +39,17 @@ def _prepares(terminal: Terminal, first: Page, rows: list[str]) -> None:
     terminal.types(after)
 
 
-def _reads_back(terminal: Terminal, page: Page, archive: str) -> None:
+def imports_the_key(terminal: Terminal, block: Sequence[str]) -> None:
+    """Type the command of a page that takes its key, and the key line by line."""
+    command, *lines = block
+    typed = [line.split(":", 1)[1].strip() for line in lines if ":" in line]
+    terminal.types([command], "id:")
+    for line in typed[:-1]:
+        terminal.answers(line, r"[0-9]+: |id: ")
+    terminal.answers(typed[-1])
+
+
+def reads_back(terminal: Terminal, page: Page, archive: str) -> None:
     """Type what a repository's page says; the archive's name is read off borg's list."""
     *where, listing, extract = page.typed["Use it"]
     assert (listing, extract) == ("borg list", "borg extract ::ARCHIVE")
@@ -57,8 +67,8 @@ def _newest(lab: Lab) -> str:
 def test_by_the_paper_alone_a_file_comes_back(noted: Lab) -> None:
     first, account, work = _kit(noted)
     terminal = Terminal()
-    _prepares(terminal, first, account.rows)
-    _reads_back(terminal, work, _newest(noted))
+    prepares(terminal, first, account.rows)
+    reads_back(terminal, work, _newest(noted))
 
     said = terminal.run(noted, ELSEWHERE)
 
@@ -74,16 +84,11 @@ def test_where_the_key_on_the_server_was_spoilt_the_paper_puts_it_back(
     newest = _newest(noted)
     _spoils(noted, bent_key)
     terminal = Terminal()
-    _prepares(terminal, first, account.rows)
+    prepares(terminal, first, account.rows)
     terminal.types(work.typed["Use it"][:-2])
     [repair] = [lines for name, lines in work.typed.items() if name.startswith("If borg says")]
-    command, *lines = repair
-    typed = [line.split(":", 1)[1].strip() for line in lines if ":" in line]
-    terminal.types([command], "id:")
-    for line in typed[:-1]:
-        terminal.answers(line, r"[0-9]+: |id: ")
-    terminal.answers(typed[-1])
-    _reads_back(terminal, work, newest)
+    imports_the_key(terminal, repair)
+    reads_back(terminal, work, newest)
 
     terminal.run(noted, ELSEWHERE)
 
@@ -105,7 +110,7 @@ def test_a_typing_error_is_named_by_the_steps_themselves(noted: Lab) -> None:
     rows = [row.replace("[", "[0", 1)[:-2] + "]" if row.startswith("admin-key 3/") else row
             for row in account.rows]  # fmt: skip
     terminal = Terminal()
-    _prepares(terminal, first, rows)
+    prepares(terminal, first, rows)
 
     named = re.findall(r"look at: (\S+ \S+)", terminal.run(noted, ELSEWHERE))
 

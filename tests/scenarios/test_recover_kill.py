@@ -28,6 +28,7 @@ def lost_world(escrowed_once: Lab) -> Lab:
     return escrowed_once
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize(("where", "call", "victim", "when"), KILLS)
 def test_after_any_kill_one_more_run_goes_on(
     lost_world: Lab, where: str, call: str, victim: str, when: str

@@ -1,5 +1,6 @@
 """An account with sftp and borg, at another port, whose password PAM asks for: no shell at all."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -95,6 +96,8 @@ def test_an_enrolment_over_sftp_keeps_every_foreign_line(ready: Lab) -> None:
     left = ready.server.exec(["ls", f"{person.HOME}/.ssh"], check=True).stdout.split()
     assert left == [b"authorized_keys", b"authorized_keys.qborg-bak"]
     assert "nothing was changed" in person.runs(ready, *ENROLL)
+    (row,) = json.loads(person.runs(ready, "qvm-borg-status", "--json"))["qubes"]
+    assert row["numbers"]["size"] > row["numbers"]["grown"] > 0 < row["numbers"]["server"]
 
 
 def test_a_new_list_that_lets_nobody_in_is_rolled_back_over_sftp(ready: Lab) -> None:

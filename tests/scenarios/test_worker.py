@@ -171,6 +171,7 @@ KILLS += [
 ]
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize(("call", "when", "victim"), KILLS)
 def test_after_a_kill_the_worker_is_gone_at_the_latest_with_the_next_command(
     escrowed: Lab, call: str, when: str, victim: str

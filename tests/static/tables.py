@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / "dom0"), str(ROOT / "tests")]
 
+from qborg_wire import data
 from qborg_wire.row import Field, Role, Service
 
 from qborg_wire.services import SERVICES
@@ -22,8 +23,10 @@ from scenarios.attempts import Attempt
 
 # A place that is evil, and the scenarios' modules that hold what it tries.
 EVIL = {
-    "An evil client": ("test_evil_client", "test_evil_client_history", "test_lying_replies",
-                       "test_lying_enrolment", "test_evil_revoked"),
+    "An evil client": ("test_evil_client", "test_evil_client_history",
+                       "test_evil_client_protocol", "test_lying_replies",
+                       "test_lying_enrolment", "test_evil_revoked", "test_manifest",
+                       "test_restore"),
     "An evil maintenance qube": ("test_evil_maintenance", "test_hostile_bundle",
                                  "test_evil_revocation"),
     "Any evil qube": ("test_hostile_calls", "test_worker"),
@@ -61,11 +64,10 @@ def line(row: Service) -> str:
     time = f"{row.seconds} s" + (" idle" if row.idle else "")
     bound = "a stream" if row.stream else size(row.limit)
     notes = ["as root"] * row.root + ["before the role"] * row.before_role
-    served = roles(row.served_by) or "reserved"
     cells = (
         f"`{row.full_name}`", "REPO" if row.argument else "none",
-        f"{roles(row.callers)} -> {roles(row.callees)}", served, f"{bound}, {time}",
-        request(row), fields(row.reply) if row.served_by else "-", ", ".join(notes) or "-",
+        f"{roles(row.callers)} -> {roles(row.callees)}", f"{bound}, {time}",
+        request(row), fields(row.reply), ", ".join(notes) or "-",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |\n"
 
@@ -73,9 +75,9 @@ def line(row: Service) -> str:
 def services() -> str:
     """Answer the table of the protocol."""
     return (
-        "| service | argument | caller -> callee | served by | limit, time | request | reply "
+        "| service | argument | caller -> callee | limit, time | request | reply "
         "| notes |\n"
-        "|---|---|---|---|---|---|---|---|\n"
+        "|---|---|---|---|---|---|---|\n"
     ) + "".join(map(line, SERVICES.values()))
 
 
@@ -110,9 +112,21 @@ def rows_of(module: ModuleType) -> str:
     )
 
 
+def troubles() -> str:
+    """Answer the table of what qvm-borg-status may tell of, by name."""
+    rows = {
+        "unobserved": {"what": "the server was not seen, and why"},
+        "unanswered": {"what": "the qube runs and did not answer, and why"},
+        **data.beside(errors.__file__, "troubles"),
+    }
+    return "| name | what | needs nobody, chosen |\n|---|---|---|\n" + "".join(
+        f"| `{name}` | {row['what']} | {row.get('chosen', '')} |\n" for name, row in rows.items()
+    )
+
+
 TABLES = {
     "docs/protocol.md": services, "docs/exit-codes.md": exit_codes,
-    "docs/threat-model.md": attempts,
+    "docs/threat-model.md": attempts, "docs/status.md": troubles,
 }  # fmt: skip
 
 

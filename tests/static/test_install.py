@@ -33,6 +33,8 @@ PACKAGES = {
     "vault": {"qborg_vault"},
     "worker": {"qborg_worker"},
 }
+UNITS = tuple(f"qubes-borg-{name}.{kind}" for name in ("backup", "status")
+              for kind in ("service", "timer"))
 
 
 def install(root: Path, *roles: str) -> None:
@@ -62,8 +64,11 @@ def expected(role: str) -> dict[str, int]:
                 want[f"usr/lib/qubes-borg/{rest}"] = 0o644
         if name.startswith(f"qubes-rpc/{role}/") and role != "dom0":
             want[f"etc/qubes-rpc/{Path(name).name}"] = 0o755
+        if name.startswith(f"vm-services/completions/{role}/"):
+            want[f"usr/share/bash-completion/completions/{Path(name).name}"] = 0o644
     if role == "dom0":
         want["etc/qubes/policy.d/70-qubes-borg.policy"] = 0o644
+        want |= {f"usr/lib/systemd/user/{name}": 0o644 for name in UNITS}
     return want | {f"usr/bin/{command.name}": 0o755 for command in SETUP.ROLES[role].commands}
 
 

@@ -18,7 +18,7 @@ STUB = """\
 import sys; sys.path.insert(0, "/usr/lib/qubes-borg")
 from qborg_{role}.services.{stem} import main; sys.exit(main())
 """
-SERVED = [(row, role) for row in SERVICES.values() for role in row.served_by]
+SERVED = [(row, role) for row in SERVICES.values() for role in row.callees]
 IDS = [f"{row.name}-{role.value}" for row, role in SERVED]
 
 

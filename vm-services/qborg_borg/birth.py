@@ -5,13 +5,15 @@ Runs at the keyholder: in the maintenance qube, or in a client with `--keys clie
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from qborg_borg import command, key_export
 from qborg_borg.command import Access
-from qborg_borg.key_export import ExportRefused, KeyExport
+from qborg_borg.key_export import KEYFILE, ExportRefused, KeyExport
 from qborg_borg.outcome import Outcome
 from qborg_borg.process import run_borg
 from qborg_service.failure import ServiceFailure
+from qborg_service.files import read_limited, sync_directory, write_private
 from qborg_service.secret import Secret
 
 EXPORT_LIMIT = 16384  # bytes
@@ -22,24 +24,63 @@ _IN_THE_WAY = frozenset({"repository-exists", "borg-failed"})
 _UNBORN = frozenset({"repository-missing", "keys-missing", "borg-failed"})
 
 
-def make(access: Access, encryption: str, set_aside: Callable[[], bool]) -> bool:
+def make(
+    access: Access, encryption: str, exported: Path, set_aside: Callable[[], bool]
+) -> bool:
     """Make the repository unless it is there and ours; answers whether it was made now.
 
-    `set_aside` moves what a cut birth left out of the way, and tells whether it could. Raises
-    ServiceFailure: repository-exists if another passphrase made it, or borg's cause.
+    `exported` is where an earlier run may have kept its key. `set_aside` moves what a cut birth
+    left out of the way, and tells whether it could. Raises ServiceFailure: repository-exists if
+    another passphrase made it, or borg's cause.
     """
+    key = access.key_file
+    if key is None:
+        raise TypeError("a birth needs a place for a key file")
+    _bring_back(access, key, exported, encryption)
+    if key.exists() and look(access).cause == "repository-missing":
+        _put_aside(key)  # of one that was put aside; borg makes none beside it
     made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
     if made.cause in _IN_THE_WAY:
+        _bring_back(access, key, exported, encryption)  # a server may have been away for a moment
         found = look(access)
         if found.cause is None:
+            _aside(key).unlink(missing_ok=True)
             return False
         if found.cause == "wrong-passphrase":
             raise ServiceFailure("repository-exists", f"{access.url} is not ours to open")
         if found.cause not in _UNBORN or not set_aside():
             check(made if made.cause != "repository-exists" else found)
+        _put_aside(key)
         made = run_borg(command.init(access, encryption), access, timeout=_SECONDS)
     check(made)
+    _aside(key).unlink(missing_ok=True)
     return True
+
+
+def _aside(key: Path) -> Path:
+    return key.with_name(f"{key.name}.aside")
+
+
+def _put_aside(key: Path) -> None:
+    """Have the key out of borg's way, and not lost: it may be the only one of a repository."""
+    if key.exists():
+        key.rename(_aside(key))
+        sync_directory(key.parent)
+
+
+def _bring_back(access: Access, key: Path, exported: Path, encryption: str) -> None:
+    """Have the key again that a killed or failed run put aside, or one that only its export has.
+
+    Where the key is in the repository, borg needs no file, and there shall be none.
+    """
+    if key.exists():
+        return
+    if _aside(key).exists():
+        _aside(key).rename(key)
+    elif encryption == KEYFILE and exported.exists() and look(access).cause == "keys-missing":
+        found = read_limited(exported, EXPORT_LIMIT)
+        parse_export(found)
+        write_private(key, found)
 
 
 def look(access: Access, seconds: float = _SECONDS) -> Outcome:

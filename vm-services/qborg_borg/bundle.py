@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qborg_borg import spelling
+from qborg_borg.key_export import KEYFILE, REPOKEY
 from qborg_borg.slots import SLOTS
 from qborg_service.secret import Secret
 from qborg_wire import names
@@ -21,6 +22,7 @@ from qborg_wire.names import Repository
 
 RECORD_LIMIT = 65536  # bytes
 FILE_LIMIT = 8192  # characters
+KEY_FILE = "borgkey"  # only where the repository itself has no key
 _FIXED: dict[str, object] = {"format": 1, "destination": "main", "transport": "direct"}
 _SKELETONS = Path(__file__).parent / "skeletons"
 _SLOT = re.compile(r"\{\{ ([a-z_]+) \}\}")
@@ -50,14 +52,20 @@ class Bundle:
     passphrase: Secret
     files: Mapping[str, bytes] = field(repr=False)
 
+    @property
+    def encryption(self) -> str:
+        """Borg's word for where the key is: in the repository, or a file of this bundle."""
+        return KEYFILE if KEY_FILE in self.files else REPOKEY
 
-def skeletons(repository: Repository) -> dict[str, str]:
+
+def skeletons(repository: Repository, encryption: str = REPOKEY) -> dict[str, str]:
     """Answer the skeleton of each file of a bundle by the file's name; slots stand unfilled."""
+    folders = (_SKELETONS, _SKELETONS / KEYFILE) if encryption == KEYFILE else (_SKELETONS,)
     return {
         path.name.removesuffix(".j2").replace("repository.", f"{repository}.", 1): path.read_text(
             encoding="ascii"
         )
-        for path in sorted(_SKELETONS.glob("*.j2"))
+        for folder in folders for path in sorted(folder.glob("*.j2"))
     }
 
 
@@ -89,8 +97,10 @@ def match_files(untrusted_files: object, repository: Repository) -> Bundle:
 
     For a record, and for a generation read back from disk. Raises BundleRefused.
     """
-    expected = skeletons(repository)
-    if not isinstance(untrusted_files, dict) or set(untrusted_files) != set(expected):
+    if not isinstance(untrusted_files, dict):
+        raise BundleRefused("other files than a bundle has")
+    expected = skeletons(repository, KEYFILE if KEY_FILE in untrusted_files else REPOKEY)
+    if set(untrusted_files) != set(expected):
         raise BundleRefused("other files than a bundle has")
     values = {"qube": repository.qube, "repository": str(repository)}
     for name, skeleton in expected.items():
@@ -111,17 +121,21 @@ def match_files(untrusted_files: object, repository: Repository) -> Bundle:
 def with_values(bundle: Bundle, values: Mapping[str, str]) -> Bundle:
     """Answer the bundle with other values in some slots; raises BundleRefused."""
     known: dict[str, str] = {}
-    for name, skeleton in skeletons(bundle.repository).items():
+    for name, skeleton in skeletons(bundle.repository, bundle.encryption).items():
         known.update(_match(name, skeleton, bundle.files[name].decode("ascii")))
     return filled(bundle.repository, {**known, **values})
 
 
 def filled(repository: Repository, values: Mapping[str, str]) -> Bundle:
-    """Answer the bundle of these values, one for each slot; raises BundleRefused."""
+    """Answer the bundle of these values, one for each slot; raises BundleRefused.
+
+    It has a key file if there is a value for it.
+    """
+    encryption = KEYFILE if "borg_key" in values else REPOKEY
     slots = {"minute": minute_of(repository), **values,
              "qube": repository.qube, "repository": str(repository)}
     texts = {name: _SLOT.sub(lambda slot: slots[slot[1]], skeleton)
-             for name, skeleton in skeletons(repository).items()}
+             for name, skeleton in skeletons(repository, encryption).items()}
     return match_files(texts, repository)
 
 

@@ -4,15 +4,20 @@ Runs in the maintenance qube and in clients. It must not know how a passphrase i
 one as a Secret and only names the descriptor through which borg will read it.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from qborg_service.secret import Secret
 
 BORG = "/usr/bin/borg"
 PATH = "/usr/local/bin:/usr/bin:/bin"
+# What follows the qube in the name of an archive that its backups made, as borgmatic.yaml says:
+# both a glob and a regular expression.
+STAMP = re.sub("[YMDhms]", "[0-9]", "-YYYY-MM-DDThh:mm:ss")
 LOCK_WAIT = "60"  # seconds; borg's own default of one second loses against any other run
 
 
@@ -26,6 +31,7 @@ class Access:
     passphrase: Secret
     base_dir: str | None = None  # None: borg's cache and security notes lie in the home
     host_id: str | None = None  # for a qube without network, whose borg knows itself by none
+    key_file: Path | None = None  # where the key is, or would be, if the repository has none
 
 
 def environment(access: Access, passphrase_fd: int | None, home: str) -> dict[str, str]:
@@ -41,6 +47,7 @@ def environment(access: Access, passphrase_fd: int | None, home: str) -> dict[st
         "HOME": home,
         "LANG": "C.UTF-8",
         "PATH": PATH,
+        "TZ": "UTC",  # borg tells times without their zone
     }
     if passphrase_fd is not None:
         variables["BORG_PASSPHRASE_FD"] = str(passphrase_fd)
@@ -48,6 +55,8 @@ def environment(access: Access, passphrase_fd: int | None, home: str) -> dict[st
         variables["BORG_BASE_DIR"] = access.base_dir
     if access.host_id is not None:
         variables["BORG_HOST_ID"] = access.host_id
+    if access.key_file is not None:
+        variables["BORG_KEY_FILE"] = str(access.key_file)
     return variables
 
 
@@ -81,6 +90,12 @@ def info(access: Access) -> list[str]:
     return ["info", "--json", "--", access.url]
 
 
+def dry_create(access: Access, patterns: Sequence[str]) -> list[str]:
+    """Answer how to list what an archive would take and leave out; the server is not asked."""
+    given = [f"--pattern={pattern}" for pattern in patterns]
+    return ["create", "--dry-run", "--list", "--exclude-caches", *given, "--", f"{access.url}::-"]
+
+
 def list_archives(access: Access) -> list[str]:
     """Answer how to list the complete archives as JSON, oldest first; checkpoints stay hidden."""
     return ["list", "--json", "--", access.url]
@@ -88,7 +103,17 @@ def list_archives(access: Access) -> list[str]:
 
 def newest_archive(access: Access, qube: str) -> list[str]:
     """Answer how to list as JSON the newest complete archive that a qube's backups made."""
-    return ["list", "--json", "--last", "1", "--glob-archives", f"{qube}-*", "--", access.url]
+    return ["list", "--json", "--last", "1", "--glob-archives", f"{qube}{STAMP}", "--", access.url]
+
+
+def list_files(access: Access, archive: str, paths: Sequence[str]) -> list[str]:
+    """Answer how to list what `paths` are in an archive: type, size, owner, path, each up to a NUL.
+
+    Of a byte that is not UTF-8, borg prints `?`; its JSON does so, too.
+    """
+    form = "{type} {size} {uid} {bpath}{NUL}"
+    taken = [f"pp:{path}" for path in paths]
+    return ["list", "--format", form, "--", f"{access.url}::{archive}", *taken]
 
 
 def extract(
@@ -104,8 +129,11 @@ def extract(
 
 
 def extract_to_stdout(access: Access, archive: str, path: str) -> list[str]:
-    """Answer how to print the content of one file of an archive on stdout."""
-    return ["extract", "--stdout", "--", f"{access.url}::{archive}", f"pf:{path}"]
+    """Answer how to print the content of one file of an archive on stdout.
+
+    Not by `pf:`, of which borg never tells that there is nothing of that name.
+    """
+    return ["extract", "--stdout", "--", f"{access.url}::{archive}", f"pp:{path}"]
 
 
 def serve(access: Access) -> list[str]:

@@ -1,6 +1,7 @@
 """What `borg key export` prints: the repository's id, and the key under the passphrase.
 
-Shared by keyholder and vault, which compare the digest of its body.
+Shared by keyholder and vault, which compare the digest of its body. Where a repository's key is a
+file and not in the repository, that file holds the very same.
 """
 
 import hashlib
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 
 from qborg_wire import names
 
+REPOKEY, KEYFILE = "repokey-blake2", "keyfile-blake2"  # the key in the repository, or a file
 _HEADER = "BORG_KEY "
 
 
@@ -34,3 +36,9 @@ def parse(untrusted_export: bytes) -> KeyExport:
         raise ExportRefused("no exported key")
     packed = "".join(body.split()).encode("ascii", "replace")
     return KeyExport(repository_id, hashlib.sha256(packed).hexdigest())
+
+
+def slots(export: bytes) -> dict[str, str]:
+    """Answer what fills a bundle's key file; raises ExportRefused."""
+    body = export.decode("ascii", "replace").strip().partition("\n")[2]
+    return {"repository_id": parse(export).repository_id, "borg_key": body}

@@ -10,12 +10,14 @@ import pwd
 import selectors
 import signal
 import subprocess
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from qborg_borg import command
+from qborg_borg import command, confinement
 from qborg_borg.outcome import (
     Outcome,
     Record,
@@ -32,9 +34,11 @@ RECORDS_KEPT = 200
 STDOUT_LIMIT = 4 * 1024 * 1024
 _GRACE = 10.0  # seconds
 _PROBE = 60.0  # seconds
+_LOOK = 30.0  # seconds that one look for something to read lasts
 _CHUNK = 64 * 1024
 
 OnRecord = Callable[[Record], None]
+OnStdout = Callable[[bytes], None]
 
 
 @dataclass
@@ -43,13 +47,17 @@ class _Reading:
 
     limit: int
     on_record: OnRecord | None
-    stdout: bytearray = field(default_factory=bytearray)
+    on_stdout: OnStdout | None = None
+    stdout: bytearray = field(default_factory=bytearray, repr=False)
     stdout_cut: bool = False
-    line: bytearray = field(default_factory=bytearray)
+    line: bytearray = field(default_factory=bytearray, repr=False)
     records: deque[Record] = field(default_factory=lambda: deque(maxlen=RECORDS_KEPT))
     warnings: int = 0
 
     def take_stdout(self, chunk: bytes) -> None:
+        if self.on_stdout is not None:
+            self.on_stdout(chunk)
+            return
         room = self.limit - len(self.stdout)
         self.stdout += chunk[:room]
         self.stdout_cut = self.stdout_cut or len(chunk) > room
@@ -96,22 +104,30 @@ def run_borg(
     on_record: OnRecord | None = None,
     cwd: str | None = None,
     limit: int = STDOUT_LIMIT,
+    on_stdout: OnStdout | None = None,
     typed: Secret | None = None,
+    writable: Sequence[Path] = (),
 ) -> Outcome:
     """Run borg with the arguments of a builder in `command` and answer how it ended.
 
     `timeout` in seconds, None where the caller's own deadline ends the run; `limit` bytes of
-    stdout are kept; `typed` answers what borg asks for, the passphrase too: without a
-    terminal it reads its stdin. Never raises for what borg or the server does; a
-    missing borg is the cause `borg-missing`.
+    stdout are kept, or none if `on_stdout` takes them; `writable`: the only directories that borg
+    can write to, where this system lets us see to that; `typed` answers what borg asks for, the
+    passphrase too: without a terminal it reads its stdin. Never raises for what borg or the server
+    does; a missing borg is the cause `borg-missing`.
     """
     with contextlib.ExitStack() as stack:
         descriptor = _secret_pipe(typed or access.passphrase, stack)
         environment = command.environment(access, None if typed else descriptor, home())
+        argv = command.argv(tail)
+        if writable:  # borg puts what it reads there; a file beside an archive's would be one of it
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="qborg-"))
+            argv = confinement.confined(argv, [*writable, Path(place)])
+            environment["TMPDIR"] = place
         outcome = run_logged(
-            command.argv(tail), environment,
-            timeout=timeout, on_record=on_record, cwd=cwd, limit=limit, pass_fds=(descriptor,),
-            stdin=descriptor if typed else subprocess.DEVNULL,
+            argv, environment,
+            timeout=timeout, on_record=on_record, cwd=cwd, limit=limit, on_stdout=on_stdout,
+            pass_fds=(descriptor,), stdin=descriptor if typed else subprocess.DEVNULL,
         )
     return explain_connection(outcome, access)
 
@@ -141,16 +157,19 @@ def run_logged(
     environment: Mapping[str, str],
     *,
     timeout: float | None,
+    idle: float | None = None,
     on_record: OnRecord | None = None,
     cwd: str | None = None,
     limit: int = STDOUT_LIMIT,
+    on_stdout: OnStdout | None = None,
     pass_fds: Sequence[int] = (),
     stdin: int = subprocess.DEVNULL,
     done: Callable[[int], bool] = succeeded,
 ) -> Outcome:
     """Run a program whose stderr is borg's log and answer how it ended.
 
-    `done` tells which exit codes are a success; without it, borg's own.
+    It is ended with the cause `time-out` after `timeout` seconds in all, or `idle` seconds in
+    which it said nothing. `done` tells which exit codes are a success; without it, borg's own.
     """
     try:
         process = subprocess.Popen(
@@ -159,10 +178,10 @@ def run_logged(
         )
     except FileNotFoundError:
         return Outcome(127, "borg-missing", (), b"")
-    reading = _Reading(limit, on_record)
+    reading = _Reading(limit, on_record, on_stdout)
     in_time = False
     try:
-        in_time = _follow(process, reading, timeout)
+        in_time = _follow(process, reading, timeout, idle)
     finally:
         _end(process, at_once=not in_time)
     reading.finish()
@@ -188,19 +207,28 @@ def _secret_pipe(lines: Secret, stack: contextlib.ExitStack) -> int:
 
 
 def _follow(
-    process: subprocess.Popen[bytes], reading: _Reading, timeout: float | None
+    process: subprocess.Popen[bytes], reading: _Reading, timeout: float | None,
+    idle: float | None,
 ) -> bool:
-    """Read both streams to their ends; answer False when time ran out before."""
+    """Read both streams to their ends; answer False when time ran out before.
+
+    Idle time is a sum of our own looks, so that an hour of a suspended qube is but one of them.
+    """
     assert process.stdout is not None and process.stderr is not None
     deadline = None if timeout is None else time.monotonic() + timeout
+    quiet = 0.0
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, reading.take_stdout)
         selector.register(process.stderr, selectors.EVENT_READ, reading.take_stderr)
         while selector.get_map():
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
+            if idle is not None:
+                left = min(left, idle - quiet)
+            if left <= 0:
                 return False
-            for key, _events in selector.select(left):
+            ready = selector.select(left)
+            quiet = 0.0 if ready else quiet + left
+            for key, _events in ready:
                 chunk = os.read(key.fd, _CHUNK)
                 if not chunk:
                     selector.unregister(key.fileobj)
@@ -209,7 +237,7 @@ def _follow(
 
 
 def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
-    """See that the process is gone, gently first: borg then writes a checkpoint and unlocks."""
+    """See that the process is gone, gently first: borg then unlocks."""
     steps = ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None))
     try:
         process.wait(0 if at_once else _GRACE)

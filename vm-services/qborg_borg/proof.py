@@ -11,7 +11,9 @@ from qborg_borg import archives, command
 from qborg_borg.process import home, run_borg
 from qborg_service.failure import ServiceFailure
 
-FILE = ".local/state/qubes-borg/proof"  # in the home of whoever is backed up; new for each archive
+# In the home of whoever is backed up: new for each archive, and what dom0 says that the qube is.
+FILE = ".local/state/qubes-borg/proof"
+MANIFEST = ".local/state/qubes-borg/manifest"
 _SECONDS = 240.0
 _LIMIT = 4096
 
@@ -29,11 +31,21 @@ def read_back(access: command.Access, archive: str) -> Proof:
     listed = archives.listed(access)
     if archive not in listed:
         raise ServiceFailure("archive-missing", f"not in the repository: {archive}")
-    path = f"{home()}/{FILE}".lstrip("/")
-    tail = command.extract_to_stdout(access, archive, path)
-    outcome = run_borg(tail, access, timeout=_SECONDS, limit=_LIMIT)
-    if outcome.cause is not None:
-        raise ServiceFailure(outcome.cause, outcome.detail)
-    if not outcome.stdout or outcome.stdout_cut:
+    found = read_file(access, archive, FILE, _LIMIT)
+    if not found or len(found) > _LIMIT:
         raise ServiceFailure("source-missing", "the archive does not hold the proof file")
-    return Proof(len(listed), hashlib.sha256(outcome.stdout).hexdigest())
+    return Proof(len(listed), hashlib.sha256(found).hexdigest())
+
+
+def read_file(access: command.Access, archive: str, name: str, limit: int) -> bytes | None:
+    """Answer a file of the home out of an archive, None if there is none of that name.
+
+    Of one that is longer than `limit`, one byte more comes. Raises ServiceFailure with the cause.
+    """
+    tail = command.extract_to_stdout(access, archive, f"{home()}/{name}".lstrip("/"))
+    outcome = run_borg(tail, access, timeout=_SECONDS, limit=limit + 1)
+    # Whoever wrote a file without an end there made borg run out of time, too.
+    if outcome.cause is not None and not outcome.stdout_cut:
+        raise ServiceFailure(outcome.cause, outcome.detail)
+    # Borg warns of a name that nothing has; a link, or an empty file, prints nothing either.
+    return outcome.stdout if outcome.stdout or not outcome.code else None

@@ -50,6 +50,17 @@ def renewed(
     return Escrowed(Secret(fresh), hashlib.sha256(fresh).hexdigest())
 
 
+def received(untrusted_record: bytes, repository: Repository) -> RecoveryRecord:
+    """Answer a repository's record that came over the wire; raises record-refused for another."""
+    try:
+        record = recovery_record.parse(untrusted_record)
+    except RecordRefused as error:
+        raise ServiceFailure("record-refused", str(error)) from error
+    if record.kind is not Kind.REPOSITORY or record.repository != repository:
+        raise ServiceFailure("record-refused", "it is for another repository than the call")
+    return record
+
+
 def text(file: bytes) -> str:
     """Answer a file of lines as a record spells it; what is no ASCII, the record refuses."""
     return file.strip().decode("ascii", "replace") + "\n"

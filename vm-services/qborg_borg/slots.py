@@ -39,4 +39,6 @@ SLOTS: dict[str, re.Pattern[str]] = {
     ),
     "public_key": names.PUBLIC_KEY,
     "minute": re.compile("[1-5]?[0-9]"),
+    "repository_id": names.DIGEST,
+    "borg_key": re.compile(rf"(?:{_BASE64}{{1,128}}\n){{0,99}}{_BASE64}{{1,128}}={{0,2}}"),
 }

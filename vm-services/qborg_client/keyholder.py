@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from qborg_borg import birth, record_file
+from qborg_borg import birth, key_export, record_file
 from qborg_borg.bundle import Bundle
 from qborg_borg.command import Access
+from qborg_borg.key_export import KEYFILE
 from qborg_borg.record_file import Escrowed
 from qborg_borg.recovery_record import Kind
-from qborg_client import generation, identity, installation, next_bundle, server
+from qborg_client import (
+    generation, identity, installation, next_bundle, relocation, server, taken_record,
+)
 from qborg_client.next_bundle import Next
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
@@ -32,16 +35,19 @@ class Prepared:
     pending: bool
 
 
+@taken_record.no_longer_than()
 def prepare(
     paths: Paths, repository: Repository, server_of: Mapping[str, str], rotation: str,
-    fresh: frozenset[str],
+    fresh: frozenset[str], continues: Repository | None = None,
 ) -> Prepared:
     """Answer the bundle in preparation, made now or by a killed run; else the installed one.
 
     `server_of` says where it leads to: host, port, account, host_key as a fingerprint,
-    remote_borg. An enrolment goes on with whatever is unfinished; for another rotation that
-    raises rotation-unfinished.
+    remote_borg. `continues`: the passphrase is that of the record which was taken of that
+    repository, and no bundle that lies here counts. An enrolment goes on with whatever is
+    unfinished; for another rotation that raises rotation-unfinished.
     """
+    identity.require_lasting()
     identity.require_lasting_home(paths.home)
     if repository.qube != identity.own_qube():
         raise ServiceFailure("not-this-qube", f"{repository} is another qube's")
@@ -56,28 +62,46 @@ def prepare(
     values = dict(server_of)
     values["host_key"] = server.host_key_of(
         values["host"], int(values["port"]), values["host_key"])
-    if installed is None:
+    repository_id = ""
+    if continues is not None:
+        record = taken_record.required(continues)
+        export = birth.parse_export(record.values["key_export"].encode("ascii"))
+        repository_id, installed, fresh = export.repository_id, None, frozenset({"key"})
+        values["passphrase"] = record.values["passphrase"]
+        if record.values["encryption"] == KEYFILE:
+            values |= key_export.slots(record.values["key_export"].encode("ascii"))
+    elif installed is None:
         fresh = frozenset({"key", "passphrase"})
-    made = next_bundle.prepare(paths, repository, rotation, values, installed, fresh)
+    made = next_bundle.prepare(
+        paths, repository, rotation, values, installed, fresh, repository_id)
     return Prepared(made.bundle, True, True)
 
 
-def open_repository(paths: Paths, repository: Repository, encryption: str) -> tuple[bytes, bool]:
+def open_repository(
+    paths: Paths, repository: Repository, encryption: str, anew: bool = False
+) -> tuple[bytes, bool, str]:
     """Have the next bundle open the repository, made or found; answer its exported key.
 
-    Answers also whether it was made now. Raises ServiceFailure with borg's cause.
+    Answers also whether it was made now; one to go on with never is. And how it encrypts, which
+    is `encryption` if it was. `anew`: the installed bundle's was moved aside, and another one
+    shall be in its place. Raises ServiceFailure: repository-exists for another one in its
+    place, or borg's cause.
     """
     found, installed = next_bundle.required(paths, repository), _installed(paths, repository)
     created = False
     with _access(found) as access:
-        if installed is None:
-            created = birth.make(access, encryption, lambda: False)
+        if found.repository_id:
+            birth.check(birth.look(access))
+        elif anew or installed is None:
+            created = birth.make(access, encryption, found.export, lambda: False)
         else:
             old = replace(access, passphrase=installed.passphrase)
             birth.change_passphrase(old, found.bundle.passphrase)
         export = birth.export(access)
+    if found.repository_id not in ("", birth.parse_export(export).repository_id):
+        raise ServiceFailure("repository-exists", f"{repository.path} is not the one to go on with")
     write_private(found.export, export)
-    return export, created
+    return export, created, found.encryption
 
 
 def _installed(paths: Paths, repository: Repository) -> Bundle | None:
@@ -91,7 +115,7 @@ def _access(found: Next) -> Iterator[Access]:
     """Lend what opens the repository by the next bundle; borg's notes go at the end."""
     with tempfile.TemporaryDirectory(prefix="qborg-next-", ignore_cleanup_errors=True) as base_dir:
         yield Access(found.bundle.repository.url, found.bundle.remote_borg, found.ssh_command,
-                     found.bundle.passphrase, base_dir)
+                     found.bundle.passphrase, base_dir, key_file=found.key_file)
 
 
 def record(paths: Paths, repository: Repository) -> Escrowed:
@@ -105,7 +129,7 @@ def record(paths: Paths, repository: Repository) -> Escrowed:
     return record_file.renewed(Kind.REPOSITORY, repository, found.record, {
         "host": bundle.host, "port": bundle.port, "account": bundle.account,
         "host_key": bundle.host_key, "remote_borg": bundle.remote_borg,
-        "encryption": "repokey-blake2",
+        "encryption": found.encryption,
         "passphrase": bundle.passphrase.reveal().decode("ascii"),
         "private_key": record_file.text(bundle.files[f"{repository}.openssh"]),
         "public_key": bundle.public_key,
@@ -126,6 +150,9 @@ def adopt(paths: Paths, repository: Repository) -> tuple[Bundle, bool, bool]:
     identity.require_repository(found.bundle, repository)
     if not found.export.exists():
         raise ServiceFailure("keys-missing", f"{repository}: it was never opened by that bundle")
-    changed, aside = installation.apply(paths, found.bundle)
+    bundle = found.finished()
+    changed, aside = installation.apply(paths, bundle)
+    if found.repository_id:
+        relocation.tell_borg(paths, repository, repository_id=found.repository_id)
     next_bundle.close(paths, found)
-    return found.bundle, changed, aside
+    return bundle, changed, aside

@@ -5,6 +5,7 @@ secrets are rotated. It lies beside the generations, is as private as they are, 
 kill; the installed bundle stays what every backup uses.
 """
 
+import re
 import secrets
 import shutil
 import tempfile
@@ -12,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from qborg_borg import birth, key_export
 from qborg_borg import bundle as bundles
 from qborg_borg.bundle import Bundle, BundleRefused
+from qborg_borg.key_export import KEYFILE, REPOKEY
 from qborg_client import generation
 from qborg_client.paths import Paths
 from qborg_service import ssh_key
@@ -24,22 +27,44 @@ from qborg_wire.names import Repository
 
 FIRST = "0" * 32  # the rotation of an enrolment
 _ROTATION = "rotation"
+_CONTINUES = "continues"
 _PASSPHRASE_BYTES = 32
 _CURRENT = "~/.ssh/backups/"  # where a bundle's ssh configuration looks for its files
 
 
 @dataclass(frozen=True)
 class Next:
-    """A bundle in preparation, in a directory of its own; `rotation` is dom0's name for it."""
+    """A bundle in preparation, in a directory of its own; `rotation` is dom0's name for it.
+
+    `repository_id` is borg's, of a repository to go on with; else empty.
+    """
 
     folder: Path
     bundle: Bundle
     rotation: str
+    repository_id: str = ""
 
     @property
     def export(self) -> Path:
         """The repository's key under this bundle's passphrase, as borg exported it."""
         return self.folder / "key-export"
+
+    @property
+    def key_file(self) -> Path:
+        """The repository's key as borg itself reads and changes it, if that is no repokey."""
+        return self.folder / bundles.KEY_FILE
+
+    @property
+    def encryption(self) -> str:
+        """Borg's word for where the key is."""
+        return KEYFILE if self.key_file.exists() else REPOKEY
+
+    def finished(self) -> Bundle:
+        """Answer the bundle to install, with the key as it was exported last if it has that."""
+        if self.encryption == REPOKEY:
+            return self.bundle
+        export = read_limited(self.export, birth.EXPORT_LIMIT)
+        return _filled(self.bundle.repository, key_export.slots(export), self.bundle)
 
     @property
     def record(self) -> Path:
@@ -57,11 +82,11 @@ def find(paths: Paths) -> Next | None:
     folder = paths.generations / "next"
     if not folder.exists():
         return None
-    rotation = _read_rotation(folder)
+    rotation = _read(folder / _ROTATION, names.NONCE)
     found = generation.read(folder / "files")
     if found is None or rotation is None:
         raise ServiceFailure("bundle-refused", f"{folder} is damaged")
-    return Next(folder, found, rotation)
+    return Next(folder, found, rotation, _read(folder / _CONTINUES, names.DIGEST) or "")
 
 
 def own(paths: Paths, repository: Repository) -> Next | None:
@@ -90,17 +115,17 @@ def required(paths: Paths, repository: Repository) -> Next:
 
 def is_adopted(paths: Paths, rotation: str) -> bool:
     """Tell whether the installed bundle is the one of this rotation, or a later run's of it."""
-    return rotation == FIRST or _read_rotation(paths.state) == rotation
+    return rotation == FIRST or _read(paths.state / _ROTATION, names.NONCE) == rotation
 
 
 def prepare(
     paths: Paths, repository: Repository, rotation: str, values: Mapping[str, str],
-    base: Bundle | None, fresh: frozenset[str],
+    base: Bundle | None, fresh: frozenset[str], repository_id: str = "",
 ) -> Next:
     """Prepare a bundle: `values` say where it leads; what is in `fresh` is made here and now.
 
-    `fresh`: key and passphrase, both where there is no `base`. What a killed run left half made
-    is removed.
+    `fresh`: key and passphrase, both where there is no `base` and `values` have none.
+    `repository_id`: of a repository to go on with. What a killed run left half made is removed.
     """
     generation.make_directories(paths)
     with generation.only_writer(paths):
@@ -119,13 +144,17 @@ def prepare(
             config = bundle.files["bakserver"].replace(
                 _CURRENT.encode("ascii"), f"{folder / 'files'}/".encode("ascii"))
             write_private(made / "ssh_config", config)
+            if bundles.KEY_FILE in bundle.files:
+                write_private(made / bundles.KEY_FILE, bundle.files[bundles.KEY_FILE])
             write_private(made / _ROTATION, f"{rotation}\n".encode("ascii"))
+            if repository_id:
+                write_private(made / _CONTINUES, f"{repository_id}\n".encode("ascii"))
             made.rename(folder)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
         sync_directory(paths.generations)
-    return Next(folder, bundle, rotation)
+    return Next(folder, bundle, rotation, repository_id)
 
 
 def _filled(repository: Repository, filling: Mapping[str, str], base: Bundle | None) -> Bundle:
@@ -157,9 +186,9 @@ def close(paths: Paths, found: Next) -> None:
     sync_directory(paths.generations)
 
 
-def _read_rotation(folder: Path) -> str | None:
+def _read(path: Path, pattern: re.Pattern[str]) -> str | None:
     try:
-        text = read_limited(folder / _ROTATION, 64).decode("ascii", "replace")
-        return names.parse(names.NONCE, 32, text.removesuffix("\n"))
+        text = read_limited(path, 128).decode("ascii", "replace")
+        return names.parse(pattern, 64, text.removesuffix("\n"))
     except (OSError, names.NameRefused):
         return None

@@ -7,17 +7,15 @@ backup takes, and the job stays in the crontab as a comment.
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from qborg_client import relocation
 from qborg_client.paths import Paths
-from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire.names import Repository
 
 _ASIDE = "old-scripts"
 _FILES = ("borgpass", "borgrepo")
 _NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _JOB = re.compile(rb"(?=[^#\n])[^\n]*\bborgmatic -c \S*/\.ssh/backups/borgmatic\.cfg[^\n]*\n?")
-_LIMIT = 65536
 
 
 def found(paths: Paths) -> bool:
@@ -52,27 +50,7 @@ def without_job(crontab: bytes) -> bytes:
 
 
 def tell_borg(paths: Paths, repository: Repository) -> None:
-    """Write the repository's new place into borg's notes of the one that moved.
-
-    borg asks before it uses a repository in another place than it remembers, and for any but
-    this one it shall go on asking.
-    """
-    name = _read(paths.bundle / "borgrepo").rstrip(b"\n").rpartition(b":repos/")[2]
-    if _NAME.fullmatch(name) is None:
-        return
-    former, url = b"ssh://bakserver/./repos/" + name, repository.url.encode("ascii")
-    for note in paths.home.glob(".config/borg/security/*/location"):
-        if _read(note) == former:
-            write_private(note, url)
-    key = b"\nprevious_location = "
-    for cache in paths.home.glob(".cache/borg/*/config"):
-        text = _read(cache)
-        if key + former + b"\n" in text:
-            write_private(cache, text.replace(key + former + b"\n", key + url + b"\n"))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return read_limited(path, _LIMIT)
-    except (FileRefused, OSError):
-        return b""
+    """Write the repository's new place into borg's notes of the one that moved."""
+    name = relocation.read(paths.bundle / "borgrepo").rstrip(b"\n").rpartition(b":repos/")[2]
+    if _NAME.fullmatch(name) is not None:
+        relocation.tell_borg(paths, repository, former=b"ssh://bakserver/./repos/" + name)

@@ -29,16 +29,17 @@ def socket() -> Path:
     return Path(f"/tmp/qborg-agent-{os.getuid()}/socket")
 
 
-def required_by(private: Path) -> str:
+def required_by(private: Path, asks: bool = True) -> str:
     """Answer the IdentityAgent for a key: `none`, or our agent's socket once it holds the key.
 
-    A locked key is asked for in a window where there is one; else raises admin-key-locked.
+    A locked key is asked for in a window where there is one, if `asks`: not for what no person
+    waits for. Else raises admin-key-locked.
     """
     found = admin_key.outline(private)
     if not found.encrypted:
         return NO_AGENT
     if not _holds(found.public_key):
-        passphrase = ask.window(_TITLE, timeout=60)
+        passphrase = ask.window(_TITLE, timeout=60) if asks else None
         if passphrase is None:
             raise ServiceFailure("admin-key-locked", "its passphrase was not typed since the start")
         unlock(private, passphrase)

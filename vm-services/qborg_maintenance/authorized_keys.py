@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from qborg_wire import names
-from qborg_wire.key_line import NO_QUOTA, QUOTA, restricted_line
+from qborg_wire.key_line import NO_QUOTA, restricted_line
 
 FILE_LIMIT = 262144  # bytes
 EPOCH_LIMIT = 10**9
@@ -96,7 +96,7 @@ def _restricted(untrusted_line: bytes, machine: str) -> Restricted:
     name, quota, key = (part.decode("ascii") for part in match.groups(b""))
     try:
         found = Restricted(names.parse_repository(name), names.parse(names.PUBLIC_KEY, 800, key),
-                           names.parse(QUOTA, 7, quota) if quota else NO_QUOTA)
+                           names.parse(names.QUOTA, 7, quota) if quota else NO_QUOTA)
     except names.NameRefused as error:
         raise KeysRefused("a line inside our block is no line of ours") from error
     if found.repository.machine != machine:

@@ -20,15 +20,21 @@ def kept(detail: str) -> ServiceFailure:
     return ServiceFailure("repository-kept", detail)
 
 
+def borg_id(files: Files, path: str) -> str | None:
+    """Answer the id that borg gave what lies there, None if it is no repository."""
+    config = _CONFIG.match(files.read(f"{path}/config") or b"")
+    return config and config[1].decode("ascii")
+
+
 def is_ours(files: Files, repository: Repository, repository_id: str) -> bool:
     """Answer whether it is there; raises repository-kept for anything else in its place."""
     path = repository.path
     if not files.exists(path):
         return False
-    config = _CONFIG.match(files.read(f"{path}/config") or b"")
-    if config is None:
+    found = borg_id(files, path)
+    if found is None:
         raise kept(f"{path} is no repository")
-    if config[1].decode("ascii") != repository_id:
+    if found != repository_id:
         raise kept(f"{path} is not known to be the one that was made here")
     return True
 

@@ -32,7 +32,7 @@ def client(settings: Settings, entry: Entry, keys: ClientKeys) -> Escrowed:
         raise ServiceFailure("keys-missing", f"{keys.repository}: it has no key yet") from error
     private = read_limited(keys.private, _KEY_LIMIT)
     return record_file.renewed(Kind.REPOSITORY, keys.repository, keys.record, _server(settings) | {
-        "encryption": "repokey-blake2",
+        "encryption": keys.encryption,
         "passphrase": keys.passphrase().reveal().decode("ascii"),
         "private_key": record_file.text(private),
         "public_key": entry.public_key,

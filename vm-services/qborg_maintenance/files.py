@@ -7,6 +7,7 @@ written once, against Files; what both ways answer is the server's word.
 import re
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,10 @@ KEYS = ".ssh/authorized_keys"
 ROOT = "repos"
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")  # of a file in a repository
 _DEPTH = 3  # of a repository: its directories data/N and lock.exclusive
+BLOCK = 4096  # bytes
+# A regular file of `ls -ln`, as a server's own and sftp's write it: size, date, name.
+_LISTED = re.compile(rb"^-\S* +(?:\S+ +){3}([0-9]{1,15}) +(?:\S+ +){3}(?:\S*/)?([A-Za-z0-9.]+)$",
+                     re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,18 @@ class Files(ABC):
     @abstractmethod
     def names(self, path: str) -> frozenset[bytes] | None:
         """Answer what lies in a directory, None if it cannot be listed."""
+
+    @abstractmethod
+    def listed(self, *paths: str) -> bytes | None:
+        """Answer a long list of what lies in directories, None if one cannot be listed."""
+
+    @abstractmethod
+    def part(self, path: str, skip: int, count: int) -> bytes:
+        """Answer some BLOCKs of a file, after those to skip; as much as the server can show."""
+
+    @abstractmethod
+    def joined(self, paths: Sequence[str]) -> bytes:
+        """Answer the bytes of small files one after the other, less what cannot be shown."""
 
     @abstractmethod
     def make_directory(self, path: str) -> Finished:
@@ -75,6 +92,12 @@ class Files(ABC):
     def remove_tree(self, path: str) -> None:
         """Remove a directory with all that lies in it, as far as it can be; look afterwards."""
 
+    def sizes(self, *paths: str) -> dict[str, int] | None:
+        """Answer name and bytes of the files in directories, None if one cannot be listed."""
+        untrusted = self.listed(*paths)
+        return None if untrusted is None else {
+            name.decode("ascii"): int(size) for size, name in _LISTED.findall(untrusted)}
+
     def write(self, path: str, data: bytes) -> None:
         """Write a file in place; raises the failure that refusal answers."""
         finished = self.put(path, data)
@@ -102,6 +125,20 @@ class ShellFiles(Files):
         """By `ls`."""
         finished = self.connection.run("ls", path)
         return frozenset(finished.stdout.split(b"\n")) - {b""} if finished.code == 0 else None
+
+    def listed(self, *paths: str) -> bytes | None:
+        """By `ls -ln`."""
+        finished = self.connection.run("ls", "-ln", *paths)
+        return finished.stdout if finished.code == 0 else None
+
+    def part(self, path: str, skip: int, count: int) -> bytes:
+        """By `dd`."""
+        return self.connection.run(
+            "dd", f"if={path}", f"bs={BLOCK}", f"skip={skip}", f"count={count}").stdout
+
+    def joined(self, paths: Sequence[str]) -> bytes:
+        """By `cat`."""
+        return self.connection.run("cat", *paths).stdout
 
     def make_directory(self, path: str) -> Finished:
         """By `mkdir`."""
@@ -167,6 +204,25 @@ class SftpFiles(Files):
         finished = self.connection.transfer(f"@ls -1 {path}")
         lines = (line.rpartition(b"/")[2] for line in finished.stdout.split(b"\n"))
         return frozenset(lines) - {b""} if finished.code == 0 else None
+
+    def listed(self, *paths: str) -> bytes | None:
+        """By `ls -ln`."""
+        finished = self.connection.transfer(*(f"@ls -ln {path}" for path in paths))
+        return finished.stdout if finished.code == 0 else None
+
+    def part(self, path: str, skip: int, count: int) -> bytes:
+        """By `get`, which is cut off at OUTPUT_LIMIT."""
+        return self._got([path])[skip * BLOCK : (skip + count) * BLOCK]
+
+    def joined(self, paths: Sequence[str]) -> bytes:
+        """By `get`."""
+        return self._got(paths)
+
+    def _got(self, paths: Sequence[str]) -> bytes:
+        with tempfile.TemporaryDirectory(dir=self.connection.config.parent) as private:
+            pairs = [(path, Path(private) / str(number)) for number, path in enumerate(paths)]
+            self.connection.transfer(*(f"-@get {path} {local}" for path, local in pairs))
+            return b"".join(local.read_bytes() for _path, local in pairs if local.is_file())
 
     def make_directory(self, path: str) -> Finished:
         """By `mkdir`."""

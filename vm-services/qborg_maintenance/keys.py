@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from qborg_borg.bundle import KEY_FILE
+from qborg_borg.key_export import KEYFILE, REPOKEY
 from qborg_borg.slots import SLOTS
 from qborg_maintenance import keypair, registry
 from qborg_maintenance.registry import HOST, IMPORTED, MADE, Entry, Registry
@@ -53,6 +55,16 @@ class ClientKeys:
     def export(self) -> Path:
         """The repository key as exported at its birth."""
         return self.folder / _EXPORT
+
+    @property
+    def key_file(self) -> Path:
+        """The repository's key as borg itself reads it, if that is no repokey."""
+        return self.folder / KEY_FILE
+
+    @property
+    def encryption(self) -> str:
+        """Borg's word for where the key of a repository that was made is."""
+        return KEYFILE if self.key_file.exists() else REPOKEY
 
     @property
     def record(self) -> Path:

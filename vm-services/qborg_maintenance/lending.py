@@ -13,7 +13,7 @@ from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire.names import Repository
 
-_SECONDS = 900.0  # longer than any proof; the note is replaced by the next one
+_SECONDS = 7 * 86400.0  # as long as any call may last; the next loan replaces the note
 _LIMIT = 4096
 
 

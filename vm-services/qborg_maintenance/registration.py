@@ -5,24 +5,15 @@ opens the repository, so a rotation that was cut anywhere leaves one that works.
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from qborg_maintenance import admin_key, key_offer, keypair, keys, registry
-from qborg_maintenance.provider import AWAITED
+from qborg_maintenance import admin_key, keypair, keys, registry
 from qborg_maintenance.registry import CLIENT, HOST, Entry, Registry
 from qborg_maintenance.repository import set_unborn_aside
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_wire.names import Repository
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What is so now; `former` is a key that the account's owner has still to take out."""
-
-    changed: bool
-    former: str = ""
 
 
 def register(
@@ -35,13 +26,10 @@ def register(
     Raises key-revoked, key-in-use for the admin's key or another repository's, repository-exists
     for a plain host's, bad-request for a name that must not be or one whose secrets are still here.
     """
-    fingerprint = _fingerprint(public_key)
     with state.locked():
         known = registry.load(state, settings)
         keys.check_name(known.existing(), settings, repository)
-        if fingerprint in known.revoked:
-            raise ServiceFailure("key-revoked", f"{repository} has a revoked key")
-        _check_owner(state, known, repository, public_key)
+        fingerprint = check_key(state, known, repository, public_key)
         entry = known.repositories.get(str(repository))
         if entry is None:
             entry = Entry(public_key, fingerprint, int(time.time()), origin=CLIENT)
@@ -66,26 +54,32 @@ def register(
         return True
 
 
-def _check_owner(
+def check_key(
     state: State, known: Registry, repository: Repository, public_key: str
-) -> None:
-    """Raise key-in-use for a key that is somebody else's: one for two would stop every publication.
+) -> str:
+    """Answer the fingerprint of a key that a client has shown.
+
+    Raises bad-request for none, key-revoked, and key-in-use for somebody else's: one for two
+    would stop every publication.
     """
+    fingerprint = _fingerprint(public_key)
+    if fingerprint in known.revoked:
+        raise ServiceFailure("key-revoked", f"{repository} has a revoked key")
     others = [key for name, entry in known.repositories.items() if name != str(repository)
               for key in entry.keys()]
     taken = map(keypair.fingerprint, (*others, admin_key.public_key(state)))
-    if keypair.fingerprint(public_key) in taken:
+    if fingerprint in taken:
         raise ServiceFailure("key-in-use", f"{repository} has shown a key that is not its own")
+    return fingerprint
 
 
 def settle(
     state: State, settings: Settings, repository: Repository, public_key: str, repository_id: str
-) -> Settled:
-    """Have this key alone, the former one revoked; the next publication is without that.
+) -> bool:
+    """Have this key alone, the former one revoked; answers whether it was not so.
 
-    Where the list of keys is not ours to write nothing is changed before the former key is out
-    of it. `repository_id` is borg's, empty where it is not known. Raises keys-missing for a key
-    that was not registered.
+    The next publication is without that one. `repository_id` is borg's, empty where it is not
+    known. Raises keys-missing for a key that was not registered.
     """
     with state.locked():
         known = registry.load(state, settings)
@@ -94,17 +88,17 @@ def settle(
             raise ServiceFailure("keys-missing", f"this key of {repository} was not registered")
         keys.check_revoked(known, repository, entry)
         born = replace(entry, repository_id=entry.repository_id or repository_id)
+        if entry.former in known.repositories:
+            born = replace(born, former="")  # what it has replaced is another qube's from now on
         revoked = known.revoked
         if public_key != entry.public_key:
-            if settings.keys == AWAITED and key_offer.is_taken(settings, entry.public_key):
-                return Settled(False, entry.public_key)
             born = replace(born, public_key=public_key, next_key="",
                            fingerprint=_fingerprint(public_key))
             revoked = (*revoked, entry.fingerprint)
         settled = replace(known.with_entry(str(repository), born), revoked=revoked)
         if settled != known:
             registry.store(state, settled)
-        return Settled(settled != known)
+        return settled != known
 
 
 def _fingerprint(public_key: str) -> str:

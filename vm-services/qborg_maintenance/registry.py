@@ -17,7 +17,7 @@ from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire import names
-from qborg_wire.key_line import NO_QUOTA, QUOTA
+from qborg_wire.key_line import NO_QUOTA
 
 MADE, IMPORTED, HOST, CLIENT = "made", "imported", "host", "client"
 # What became of the repository on the server once its key was revoked.
@@ -25,7 +25,7 @@ KEPT, FROZEN, DELETED = "kept", "frozen", "deleted"
 _ORIGINS = re.compile(f"{MADE}|{IMPORTED}|{HOST}|{CLIENT}")
 _FATES = re.compile(f"{KEPT}|{FROZEN}|{DELETED}")
 _ID = re.compile(f"|{names.DIGEST.pattern}")
-_QUOTA = re.compile(f"{NO_QUOTA}|{QUOTA.pattern}")
+_QUOTA = re.compile(f"{NO_QUOTA}|{names.QUOTA.pattern}")
 _NEXT = re.compile(f"|{names.PUBLIC_KEY.pattern}")
 _FORMER = re.compile(f"|{OLD_NAME.pattern}")
 _LIMIT = 4 << 20

@@ -5,12 +5,16 @@ Runs in the maintenance qube. The record holds the client's secrets and goes to 
 
 import jinja2
 
+from qborg_borg import key_export
+from qborg_borg.birth import EXPORT_LIMIT
 from qborg_borg.bundle import encode_bundle, match_bundle, minute_of, skeletons
+from qborg_borg.key_export import KEYFILE
 from qborg_borg.slots import SLOTS
 from qborg_maintenance.keys import ClientKeys
 from qborg_maintenance.registry import Entry
 from qborg_maintenance.settings import Settings
 from qborg_service.failure import ServiceFailure
+from qborg_service.files import read_limited
 from qborg_service.secret import Secret
 
 
@@ -30,7 +34,9 @@ def bundle(settings: Settings, entry: Entry, keys: ClientKeys) -> tuple[Secret, 
         "public_key": entry.public_key,
         "minute": minute_of(keys.repository),
     }
-    files = fill(skeletons(keys.repository), values)
+    if keys.encryption == KEYFILE:
+        values |= key_export.slots(read_limited(keys.export, EXPORT_LIMIT))
+    files = fill(skeletons(keys.repository, keys.encryption), values)
     record = encode_bundle(keys.repository, files)
     # The receiver's own test: what it would refuse must not leave this qube.
     return Secret(record), match_bundle(record, keys.repository.qube).digest

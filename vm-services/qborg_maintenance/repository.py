@@ -14,6 +14,7 @@ from qborg_borg import birth
 from qborg_borg.command import Access
 from qborg_maintenance import agent, ssh_config
 from qborg_maintenance.connection import SSH
+from qborg_maintenance.files import Files
 from qborg_maintenance.keys import ClientKeys
 from qborg_maintenance.old_keys import refusal
 from qborg_maintenance.provider import BORG
@@ -41,9 +42,9 @@ class Born:
 def open_imported(state: State, settings: Settings, keys: ClientKeys, entry: Entry) -> Born:
     """Move an imported repository to its place unless it is there, and export its key.
 
-    Never makes one: its archives are the reason to import. Raises import-refused, or borg's cause.
+    Never makes one: its archives are the reason to import. Raises move-refused, or borg's cause.
     """
-    _move(state, settings, f"repos/{entry.former}", keys.repository.path)
+    move(state, settings, f"repos/{entry.former}", keys.repository.path)
     with opened(settings, keys) as access:
         birth.check(birth.look(access))
         return _export(keys, access, created=False)
@@ -60,7 +61,8 @@ def try_passphrase(state: State, settings: Settings, path: str, passphrase: Secr
         raise refusal(f"borg cannot open {path}: {outcome.cause}")
 
 
-def _move(state: State, settings: Settings, former: str, path: str) -> None:
+def move(state: State, settings: Settings, former: str, path: str) -> None:
+    """Have a repository in its new place; raises move-refused where the server does not do it."""
     if former == path:
         return
     with configured(settings, state.admin_key) as server, living_session(server):
@@ -68,9 +70,9 @@ def _move(state: State, settings: Settings, former: str, path: str) -> None:
             return  # moved before, or gone: then borg finds nothing in its place
         # Into a directory that is there, mv would move it, and not in its place.
         if server.files.exists(path):
-            raise refusal(f"the server has a {path} already, beside {former}")
+            raise ServiceFailure("move-refused", f"there is a {path} already, beside {former}")
         if server.files.move(former, path).code != 0:
-            raise refusal(f"the server does not move {former} to {path}")
+            raise ServiceFailure("move-refused", f"{former} does not become {path}")
 
 
 def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: str) -> Born:
@@ -82,7 +84,7 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
         return not keys.export.exists() and set_unborn_aside(state, settings, keys.repository)
 
     with opened(settings, keys) as access:
-        created = birth.make(access, encryption, set_aside)
+        created = birth.make(access, encryption, keys.export, set_aside)
         return _export(keys, access, created=created)
 
 
@@ -90,13 +92,15 @@ def initialise(state: State, settings: Settings, keys: ClientKeys, encryption: s
 def opened(settings: Settings, keys: ClientKeys) -> Iterator[Access]:
     """Lend what opens the repository by the client's own key; borg's notes go at the end."""
     with ssh_config.written(ssh_config.CLIENT, settings, keys.private) as private:
-        yield _through(settings, private, keys.repository.url, keys.passphrase())
+        yield _through(settings, private, keys.repository.url, keys.passphrase(), keys.key_file)
 
 
-def _through(settings: Settings, private: Path, url: str, passphrase: Secret) -> Access:
+def _through(
+    settings: Settings, private: Path, url: str, passphrase: Secret, key_file: Path | None = None
+) -> Access:
     return Access(
         url=url, remote_borg=settings.remote_borg, rsh=f"{SSH} -F {private / 'ssh_config'}",
-        passphrase=passphrase, base_dir=str(private / "borg"),
+        passphrase=passphrase, base_dir=str(private / "borg"), key_file=key_file,
     )
 
 
@@ -128,12 +132,15 @@ def set_unborn_aside(state: State, settings: Settings, repository: Repository) -
     if settings.access == BORG:
         return False
     with configured(settings, state.admin_key) as server, living_session(server):
-        files = server.files
-        if files.exists(f"{path}/transactions"):
+        if not is_unborn(server.files, path):
             return False
-        written = [files.names(f"{path}/data") or (), files.names(f"{path}/data/0") or ()]
-        # The birth itself writes segments 0 and 1, into directory 0.
-        if not {b"0", b"1"}.issuperset(*written):
-            return False
-        aside = f"{path}.unfinished-{int(time.time())}"
-        return files.move(path, aside).code == 0
+        return server.files.move(path, f"{path}.unfinished-{int(time.time())}").code == 0
+
+
+def is_unborn(files: Files, path: str) -> bool:
+    """Tell whether nothing lies there that a backup would have written, and a birth not."""
+    if files.exists(f"{path}/transactions"):
+        return False
+    written = files.names(f"{path}/data") or (), files.names(f"{path}/data/0") or ()
+    # The birth itself writes segments 0 and 1, into directory 0.
+    return all(map(frozenset({b"0", b"1"}).issuperset, written))

@@ -91,7 +91,7 @@ def finish(
             entry = replace(entry, fate=DELETED)
             registry.store(state, known.with_entry(str(repository), entry))
         # After it: as long as there is a repository, somebody has to be able to open it.
-        moved, secrets = _put_away(state, repository, entry, forget or entry.fate == DELETED)
+        moved, secrets = put_away(state, repository, entry, forget or entry.fate == DELETED)
         return Revoked(entry, moved or entry.fate != fate, REFUSED, secrets, found)
 
 
@@ -118,7 +118,7 @@ def make_way(state: State, settings: Settings, repository: Repository) -> None:
             raise ServiceFailure("key-revoked", f"{repository} is in quarantine")
         if entry.fate == KEPT and _is_there(state, settings, repository):
             raise ServiceFailure("key-revoked", f"{repository} is on the server")
-        _put_away(state, repository, entry, forget=False)
+        put_away(state, repository, entry, forget=False)
         registry.store(state, known.without_entry(str(repository)))
 
 
@@ -129,10 +129,13 @@ def _is_there(state: State, settings: Settings, repository: Repository) -> bool:
         return server.files.exists(repository.path)
 
 
-def _put_away(
+def put_away(
     state: State, repository: Repository, entry: Entry, forget: bool
 ) -> tuple[bool, str]:
-    """Answer whether anything was moved or removed, and whether secrets are kept aside."""
+    """Have a revoked key's secrets removed, or kept aside where they may be all that opens it.
+
+    Answers whether anything was moved or removed, and what became of them.
+    """
     live = state.keys_of(repository)
     aside = state.revoked_keys / f"{repository}.{entry.created}"
     holds = live.exists() and not keys.forgotten(state, repository)

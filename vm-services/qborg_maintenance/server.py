@@ -63,12 +63,13 @@ def try_login(server: Server) -> bool:
 
 
 @contextmanager
-def configured(settings: Settings, admin_key: Path) -> Iterator[Server]:
+def configured(settings: Settings, admin_key: Path, asks: bool = True) -> Iterator[Server]:
     """Lend the account without a living session yet; the configuration goes at the end.
 
-    Raises admin-key-locked if the key has a passphrase that nobody has typed or types now.
+    Raises admin-key-locked if the key has a passphrase that nobody has typed or, if that `asks`
+    for it, types now.
     """
-    holder = agent.required_by(admin_key)
+    holder = agent.required_by(admin_key, asks)
     with ssh_config.written(ssh_config.ADMIN, settings, admin_key, holder) as private:
         yield Server(private / "ssh_config", private / "session", settings.access)
 

@@ -42,6 +42,11 @@ class State:
         return self.root / "registry.json"
 
     @property
+    def seen(self) -> Path:
+        """What was seen of each repository on the server."""
+        return self.root / "seen.json"
+
+    @property
     def record(self) -> Path:
         """The account's recovery record as it was sent to the vault last, or came from there."""
         return self.root / "record"

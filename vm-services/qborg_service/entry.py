@@ -12,20 +12,15 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from qborg_service import qubesdb
+from qborg_service.answer import NO_NONCE, format_failure, format_reply
 from qborg_service.call import Call
 from qborg_service.deadline import DeadlinePassed, deadline, rearm
 from qborg_service.failure import ServiceFailure, is_full
 from qborg_service.qrexec import record_nonce
+from qborg_service.request import parse_request
 from qborg_wire import names
-from qborg_wire.reply import (
-    NO_NONCE,
-    PROGRESS_RATE,
-    Failure,
-    Progress,
-    format_failure,
-    format_reply,
-)
-from qborg_wire.request import RequestRefused, Value, parse_request
+from qborg_wire.reply import PROGRESS_RATE, Failure, Progress
+from qborg_wire.request import RequestRefused, Value
 from qborg_wire.row import Role, Service
 from qborg_wire.services import SERVICES
 
@@ -43,7 +38,7 @@ def service(name: str, role: Role, handler: Handler) -> Callable[[], int]:
     0: the reply is a success; 1: a failure of the contract; 2: a fault of ours.
     """
     row = SERVICES[name]
-    if role not in row.served_by:
+    if role not in row.callees:
         raise ValueError(f"{name} is not served by {role.value}")
 
     def main() -> int:

@@ -26,7 +26,7 @@ def stream(name: str, role: Role, converse: Converse) -> Callable[[], int]:
     It answers the program's exit code; 1 is a refusal of ours.
     """
     row = SERVICES[name]
-    if role not in row.served_by or not row.stream:
+    if role not in row.callees or not row.stream:
         raise ValueError(f"{name} is no conversation of {role.value}")
 
     def main() -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qborg_borg import recovery_record
+from qborg_borg.key_export import KEYFILE
 from qborg_borg.recovery_record import Kind, RecordRefused, RecoveryRecord
 from qborg_vault.kdbx_text import Document, Entry
 from qborg_vault.kit import sheet, words
@@ -21,6 +22,15 @@ _ABOUT = (
     "own in another entry. qborg-vault-import FILE.kdbx gives the record back to a vault."
 )
 _SSH = words.rsh("ssh-key")
+_ASKED = "borg asks for the passphrase: the password of this entry. "
+_REPOKEY = (
+    f"{_ASKED}Where it says that the key is missing, or refuses the passphrase, put the key back "
+    "first:", "", 'borg key import "$BORG_REPO" borg-key',
+)  # fmt: skip
+_KEY_FILE = (
+    f"{_ASKED}The server does not have the repository's key: it is the attachment borg-key, and "
+    "without that file nobody opens it.",
+)
 _FIRST = (
     "Without Qubes, on any Linux with ssh and borg 1.2 or 1.4: save the attachments into one empty "
     "directory (KeePassXC: Advanced, Attachments, Save), open a terminal there, and type:"
@@ -115,14 +125,14 @@ def in_order(records: Iterable[RecoveryRecord]) -> tuple[RecoveryRecord, ...]:
 
 
 def _repository_steps(record: RecoveryRecord) -> tuple[str, ...]:
+    key_file = record.values["encryption"] == KEYFILE
     return (
         "", "chmod 600 ssh-key", *_SSH,
         f"export BORG_REPO={sheet.url(record)}",
         f"export BORG_REMOTE_PATH={record.values['remote_borg']}",
+        *["export BORG_KEY_FILE=borg-key"] * key_file,
         "borg list", "borg extract ::ARCHIVE", "",
-        "borg asks for the passphrase: the password of this entry. Where it says that the key is "
-        "missing, or refuses the passphrase, put the key back first:", "",
-        'borg key import "$BORG_REPO" borg-key',
+        *(_KEY_FILE if key_file else _REPOKEY),
     )  # fmt: skip
 
 

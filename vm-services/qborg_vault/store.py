@@ -79,6 +79,27 @@ class Vault:
             raise ServiceFailure("record-missing", f"the vault holds no record of {repository}")
         return stored.newest
 
+    def copy(
+        self, repository: Repository, digest: str, former: Repository
+    ) -> tuple[RecoveryRecord, bool]:
+        """Keep a version of a repository's record by the name that the repository has now, too.
+
+        Answers that record and whether it is new. It is the same bytes each time, so that a killed
+        run finds it. Raises record-missing without such a version, record-refused for an account's,
+        another computer's name or one that has another record, vault-full.
+        """
+        with self._locked():
+            found = self._version(repository, digest)
+            if found.kind is Kind.ACCOUNT or former.machine != repository.machine:
+                raise ServiceFailure("record-refused", f"it is not to be {former}'s")
+            data = recovery_record.encode(found.kind, former, found.values)
+            copied, stored = recovery_record.parse(data), self.newest(former)
+            if stored is None:
+                self._append(former, data)
+            elif stored.newest.digest != copied.digest:
+                raise ServiceFailure("record-refused", f"{former} has a record of its own")
+        return copied, stored is None
+
     def account(self, machine: str) -> RecoveryRecord | None:
         """Answer the newest record of a computer's account, None if there is none.
 
@@ -150,6 +171,14 @@ class Vault:
             return recovery_record.parse(read_limited(path, recovery_record.RECORD_LIMIT))
         except (FileRefused, RecordRefused) as error:
             raise ServiceFailure("record-refused", f"{path} in the vault is damaged") from error
+
+    def _version(self, repository: Repository, digest: str) -> RecoveryRecord:
+        folder = self.root / str(repository)
+        versions = (self._read(folder, number) for number in reversed(self._numbers(folder)))
+        found = next((each for each in versions if each.digest == digest), None)
+        if found is None:
+            raise ServiceFailure("record-missing", f"no such record of {repository} is here")
+        return found
 
     def _append(self, repository: Repository, data: bytes) -> None:
         folder = self.root / str(repository)

@@ -6,8 +6,10 @@ Runs in workers.
 import os
 from pathlib import Path
 
-from qborg_borg import recovery_record
-from qborg_borg.recovery_record import Kind, RecordRefused, RecoveryRecord
+from qborg_borg import record_file, recovery_record
+from qborg_borg.bundle import KEY_FILE
+from qborg_borg.key_export import KEYFILE
+from qborg_borg.recovery_record import RecoveryRecord
 from qborg_service import qubesdb, volatile
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
@@ -18,7 +20,7 @@ def accept(untrusted_record: bytes, repository: Repository) -> RecoveryRecord:
     """Hold a record; the same one twice is one. Raises ServiceFailure for any other."""
     if qubesdb.persistence() != "none":
         raise ServiceFailure("not-this-role", "only a disposable may hold a record")
-    record = _parsed(untrusted_record, repository)
+    record = record_file.received(untrusted_record, repository)
     held = _held()
     if held is None:
         write_private(_path().with_suffix(".new"), untrusted_record)
@@ -36,17 +38,16 @@ def required(repository: Repository) -> RecoveryRecord:
     held = _held()
     if held is None:
         raise ServiceFailure("record-refused", "this worker holds no record")
-    return _parsed(held, repository)
+    return record_file.received(held, repository)
 
 
-def _parsed(untrusted_record: bytes, repository: Repository) -> RecoveryRecord:
-    try:
-        record = recovery_record.parse(untrusted_record)
-    except RecordRefused as error:
-        raise ServiceFailure("record-refused", str(error)) from error
-    if record.kind is not Kind.REPOSITORY or record.repository != repository:
-        raise ServiceFailure("record-refused", "it is for another repository than the call")
-    return record
+def key_file(record: RecoveryRecord) -> Path | None:
+    """Answer where borg finds the record's key, in memory too; None for a repokey."""
+    if record.values["encryption"] != KEYFILE:
+        return None
+    path = volatile.folder() / KEY_FILE
+    write_private(path, record.values["key_export"].encode("ascii"))
+    return path
 
 
 def _held() -> bytes | None:

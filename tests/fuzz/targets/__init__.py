@@ -9,6 +9,7 @@ from fuzz.targets import (
     dom0_settings,
     kit,
     maintenance_settings,
+    manifest,
     patterns,
     private_key,
     record,
@@ -21,6 +22,6 @@ TARGETS: dict[str, Target] = {
     module.TARGET.name: module.TARGET
     for module in (
         bundle, request, reply, call, authorized_keys, record, dom0_settings, client_settings,
-        patterns, maintenance_settings, registry, private_key, kit,
+        patterns, maintenance_settings, registry, private_key, kit, manifest,
     )
 }  # fmt: skip

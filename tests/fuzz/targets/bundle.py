@@ -8,12 +8,13 @@ from fuzz.target import Shape, Target, Vocabulary
 from fuzz.targets import samples
 from qborg_borg import bundle, spelling
 from qborg_borg.bundle import Bundle, BundleRefused
+from qborg_borg.key_export import KEYFILE, REPOKEY
 from qborg_borg.slots import SLOTS
 from qborg_wire.names import Repository
 
 OWN = "work"
 _REPOSITORY = Repository("dom", OWN)
-_SKELETONS = bundle.skeletons(_REPOSITORY)
+_SKELETONS = bundle.skeletons(_REPOSITORY, KEYFILE)
 _PRIVATE = ("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n"
             + ("k" * 70 + "\n") * 4 + "e" * 40 + "==")
 _GOOD = {
@@ -36,7 +37,9 @@ def _filled(text: str, values: dict[str, str]) -> str:
 
 def _record(repository: Repository = _REPOSITORY, **changes: str) -> bytes:
     values = {**_GOOD, "repository": str(repository), **changes}
-    files = {name: _filled(text, values) for name, text in bundle.skeletons(repository).items()}
+    encryption = KEYFILE if "borg_key" in changes else REPOKEY
+    files = {name: _filled(text, values)
+             for name, text in bundle.skeletons(repository, encryption).items()}
     return bundle.encode_bundle(repository, files)
 
 
@@ -54,7 +57,7 @@ def one(data: bytes) -> str:
     values = _values(found, texts)
     for slot, value in values.items():
         assert SLOTS[slot].fullmatch(value), slot
-    skeletons = bundle.skeletons(found.repository)
+    skeletons = bundle.skeletons(found.repository, found.encryption)
     assert texts == {name: _filled(text, values) for name, text in skeletons.items()}
     shown = repr(found)
     # A person's own may be as short as a word that is shown anyway.
@@ -65,7 +68,10 @@ def one(data: bytes) -> str:
 
 def _values(found: Bundle, texts: dict[str, str]) -> dict[str, str]:
     key = texts[f"{found.repository}.openssh"].split("\n")
+    id_line, _newline, body = texts.get(bundle.KEY_FILE, "").partition("\n")
+    filed = {"repository_id": id_line.removeprefix("BORG_KEY "), "borg_key": body[:-1]}
     return {
+        **(filed if bundle.KEY_FILE in texts else {}),
         "repository": str(found.repository), "qube": OWN, "host": found.host, "port": found.port,
         "account": found.account, "host_key": found.host_key, "remote_borg": found.remote_borg,
         "passphrase": found.passphrase.reveal().decode("ascii"), "public_key": found.public_key,
@@ -83,6 +89,7 @@ TARGET = Target(
     "bundle", one,
     (_record(), _record(passphrase='my own "pass" $(x) %', public_key=samples.RSA),
      _record(host_key=samples.RSA, port="2222", minute="0"),
+     _record(repository_id="1d" * 32, borg_key="hqlhbGdv" * 9 + "\nk2s="),
      _record(Repository("desk", OWN), host_key=samples.ECDSA, host="10.0.0.1")),
     _WORDS, Shape.JSON, bundle.RECORD_LIMIT,
 )  # fmt: skip

@@ -10,12 +10,13 @@ import socket
 
 from fuzz.target import Shape, Target, Vocabulary, one_line
 from fuzz.targets import reply, rows, samples
+from qborg_service import answer
 from qborg_wire import reply as wire
 from qborg_wire.causes import CAUSES
 from qborg_wire.names import Repository
 from qborg_wire.reply import Failure, Progress
 from qborg_wire.row import Service
-from qvm_borg import errors, failures, remote
+from qvm_borg import errors, remote, telling
 from qvm_borg.errors import QvmBorgError
 
 _REPOSITORY = Repository("dom", "work")
@@ -107,14 +108,14 @@ def one(data: bytes) -> str:
     told: list[Progress] = []
     repository = _REPOSITORY if row.argument else None
     try:
-        found = remote.call(
+        (found,) = remote.together(remote.calling(
             far, row, repository, rows.good_request(row), told.append,  # type: ignore[arg-type]
-        )  # fmt: skip
+        ))  # fmt: skip
     except QvmBorgError as error:
         return f"{row.name}: {_refusal(error, row, far, told)}"
     assert row.idle or not told
     lines = b"".join(progress.encode() for progress in told)
-    assert lines + wire.format_reply(row, far.nonce.decode(), found) == far.sent
+    assert lines + answer.format_reply(row, far.nonce.decode(), found) == far.sent
     return f"{row.name}: accepted, {'some' if told else 'no'} progress"
 
 
@@ -133,8 +134,8 @@ def _refusal(error: QvmBorgError, row: Service, far: _FarEnd, told: list[Progres
         return said
     failure = wire.parse_reply(row, far.nonce.decode(), rest)
     assert isinstance(failure, Failure) and failure.cause in CAUSES
-    assert wire.format_failure(far.nonce.decode(), failure) == rest
-    assert error.message == failures.from_failure("work", failure).message
+    assert answer.format_failure(far.nonce.decode(), failure) == rest
+    assert error.message == telling.from_failure("work", failure.cause, failure.detail).message
     return f"failure, {type(error).__name__}"
 
 

@@ -2,6 +2,7 @@
 
 from fuzz.target import Shape, Target, Vocabulary, one_line
 from fuzz.targets import rows, samples
+from qborg_service import answer
 from qborg_wire import reply
 from qborg_wire.causes import CAUSES
 from qborg_wire.reply import Failure, Progress, ReplyRefused
@@ -23,9 +24,9 @@ def one(data: bytes) -> str:
     assert len(payload) <= row.limit
     if isinstance(found, Failure):
         assert found.cause in CAUSES and one_line(found.detail, 120)
-        assert reply.format_failure(samples.NONCE, found) == payload
+        assert answer.format_failure(samples.NONCE, found) == payload
         return f"{row.name}: failure"
-    assert reply.format_reply(row, samples.NONCE, found) == payload
+    assert answer.format_reply(row, samples.NONCE, found) == payload
     assert all(one_line(value, field.limit) and field.pattern.fullmatch(value)
                for field, value in zip(row.reply, found.values(), strict=True))
     return f"{row.name}: accepted"
@@ -41,11 +42,11 @@ def _progress(line: bytes) -> str:
 
 
 GOOD = tuple(
-    rows.byte_of(row) + reply.format_reply(row, samples.NONCE, rows.good_reply(row))
+    rows.byte_of(row) + answer.format_reply(row, samples.NONCE, rows.good_reply(row))
     for row in rows.ROWS
 )
 FAILURES = tuple(
-    rows.byte_of(row) + reply.format_failure(samples.NONCE, _FAILURE) for row in rows.ROWS
+    rows.byte_of(row) + answer.format_failure(samples.NONCE, _FAILURE) for row in rows.ROWS
 )
 PROGRESS = Progress("create", 12, 34567).encode()
 WORDS = (

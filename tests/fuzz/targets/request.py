@@ -4,18 +4,19 @@ import os
 
 from fuzz.target import Shape, Target, Vocabulary
 from fuzz.targets import rows, samples
+from qborg_service import request as asked
 from qborg_wire import names, request
 from qborg_wire.request import RequestRefused, Value
 from qborg_wire.row import Service
 
-_SAID = Vocabulary(request)
+_SAID = Vocabulary(request, asked)
 
 
 def one(data: bytes) -> str:
     """Hold the parser of one row's requests to its contract; the first byte chooses the row."""
     row, payload = rows.row_of(data[0] if data else 0), data[1:]
     try:
-        nonce, values = request.parse_request(row, payload)
+        nonce, values = asked.parse_request(row, payload)
     except RequestRefused as error:
         return f"{row.name}: {_SAID.told(str(error))}"
     assert len(payload) <= row.limit
@@ -39,7 +40,7 @@ def _check_rendering(row: Service, nonce: str, values: dict[str, Value]) -> None
         assert str(error) == "the request is too long"
         assert not all(text.isascii() for value in values.values() for text in value)
         return
-    assert request.parse_request(row, again) == (nonce, values)
+    assert asked.parse_request(row, again) == (nonce, values)
 
 
 _SEEDS = tuple(

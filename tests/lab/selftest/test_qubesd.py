@@ -230,3 +230,12 @@ def test_trace_tells_the_calls_in_order(system: System) -> None:
         ("admin.vm.tag.Get+a", "work", 1),
         ("admin.vm.tag.Get+a", "work", 2),
     ]
+
+
+def test_a_volume_grows_and_never_shrinks(system: System) -> None:
+    assert system.call("admin.vm.volume.Resize+private", "work", b"5368709120") == b"0\0"
+    assert b"\nsize=5368709120\n" in system.call("admin.vm.volume.Info+private", "work")
+    for volume, size in (("private", b"5368709119"), ("kernel", b"5368709120")):
+        refused = system.call(f"admin.vm.volume.Resize+{volume}", "work", size)
+        assert refused.startswith(b"2\0StoragePoolException\0")
+    assert b"\nsize=2147483648\n" in system.call("admin.vm.volume.Info+private", "vault")

@@ -7,11 +7,14 @@ import tempfile
 from pathlib import Path
 
 from qborg_borg.bundle import encode_bundle, skeletons
+from qborg_borg.key_export import KEYFILE, REPOKEY
 from qborg_wire.names import Repository
 
 REPOSITORY = Repository("dom", "work")
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "Q" * 43
 PASSPHRASE = "hunter2_" + "x" * 35
+BORG_KEY = "\n".join(("hqlhbGdvcml0aG2m" + "k" * 54, "k" * 70, "k" * 20 + "=="))
+KEY_SLOTS = {"repository_id": "1d" * 32, "borg_key": BORG_KEY}
 
 
 @functools.cache
@@ -37,11 +40,12 @@ def values() -> dict[str, str]:
 
 
 def files(**changes: str) -> dict[str, str]:
-    """Answer the files of a bundle, some slots filled otherwise."""
+    """Answer the files of a bundle, some slots filled otherwise; with a key file if it is."""
     filling = {**values(), **changes}
+    encryption = KEYFILE if "borg_key" in changes else REPOKEY
     return {
         name: re.sub(r"\{\{ (\w+) \}\}", lambda slot: filling[slot[1]], text)
-        for name, text in skeletons(REPOSITORY).items()
+        for name, text in skeletons(REPOSITORY, encryption).items()
     }
 
 

@@ -16,9 +16,12 @@ from qborg_borg.bundle import (
     match_bundle,
     skeletons,
 )
+from qborg_borg.key_export import KEYFILE
 from qborg_borg.slots import SLOTS
 from qborg_wire.names import Repository
-from unit.borg.bundles import HOST_KEY, PASSPHRASE, REPOSITORY, files, key_pair, record, values
+from unit.borg.bundles import (
+    HOST_KEY, KEY_SLOTS, PASSPHRASE, REPOSITORY, files, key_pair, record, values,
+)
 
 GOOD = record()
 NAMES = {
@@ -267,7 +270,7 @@ def test_no_byte_can_be_changed_unnoticed(place: int, difference: int) -> None:
 
 
 def test_every_slot_is_known_and_used() -> None:
-    used = {slot for text in skeletons(REPOSITORY).values()
+    used = {slot for text in skeletons(REPOSITORY, KEYFILE).values()
             for slot in re.findall(r"\{\{ ([a-z_]+) \}\}", text)}
 
     assert used == set(SLOTS)
@@ -276,12 +279,13 @@ def test_every_slot_is_known_and_used() -> None:
 @pytest.mark.parametrize("slot", SLOTS)
 def test_a_slot_captures_nothing_itself(slot: str) -> None:
     assert SLOTS[slot].groups == 0
-    assert SLOTS[slot].fullmatch(values()[slot])
-    assert SLOTS[slot].fullmatch(values()[slot] + "\n") is None
+    good = {**values(), **KEY_SLOTS}[slot]
+    assert SLOTS[slot].fullmatch(good)
+    assert SLOTS[slot].fullmatch(good + "\n") is None
 
 
 def test_skeletons_are_plain_text_with_slots_only() -> None:
-    for name, text in skeletons(REPOSITORY).items():
+    for name, text in skeletons(REPOSITORY, KEYFILE).items():
         rest = re.sub(r"\{\{ [a-z_]+ \}\}", "", text)
         assert text.isascii()
         assert text.endswith("\n")

@@ -13,6 +13,7 @@ BUILT = {
     "export": command.export_key(ACCESS),
     "info": command.info(ACCESS),
     "list": command.list_archives(ACCESS),
+    "dry-create": command.dry_create(ACCESS, ["R /home/user", "! pp:-x"]),
     "newest": command.newest_archive(ACCESS, "work"),
     "extract": command.extract(ACCESS, "a", ["--help"], ["home/user/.ssh"]),
     "stdout": command.extract_to_stdout(ACCESS, "a", "home/user/f"),
@@ -41,6 +42,7 @@ def test_the_environment_is_closed_and_holds_no_secret() -> None:
         "BORG_PASSPHRASE_FD": "9", "BORG_REMOTE_PATH": "borg14", "BORG_RSH": "ssh",
         "HOME": "/home/user", "LANG": "C.UTF-8",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "TZ": "UTC",
     }
 
 

@@ -72,6 +72,29 @@ def test_a_program_that_takes_too_long_is_gone_afterwards() -> None:
     assert not alive(int(outcome.stdout))
 
 
+QUIET = """import sys, time
+for _ in range({}):
+    print("{{}}", file=sys.stderr, flush=True)
+    time.sleep({})
+"""
+
+
+def test_a_program_that_says_nothing_any_more_is_ended() -> None:
+    outcome = process.run_logged(
+        [sys.executable, "-I", "-c", QUIET.format(1, 600)], {}, timeout=None, idle=1)
+
+    assert outcome.cause == "time-out"
+
+
+def test_a_program_that_goes_on_talking_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_LOOK", 0.5)
+
+    outcome = process.run_logged(
+        [sys.executable, "-I", "-c", QUIET.format(6, 1)], {}, timeout=None, idle=4)
+
+    assert outcome.cause is None
+
+
 def test_whatever_ends_the_caller_ends_the_program() -> None:
     pids: list[int] = []
 

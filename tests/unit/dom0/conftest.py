@@ -1,11 +1,16 @@
 """What the tests of dom0 share: a machine of qubes that needs neither Qubes nor qubesadmin."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from qvm_borg.session import Session
-from unit.dom0.honest import Honest, run
+from unit.dom0 import looking
+from unit.dom0.backing_up import NAMES, enrol
+from unit.dom0.honest import Honest, evidence, run
+from unit.dom0.machine import answer
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +59,39 @@ def enrolled(escrowed: Honest) -> Honest:
     escrowed.app.domains.all["work"].state = "Halted"
     escrowed.published = False
     return escrowed
+
+
+@pytest.fixture
+def halted(ready: Honest, monkeypatch: pytest.MonkeyPatch) -> Honest:
+    """Answer a machine with work enrolled as dom0 noted it; nobody runs but dom0."""
+    monkeypatch.setattr(Session.__init__, "__defaults__", (ready.policy,))
+    monkeypatch.setenv("COLUMNS", "200")
+    ready.app.domains.all["work"].state = "Halted"
+    looking.has(ready, looking.GOOD)
+    return ready
+
+
+@pytest.fixture
+def running(halted: Honest) -> Honest:
+    """Answer the same with work and the maintenance qube running, and all well."""
+    for name in ("work", "borg-maintenance"):
+        halted.app.domains.all[name].state = "Running"
+    halted.answers["DescribeClient"] = answer(**looking.CLAIM)
+    halted.answers["ObserveServer"] = answer(evidence=evidence(**looking.SHOWN))
+    return halted
+
+
+@pytest.fixture
+def three(ready: Honest) -> Honest:
+    """Answer a machine on which home, mail and work are enrolled and halted."""
+    for name in NAMES:
+        enrol(ready, name)
+    return ready
+
+
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """Hear Ctrl-C, as a shell's background job does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

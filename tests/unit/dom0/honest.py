@@ -4,13 +4,14 @@ A test changes one answer in `answers`, or one trait of a qube, and sees what do
 """
 
 import hashlib
+import json
 from pathlib import Path
 
 from qborg_wire import endpoint
 from qborg_wire.names import fingerprint
-from qvm_borg import settings, vault
+from qvm_borg import manifest, settings, vault
 from qvm_borg.enroll import enroll
-from qvm_borg.qubes import System
+from qvm_borg.qubes import Qube, System
 from qvm_borg.report import Report
 from qvm_borg.session import Session
 from unit.dom0.machine import Actions, App, Vm, answer
@@ -20,7 +21,16 @@ HOST_KEY = "SHA256:" + "h" * 43
 FINGERPRINT = fingerprint(KEY)
 SETTINGS = settings.Settings(
     "qubes", "00112233445566778899aabbccddeeff", "zh1", "backup.example", "22", HOST_KEY, "borg14")
-SERVICES_OF_TEMPLATE = ("CheckSetup", "InstallBundle", "StoreRecord", "AcceptRecord")
+SERVICES_OF_TEMPLATE = (
+    "CheckSetup", "InstallBundle", "StoreRecord", "AcceptRecord", "ReceiveFiles")
+
+
+def evidence(name: str = "qubes-work", **changes: str) -> str:
+    """Answer the word that the maintenance qube says of a repository, less what is changed."""
+    good = {"origin": "made", "fingerprint": FINGERPRINT, "key": "2" * 64, "transaction": "9",
+            "time": "1700000100", "size": "3984", "grown": "1718", "found": "fine"}
+    assert changes.keys() <= good.keys()
+    return ",".join((name, *{**good, **changes}.values()))
 
 
 class Honest:
@@ -34,6 +44,7 @@ class Honest:
         self.endpoint = "none"
         self.made: set[str] = set()
         self.kept: dict[str, str] = {}  # in the vault
+        self.renewed: dict[str, str] = {}  # what a qube that goes on will send there
         self.came: set[str] = set()  # accounts, to a maintenance qube
         self.forgotten: set[str] = set()
         self.cron: set[str] = set()
@@ -41,12 +52,15 @@ class Honest:
         self.revoked: set[str] = set()
         self.keys: dict[str, str] = {}  # that clients made
         self.registered: list[str] = []  # keys, by each call
+        self.encryption = "repokey-blake2"  # of every repository
         self.exported: dict[str, str] = {}  # digests of repositories' keys
         self.rotates: set[str] = set()  # qubes with a bundle in preparation
         self.published = False  # since a key was revoked
         self.fate = "kept"  # of a revoked repository
         self.gates: list[str] = []
         self.accepts = True  # the server, the admin key
+        self.users: dict[str, str] = {}  # a program that somebody runs in a qube
+        self.manifest: str | None = None  # in the last archive
         self.app = App(self.handle)
         template = self.app.domains.all["debian-13"]
         for name in SERVICES_OF_TEMPLATE:
@@ -121,6 +135,7 @@ class Honest:
         return self._InitRepository(vm, argument)
 
     def _SubmitRecord(self, vm: Vm, argument: str) -> dict[str, str]:
+        self.kept.update(self.renewed)
         return self._SendRecord(vm, argument)
 
     def _AdoptBundle(self, vm: Vm, argument: str) -> dict[str, str]:
@@ -133,8 +148,7 @@ class Honest:
         # The birth is noted by the second call of a first key, a next key settled by its third.
         changes = (1, 2) if key == KEY else (1, 3)
         changed = "yes" if self.registered.count(key) in changes else "no"
-        return {"fingerprint": fingerprint(key), "changed": changed, "quota": "none",
-                "former": "none"}
+        return {"fingerprint": fingerprint(key), "changed": changed, "quota": "none"}
 
     def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
         self.published = True
@@ -161,7 +175,7 @@ class Honest:
 
     def _InitRepository(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"repository_id": "1" * 64, "key_digest": self.exported.get(argument, "2" * 64),
-                "created": self._once(f"repository {argument}")}
+                "created": self._once(f"repository {argument}"), "encryption": self.encryption}
 
     def _SendRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
         new = argument not in self.kept
@@ -172,6 +186,10 @@ class Honest:
         known = self.kept.get(argument, "none")
         key = "none" if known == "none" else self.exported.get(argument, "2" * 64)
         return {"record": known, "key": key, "made": "1", "versions": "1"}
+
+    def _CopyRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"record": "6" * 64, "key": self.exported.get(argument, "2" * 64),
+                "changed": self._once(f"copy {argument}")}
 
     def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3"}
@@ -208,8 +226,12 @@ class Honest:
 
     def _RunBackup(self, vm: Vm, _argument: str) -> dict[str, str]:
         self.backed_up.add(vm.name)
+        self.manifest = manifest.of(Qube(vm))
         return {"archive": "work-2026-01-31T10:17:00", "files": "12", "bytes": "34567",
                 "sent": "2345", "warnings": "0", "proof": "f" * 64}
+
+    def _DescribeUse(self, vm: Vm, _argument: str) -> dict[str, str]:
+        return {"used_by": self.users.get(vm.name, "none")}
 
     def _ProveBundle(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {"archives": "1", "proof": "f" * 64}
@@ -227,7 +249,8 @@ class Honest:
         return {"record": self.kept[argument]}
 
     def _ObserveServer(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"keys": f"qubes-work:{'2' * 64}"}
+        key = "2" * 64 if self.encryption == "repokey-blake2" else "none"
+        return {"evidence": evidence(key=key)}
 
     def _RepairKey(self, _vm: Vm, argument: str) -> dict[str, str]:
         return {"record": self.kept[argument], "changed": self._once(f"repair {argument}")}
@@ -244,10 +267,28 @@ class Honest:
         return {"lent": "yes"}
 
     def _ProveRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
-        return {"archives": "1", "proof": "f" * 64, "record": self.kept[argument]}
+        return {"archives": "1", "proof": "f" * 64, "record": self.kept[argument],
+                "manifest": "none" if self.manifest is None else manifest.digest(self.manifest)}
+
+    def _ReadManifest(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {"archive": "work-2026-01-31T10:17:00",
+                "manifest": "none" if self.manifest is None else json.dumps(self.manifest),
+                "record": self.kept[argument]}
+
+    def _ListArchives(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"archives": '[{"name":"work-2026-01-31T10:17:00","time":1769854620},'
+                            '{"name":"work-notes","time":1769000000}]', "more": "3"}
+
+    def _ListFiles(self, _vm: Vm, _argument: str) -> dict[str, str]:
+        return {"archive": "work-2026-01-31T10:17:00", "files": "2", "bytes": "3", "there": "1",
+                "names": r'["/home/user/a/","/home/user/a/\u001b[2J\udcff"]', "more": "0"}
+
+    def _ReceiveFiles(self, _vm: Vm, argument: str) -> dict[str, str]:
+        return {**self._RestoreFiles(_vm, argument), "record": self.kept[argument]}
 
     def _RestoreFiles(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"archive": "work-2026-01-31T10:17:00", "files": "2", "bytes": "3"}
+        return {"archive": "work-2026-01-31T10:17:00", "files": "2", "bytes": "3",
+                "warnings": "0"}
 
 
 def run(machine: Honest, *names: str, dry_run: bool = False, escrow: bool = False) -> list[str]:
@@ -257,10 +298,3 @@ def run(machine: Honest, *names: str, dry_run: bool = False, escrow: bool = Fals
     enroll(session, names or ["work"], dry_run,
            keeper=vault.required(session.system) if escrow else None)
     return list(machine.app.trace)
-
-
-def changes(machine: Honest) -> list[str]:
-    """Answer what was done less what puts a qube back and what only asks."""
-    asking = ("CheckSetup", "DescribeClient")
-    return [line for line in machine.app.trace if line.startswith(("set ", "call "))
-            and not any(name in line for name in asking)]

@@ -3,13 +3,16 @@
 Services run as real processes (liar.py); what they answer is up to the test's table.
 """
 
+import itertools
 import json
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from qvm_borg import remote
 
 LIAR = Path(__file__).with_name("liar.py")
 Actions = list[list[object]]
@@ -65,7 +68,37 @@ class Vm:
         self.template: object = "debian-13"
         self.label: object = "blue"
         self.features = Features(self)
+        self.tags: list[str] = []
+        self.rules = ["action=accept"]
+        self.memory = 400
+        self.start_time: object = None
+        self.revisions: list[str] = []  # of its private volume
+        self.keeps = True  # one of them
+        self.size = 2 * 1024**3  # of its private volume
         self.stuck = False
+
+    def qubesd_call(self, dest: str | None, method: str, arg: str, payload: bytes | None) -> bytes:
+        """Answer what a manifest is made of; set what it sets. The lab's qubesd knows more."""
+        assert dest is None and (payload is None) == (not method.endswith((".Set", ".Resize")))
+        if method == "admin.vm.firewall.Set":
+            self.rules = (payload or b"").decode().splitlines()
+        elif method == "admin.vm.volume.Resize":
+            self.size = int(payload or b"")
+        elif method == "admin.vm.feature.Set":
+            self.features.own[arg] = (payload or b"").decode()
+        elif payload is not None:
+            setattr(self, arg, payload.decode() or None)
+        known = {"label": self.label, "netvm": self.netvm or "", "template": self.template}
+        return {
+            "admin.vm.property.GetAll": "".join(
+                f"{name} default=False type=str {value}\n" for name, value in known.items()),
+            "admin.vm.feature.List": "\n".join(self.features.own),
+            "admin.vm.tag.List": "\n".join(self.tags),
+            "admin.vm.firewall.Get": "".join(f"{rule}\n" for rule in self.rules),
+            "admin.vm.property.Set": "", "admin.vm.feature.Set": "", "admin.vm.firewall.Set": "",
+            "admin.vm.volume.ListSnapshots": "".join(f"{each}\n" for each in self.revisions),
+            "admin.vm.volume.Info": f"pool=p\nsize={self.size}\n", "admin.vm.volume.Resize": "",
+        }[method].encode()
 
     def get_power_state(self) -> str:
         """Answer the power state."""
@@ -75,12 +108,23 @@ class Vm:
         """Start if Halted; as qubesd, do nothing in any other state."""
         self.app.trace.append(f"start {self.name}")
         if self.state == "Halted" and not self.stuck:
-            self.state = "Running"
+            self._come_up()
+
+    def _come_up(self) -> None:
+        """Run, and before it the net qubes that it needs."""
+        netvm = self.app.domains.all.get(str(self.netvm))
+        if netvm is not None and netvm.state == "Halted":
+            netvm._come_up()
+        self.state, self.start_time = "Running", next(self.app.starts)
 
     def shutdown(self) -> None:
-        """Halt at once."""
+        """Halt at once; as qubesd, not under the qubes that it gives network to."""
+        if any(each.netvm == self.name and each.state != "Halted" and each.klass != "AdminVM"
+               for each in self.app.domains.all.values()):
+            raise OSError("in use")
         self.app.trace.append(f"shutdown {self.name}")
         self.state = "Halted"
+        self.revisions = [str(next(self.app.starts))] * self.keeps
 
     def kill(self) -> None:
         """End at once; as qubesd, only what runs."""
@@ -127,11 +171,14 @@ class App:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.trace: list[str] = []
+        self.starts = itertools.count(1)
         self.domains = Domains()
         self.default_template: object = "debian-13"
         self.default_dispvm: object = None
         self.add("dom0", "AdminVM")
         self.add("debian-13", "TemplateVM", "Halted")
+        firewall = self.add("sys-firewall")
+        firewall.netvm, firewall.provides_network = None, True
 
     def add(self, name: str, klass: str = "AppVM", state: str = "Running") -> Vm:
         """Make a qube without a trace."""
@@ -147,3 +194,8 @@ class App:
         source = self.domains.all[template].features
         vm.features.of_template = {**source.of_template, **source.own}
         return vm
+
+
+def once(*words: Any) -> dict[str, str]:
+    """Make one call of a service, beside no other."""
+    return remote.together(remote.calling(*words))[0]

@@ -2,6 +2,7 @@
 
 from qvm_borg import errors
 from qvm_borg.tools import revoke
+from qvm_borg.tools.command_line import Parser
 from unit.dom0.honest import Honest
 
 
@@ -10,7 +11,7 @@ def revokes(machine: Honest, *args: str) -> int:
     machine.app.trace.clear()
     session = machine.session()
     try:
-        revoke._work(session, revoke.get_parser().parse_args(args or ["work"]))
+        revoke._work(session, Parser("revoke").parse_args(args or ["work"]))
     except errors.QvmBorgError as error:
         return session.report.error(error)
     return 0

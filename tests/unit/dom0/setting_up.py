@@ -3,7 +3,7 @@
 import argparse
 
 from qvm_borg.setup import setup
-from qvm_borg.tools.setup import get_parser
+from qvm_borg.tools.command_line import Parser
 from unit.dom0.honest import HOST_KEY, Honest
 
 SERVER = ("--server", "zh1@backup.example")
@@ -12,7 +12,7 @@ CONFIRMED = (*SERVER, "--fingerprint", HOST_KEY)
 
 def options(*args: str) -> argparse.Namespace:
     """Answer a command line's options."""
-    return get_parser().parse_args(args)
+    return Parser("setup").parse_args(args)
 
 
 def run(machine: Honest, *args: str, says: bool | None = None) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from qvm_borg import errors, record
 from qvm_borg.tools import check
-from unit.dom0.honest import Honest, run
+from unit.dom0.honest import Honest
 from unit.dom0.machine import failure
 from unit.dom0.test_escrow import noted
 

@@ -28,7 +28,7 @@ def _rotates(machine: Honest, *args: str) -> int:
     return code
 
 
-def _turns(machine: Honest) -> None:
+def turns(machine: Honest) -> None:
     """Have what the qube makes next be another key, under another passphrase."""
     machine.keys["qubes-work"] = OTHER
     machine.rotates.add("work")
@@ -108,7 +108,7 @@ def test_a_rotation_makes_what_was_asked_for_and_ends_with_a_proof(
     escrowed: Honest, options: tuple[str, ...], fresh: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _turns(escrowed)
+    turns(escrowed)
     asked: list[object] = []
     prepare = escrowed._PrepareBundle
     escrowed._PrepareBundle = (  # type: ignore[method-assign]
@@ -137,7 +137,7 @@ def test_a_rotation_makes_what_was_asked_for_and_ends_with_a_proof(
 def test_a_rotation_that_fails_is_noted_and_the_next_run_ends_it(
     escrowed: Honest, service: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _turns(escrowed)
+    turns(escrowed)
     escrowed.answers[service] = failure("internal")
     assert _rotates(escrowed) == errors.ServiceFailed.exit_code
     begun = noted(escrowed).notes["rotation"]
@@ -154,7 +154,7 @@ def test_a_rotation_that_fails_is_noted_and_the_next_run_ends_it(
 def test_an_unfinished_rotation_is_not_begun_anew(
     escrowed: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _turns(escrowed)
+    turns(escrowed)
     escrowed.answers["SubmitRecord"] = failure("internal")
     _rotates(escrowed, "--ssh-key")
     begun = noted(escrowed).notes["rotation"]
@@ -168,7 +168,7 @@ def test_imported_secrets_count_as_leaked_until_both_are_rotated(escrowed: Hones
     vm = escrowed.app.domains.all["work"]
     leaked = replace(noted(escrowed), notes={**noted(escrowed).notes, "secrets": record.IMPORTED})
     vm.features.own["x-qborg"] = record.render(leaked)
-    _turns(escrowed)
+    turns(escrowed)
 
     assert _rotates(escrowed, "--ssh-key") == 0
     assert "secrets" in noted(escrowed).notes
@@ -179,27 +179,11 @@ def test_imported_secrets_count_as_leaked_until_both_are_rotated(escrowed: Hones
     assert "secrets" not in noted(escrowed).notes
 
 
-def test_a_former_key_that_is_still_taken_is_a_persons_turn(
-    escrowed: Honest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _turns(escrowed)
-    escrowed.values["RegisterKey"] = {"former": KEY}
-
-    assert _rotates(escrowed) == errors.WaitingForServer.exit_code
-
-    said = capsys.readouterr().out
-    assert f'repos/qubes-work",restrict {KEY} qubes-work\n' in said
-    assert "rotation" in noted(escrowed).notes
-    escrowed.values["RegisterKey"] = {}
-    assert _enrols(escrowed) == 0 and "rotation" not in noted(escrowed).notes
-
-
 LIES = {
     "fingerprint-of-another": ("PrepareBundle", {"fingerprint": "SHA256:" + "x" * 43}),
     "another-is-registered": ("RegisterKey", {"fingerprint": "SHA256:" + "x" * 43}),
     "another-key-is-kept": ("DescribeRecord", {"key": "7" * 64}),
     "another-bundle-is-adopted": ("AdoptBundle", {"bundle": "7" * 64}),
-    "another-line-to-remove": ("RegisterKey", {"former": OTHER}),
     "another-key-opens-it": ("ProveRecord", {"record": "7" * 64}),
 }
 
@@ -208,7 +192,7 @@ LIES = {
 def test_who_tells_something_else_is_not_believed(
     escrowed: Honest, service: str, values: dict[str, str]
 ) -> None:
-    _turns(escrowed)
+    turns(escrowed)
     escrowed.values[service] = values
 
     assert _rotates(escrowed) == errors.WireError.exit_code
@@ -225,7 +209,7 @@ def test_who_says_that_it_has_rotated_and_has_not_is_not_believed(escrowed: Hone
 
 
 def test_a_rotation_that_was_cut_after_its_end_can_be_revoked(escrowed: Honest) -> None:
-    _turns(escrowed)
+    turns(escrowed)
     escrowed.answers["RegisterKey"] = failure("internal")
     assert _rotates(escrowed) != 0
     del escrowed.answers["RegisterKey"]
@@ -236,7 +220,7 @@ def test_a_rotation_that_was_cut_after_its_end_can_be_revoked(escrowed: Honest) 
     session = escrowed.session()
 
     with pytest.raises(errors.PartialFailure):
-        revoke.revoke(session, "work", revoke.Asked(), lambda _repository, _server: None)
+        revoke.revoke(session, "work", lambda _repository, _server: None)
 
     # Its bundle may hold the passphrase that is in force, and the vault the former one.
     assert "RemoveBundle" not in _calls(escrowed)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +13,7 @@ import pytest
 from qborg_wire.reply import Progress
 from qvm_borg import errors, lock, record
 from qvm_borg.report import Report, size
+from qvm_borg.tools.command_line import Parser
 from unit.dom0.honest import HOST_KEY, Honest
 from unit.dom0.machine import failure
 
@@ -37,22 +37,22 @@ def enrolled(machine: Honest) -> None:
     """Make `work` an enrolled qube."""
     vm = machine.app.domains.all["work"]
     found = record.Record(vm.uuid, record.names.Repository("qubes", "work"), "prove")
-    vm.features.own["x-qborg"] = record.render(found)
+    vm.features.own.update({"x-qborg": record.render(found), "service.qborg-client": "1"})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_teaches(name: str) -> None:
-    text = module(name).get_parser().format_help()
+    text = Parser(name).format_help()
 
     for part in (f"usage: qvm-borg-{name}", "Runs in dom0", "examples:", "exit codes:", "-v"):
         assert part in text
-    for action in module(name).get_parser()._actions:
+    for action in Parser(name)._actions:
         assert action.help, action.dest
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_example_in_the_help_can_be_run(name: str) -> None:
-    parser = module(name).get_parser()
+    parser = Parser(name)
     lines = [line.split("   ")[1] if line.startswith("   ") else line.strip().partition("    ")[0]
              for line in str(parser.epilog).splitlines() if line.startswith("  qvm-borg-")]
 
@@ -68,18 +68,32 @@ def test_an_example_in_the_help_can_be_run(name: str) -> None:
     ("setup", "--fingerprint", "SHA256:x"), ("setup", "--wait", "soon"), ("setup", "extra"),
     ("setup", "--remote-borg", "/bin/borg"), ("enroll",), ("enroll", "--escrow", "work"),
     ("enroll", "work", "--dry-run", "--show-authorized-keys"),
-    ("backup",), ("backup", "a", "b"), ("restore", "work", "/a"),
-    ("recover",), ("recover", "work"), ("check", "--every"),
-    ("restore", "work", "--to-directory", "/a"),
+    ("backup",), ("backup", "a", "--all"), ("backup", "--all", "--due"), ("backup", "a", "--due"),
+    ("backup", "a", "--jobs", "0"), ("backup", "a", "--memory", "1G"), ("restore", "work", "/a"),
+    ("recover",), ("recover", "--yes"), ("check", "--every"),
+    ("restore", "work", "--to-directory", "/a", "--list"),
+    ("restore", "work", "/a", "--to", "dom0"),
+    ("restore", "work", "--in-place"), ("restore", "work", "/a", "--in-place", "--to", "personal"),
+    ("restore", "work", "/a", "--in-place", "--to-directory", "/a"), ("restore", "work", "--json"),
+    ("restore", "work", "--list", "--yes"), ("restore", "work", "--list", "--at", "yesterday"),
+    ("restore", "work", "--list", "--at", "2026-01-31", "--archive", "work-1"),
+    ("restore", "work", "--to", "personal", "--label", "red"),
     ("restore", "work", "/a", "--to-directory", "/b", "--archive", "-x"),
     ("revoke",), ("revoke", "work", "personal"), ("revoke", "../work"), ("revoke", "dom0"),
-    ("revoke", "work", "--quarantine=7"),
+    ("revoke", "work", "--quarantine=7"), ("setup", "--fingerprint", "unknown"),
+    ("enroll", "work", "--keys", "client", "--no-escrow"),
+    ("enroll", "work", "--keys", "client", "--import", "/home/user/old"),
+    ("check",), ("check", "work", "--all"), ("check", "--all", "--json", "--keys"),
+    ("recover", "--print-kit"), ("recover", "--print-kit", "work", "--all"),
+    ("recover", "--account", "work"), ("recover", "--account", "--all"),
+    ("recover", "--accept-record", ""),
+    ("revoke", "work", "--yes"), ("revoke", "work", "--delete-repository", "--quarantine"),
 ], ids=" ".join)
 def test_a_wrong_command_line_is_2_with_a_hint(
     args: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        module(args[0]).get_parser().parse_args(args[1:])
+        Parser(args[0]).parse_args(args[1:])
 
     lines = capsys.readouterr().err.splitlines()
     assert caught.value.code == 2
@@ -144,14 +158,6 @@ def test_a_home_that_cannot_be_written_is_no_traceback(
     assert capsys.readouterr().err.startswith("error: [Errno 20] Not a directory")
 
 
-@pytest.fixture
-def hearing() -> Iterator[None]:
-    """Hear Ctrl-C, as a shell's background job does not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("hearing")
 @pytest.mark.parametrize(("number", "code"), [
     (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
@@ -165,7 +171,8 @@ def test_a_signal_ends_a_command_and_puts_the_qube_back(
     before = signal.getsignal(signal.SIGTERM)
 
     def interrupted(vm: object, service: str, argument: str) -> object:
-        os.kill(os.getpid(), number)
+        if service == "RunBackup":
+            os.kill(os.getpid(), number)
         return honest(vm, service, argument)  # type: ignore[arg-type]
 
     ready.app.handler = interrupted  # type: ignore[assignment]
@@ -184,8 +191,10 @@ def test_a_backup_starts_a_halted_qube_and_halts_it_again(
 
     assert run(ready, "backup", "work") == 0
 
-    assert ready.app.trace == ["start work", "call work qborg.RunBackup+qubes-work",
-                               "shutdown work", "set work x-qborg"]
+    assert ready.app.trace == [
+        "set work x-qborg-started", "start work", "set work x-qborg-started",
+        "call work qborg.RunBackup+qubes-work", "set work x-qborg", "call work qborg.DescribeUse+",
+        "shutdown work", "unset work x-qborg-started"]
     assert capsys.readouterr().out == (
         f"work: archive {ARCHIVE}: 12 files, 33.8 KiB, 2.3 KiB sent\n")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from qborg_wire.names import fingerprint
-from qvm_borg import errors, record, settings
+from qvm_borg import errors, manifest, record, settings
 from unit.dom0.honest import FINGERPRINT, KEY, SETTINGS, Honest, run
 from unit.dom0.machine import failure
 
@@ -45,11 +45,20 @@ def test_a_whole_enrolment_takes_every_step_in_order(ready: Honest) -> None:
     assert (found.uuid, str(found.repository), found.step) == (vm.uuid, "qubes-work", "prove")
     assert found.fingerprint == FINGERPRINT
     assert found.digests == {"key": "2" * 64, "repository": "1" * 64, "bundle": "b" * 64,
-                             "proof": "f" * 64}
+                             "proof": "f" * 64, "manifest": manifest.digest(ready.manifest or "")}
     assert found.notes == {
-        "escrow": "none, by choice", "archive": "work-2026-01-31T10:17:00",
+        "encryption": "repokey-blake2", "escrow": "none, by choice",
+        "archive": "work-2026-01-31T10:17:00", "bytes": "34567",
         "proved": "in the client, with an empty borg base directory"}
     assert set(found.times) == {"backup", "proved", "enrolled"}
+
+
+def test_qube_manager_shows_the_backup_that_dom0_noted(ready: Honest) -> None:
+    run(ready)
+
+    vm = ready.app.domains.all["work"]
+    found = record.parse(vm.features.own["x-qborg"])
+    assert found is not None and vars(vm)["backup_timestamp"] == found.times["backup"]
 
 
 def test_the_gate_holds_one_line_and_only_while_the_bundle_is_sent(ready: Honest) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from qborg_wire.causes import CAUSES
-from qborg_wire.reply import Failure
-from qvm_borg import errors, failures
+from qvm_borg import errors, telling
 
 TABLE = errors.table()
 
@@ -24,15 +23,14 @@ def test_every_class_says_what_it_means_and_what_to_do(kind: type[errors.QvmBorg
 
 
 def test_no_error_is_outside_the_table() -> None:
-    found = {kind for kind in vars(errors).values()
-             if isinstance(kind, type) and issubclass(kind, errors.QvmBorgError)}
+    found = {errors.QvmBorgError, *errors.QvmBorgError.__subclasses__()}
 
     assert found == set(TABLE)
 
 
 @pytest.mark.parametrize("cause", sorted(CAUSES))
 def test_every_cause_is_an_error_with_a_line_and_a_hint(cause: str) -> None:
-    error = failures.from_failure("work", Failure(cause, "the detail"))
+    error = telling.from_failure("work", cause, "the detail")
 
     assert type(error) is not errors.QvmBorgError
     assert error.message.startswith("work: ") and error.message.endswith(" (the detail)")
@@ -40,10 +38,10 @@ def test_every_cause_is_an_error_with_a_line_and_a_hint(cause: str) -> None:
 
 
 def test_a_detail_that_says_nothing_is_left_out() -> None:
-    assert failures.from_failure("work", Failure("locked", "-")).message == (
+    assert telling.from_failure("work", "locked").message == (
         "work: the repository is locked")
 
 
 def test_a_cause_unknown_to_the_table_cannot_pass_silently() -> None:
     with pytest.raises(KeyError):
-        failures.from_failure("work", Failure("sorry", "-"))
+        telling.from_failure("work", "sorry")

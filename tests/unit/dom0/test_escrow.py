@@ -276,4 +276,4 @@ def test_the_record_still_fits_into_its_feature(escrowing: Honest) -> None:
 
     text = escrowing.app.domains.all["work"].features.own["x-qborg"]
     assert set(json.loads(text)["digests"]) == {
-        "bundle", "key", "proof", "record", "repository"}
+        "bundle", "key", "manifest", "proof", "record", "repository"}

@@ -10,7 +10,7 @@ import pytest
 from qborg_wire.names import Repository
 from qvm_borg import errors, record, settings
 from qvm_borg.tools import recover
-from unit.dom0.honest import Honest, run
+from unit.dom0.honest import Honest
 from unit.dom0.machine import Actions, answer, failure
 from unit.dom0.test_escrow import noted
 

@@ -4,10 +4,10 @@ import pytest
 
 from qvm_borg import errors
 from qvm_borg.tools import check, recover
-from unit.dom0.honest import Honest, run
+from unit.dom0.honest import Honest, evidence, run
 from unit.dom0.machine import Actions, answer, failure
 
-GOOD = f"qubes-work:{'2' * 64}"
+GOOD = evidence()
 
 
 def _compares(machine: Honest, *args: str) -> int:
@@ -29,12 +29,13 @@ def test_one_call_to_the_maintenance_qube_compares_all(
 
 # What the maintenance qube answers, and what dom0 makes of it.
 ANSWERS: dict[str, tuple[Actions, type[errors.QvmBorgError]]] = {
-    "another-key": (answer(keys=f"qubes-work:{'e' * 64}"), errors.ProofFailed),
-    "missing": (answer(keys="qubes-work:missing"), errors.ProofFailed),
-    "another-repository": (answer(keys=f"qubes-mail:{'2' * 64}"), errors.WireError),
-    "one-more": (answer(keys=f"{GOOD} {GOOD}"), errors.WireError),
-    "none": (answer(keys="none"), errors.WireError),
-    "escapes": (answer(keys="qubes-work:\x1b[2J"), errors.WireError),
+    "another-key": (answer(evidence=evidence(key="e" * 64)), errors.ProofFailed),
+    "missing": (answer(evidence=evidence(key="missing")), errors.ProofFailed),
+    "another-repository": (answer(evidence=evidence("qubes-mail")), errors.WireError),
+    "one-more": (answer(evidence=f"{GOOD} {GOOD}"), errors.WireError),
+    "none": (answer(evidence="none"), errors.WireError),
+    "escapes": (answer(evidence=GOOD.replace("fine", "\x1b[2J")), errors.WireError),
+    "borg-alone": (answer(evidence=evidence(key="unknown")), errors.SettingsError),
     "no-files": (failure("access-changed"), errors.SettingsError),
 }
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from qvm_borg import errors
+from qborg_wire.names import Repository
+from qvm_borg import errors, manifest, vault, worker
+from qvm_borg.qubes import running
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, Vm, failure
 from unit.dom0.test_escrow import noted
@@ -89,6 +91,7 @@ def test_whatever_fails_the_worker_is_gone_and_nothing_is_forgotten(
 
 @pytest.mark.parametrize(("values", "error"), [
     ({"record": "e" * 64}, errors.WireError), ({"proof": "e" * 64}, errors.ProofFailed),
+    ({"manifest": "e" * 64}, errors.ProofFailed), ({"manifest": "none"}, errors.ProofFailed),
 ])
 def test_another_record_or_another_file_proves_nothing(
     escrowing: Honest, values: dict[str, str], error: type[errors.QvmBorgError]
@@ -134,3 +137,39 @@ def test_without_what_a_worker_is_made_of_nothing_is_changed(
         run(escrowing, escrow=True)
 
     assert escrowing.app.trace == []
+
+
+def _reads(machine: Honest, **digests: str) -> dict[str, str]:
+    """Read the manifest in work's last archive back, knowing these digests."""
+    session, known = machine.session(), {"record": machine.kept["qubes-work"], **digests}
+    (_settings, maintenance), keeper = session.site(), vault.required(session.system)
+    with running(maintenance, print), running(keeper, print):
+        return worker.read_manifest(
+            session, maintenance, keeper, Repository("qubes", "work"), "latest", known)
+
+
+@pytest.mark.parametrize("text", ["class AppVM\nlabel red\nfeature x-a=\"b\" \\", None])
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "dom0-is-new"])
+def test_a_manifest_is_read_back(escrowed: Honest, text: str | None, is_known: bool) -> None:
+    escrowed.manifest, found = text, text or manifest.NONE
+
+    read = _reads(escrowed, **({"manifest": manifest.digest(found)} if is_known else {}))
+
+    assert (read["manifest"], read["archive"]) == (found, "work-2026-01-31T10:17:00")
+    assert _is_gone(escrowed)
+
+
+@pytest.mark.parametrize(("values", "error"), [
+    ({"manifest": "none"}, errors.ProofFailed), ({"manifest": '"label red"'}, errors.ProofFailed),
+    ({"manifest": "label red"}, errors.WireError), ({"manifest": '"a\\u0000"'}, errors.WireError),
+    ({"record": "e" * 64}, errors.WireError),
+], ids=["none", "another", "no-text", "nul", "another-record"])
+def test_another_manifest_than_dom0_knows_is_not_answered(
+    escrowed: Honest, values: dict[str, str], error: type[errors.QvmBorgError]
+) -> None:
+    escrowed.values["ReadManifest"] = values
+
+    with pytest.raises(error):
+        _reads(escrowed, manifest=noted(escrowed).digests["manifest"])
+
+    assert _is_gone(escrowed)

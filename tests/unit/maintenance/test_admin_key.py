@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qborg_maintenance import admin_key, agent, private_key
+from qborg_maintenance import admin_key, agent, ask, private_key
 from qborg_maintenance.state import State
 from qborg_service import ssh_key
 from qborg_service.failure import ServiceFailure
@@ -144,6 +144,22 @@ def test_a_locked_key_is_unlocked_once(locked: Path) -> None:
     agent.unlock(locked, Secret(PHRASE.encode()))
 
     assert agent.required_by(locked) == agent.required_by(locked) == str(agent.socket())
+
+
+def test_a_look_that_no_person_waits_for_opens_no_window(
+    locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = tmp_path / "zenity"
+    window.write_text(f"#!/bin/sh\necho '{PHRASE}'\n", encoding="ascii")
+    window.chmod(0o755)
+    monkeypatch.setattr(ask, "_ZENITY", str(window))
+    monkeypatch.setenv("DISPLAY", ":0")
+
+    with pytest.raises(ServiceFailure, match="not typed"):
+        agent.required_by(locked, asks=False)
+
+    assert agent.required_by(locked) == str(agent.socket())
+    assert agent.required_by(locked, asks=False) == str(agent.socket())
 
 
 def test_a_wrong_passphrase_unlocks_nothing(locked: Path) -> None:

@@ -1,6 +1,5 @@
 """A registry out of a record and the server's block: what is later counts, but no revoked key."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest

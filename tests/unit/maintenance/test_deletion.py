@@ -1,80 +1,20 @@
 """A repository deleted: whole, resumed after a kill, and only if it is the one made here."""
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from qborg_maintenance import deletion
-from qborg_maintenance.connection import Connection
-from qborg_maintenance.files import Files, SftpFiles, ShellFiles
+from qborg_maintenance.files import Files
 from qborg_service.failure import ServiceFailure
-from qborg_service.process import Finished
 from qborg_wire.names import Repository
+from unit.maintenance.directory import WAYS, Account
 
 WORK, ID = Repository("dom", "work"), "a" * 64
 PLACE, GONE = "repos/dom-work", "repos/.deleted-dom-work"
 CONFIG = f"[repository]\nversion = 1\nid = {ID}\nkey = x\n\ty\n"
-
-
-class Account:
-    """An account in a directory of this machine: plain commands, and what sftp does in a batch."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.asked = 0
-        self.dies_at: int | None = None
-
-    def _counts(self) -> None:
-        self.asked += 1
-        if self.asked == self.dies_at:
-            raise ServiceFailure("server-unreachable", "the connection broke")
-
-    def run(self, *words: str) -> Finished:
-        """Run one command."""
-        self._counts()
-        done = subprocess.run(words, cwd=self.home, capture_output=True, check=False, timeout=60)
-        return Finished(done.returncode, done.stdout, done.stderr)
-
-    def transfer(self, *lines: str) -> Finished:
-        """Do the lines of a batch until one fails whose failure counts."""
-        self._counts()
-        said = b""
-        for line in lines:
-            name, *words = line.lstrip("-@").split(" ")
-            code, out = self._does(name, [self.home / word for word in words if word != "-1"])
-            said += out
-            if code and not line.startswith("-"):
-                return Finished(1, said, b"Failure")
-        return Finished(0, said, b"")
-
-    def _does(self, name: str, paths: list[Path]) -> tuple[int, bytes]:
-        doing: dict[str, Callable[..., object]] = {
-            "rm": os.unlink, "rmdir": os.rmdir, "rename": os.rename,
-            "get": lambda path, _local: path.read_bytes(),
-            "ls": lambda path: "".join(f"{path}/{each}\n" for each in os.listdir(path)
-                                       if not each.startswith(".")),
-        }  # fmt: skip
-        try:
-            answer = doing[name](*paths)
-        except OSError:
-            return 1, b""
-        return 0, str(answer or "").encode()
-
-
-class Sftp(SftpFiles):
-    """Sftp's files, with a `get` that needs no configuration."""
-
-    def read(self, path: str) -> bytes | None:
-        """Read the file itself."""
-        account = cast(Account, self.connection)
-        try:
-            return (account.home / path).read_bytes()
-        except OSError:
-            return None
 
 
 @pytest.fixture
@@ -92,12 +32,6 @@ def account(tmp_path: Path) -> Account:
         (top / "lock.exclusive").mkdir()
         (top / "lock.exclusive" / "host@1.2-3").write_bytes(b"")
     return Account(tmp_path)
-
-
-WAYS: dict[str, Callable[[Account], Files]] = {
-    "shell": lambda account: ShellFiles(cast(Connection, account)),
-    "sftp": lambda account: Sftp(cast(Connection, account)),
-}
 
 
 def _repositories(account: Account) -> list[str]:

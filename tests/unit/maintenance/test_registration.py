@@ -46,7 +46,7 @@ def registers(state: State, number: int, repository: Repository = WORK) -> bool:
 
 def settles(state: State, number: int, repository: Repository = WORK, born: str = ID) -> bool:
     """Settle a key."""
-    return registration.settle(state, SETTINGS, repository, key(number), born).changed
+    return registration.settle(state, SETTINGS, repository, key(number), born)
 
 
 def test_a_first_key_is_live_and_once_settled_its_birth_is_known(state: State) -> None:
@@ -189,26 +189,3 @@ def test_a_key_whose_secrets_are_elsewhere_is_offered_to_a_list_that_is_not_ours
 
     assert waiting == (() if taken else (str(WORK), str(MAIL)))
     assert asked == [key(4), key(5)], "of a rotation the next one"
-
-
-def test_where_the_list_is_not_ours_the_former_key_has_to_be_out_of_it_first(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def is_taken(_settings: object, public_key: str) -> bool:
-        asked.append(public_key)
-        return len(asked) == 1
-
-    monkeypatch.setattr(key_offer, "is_taken", is_taken)
-    registers(state, 4)
-    settles(state, 4)
-    registration.register(state, AWAITED, WORK, key(5))
-    before = state.registry.read_bytes()
-
-    waiting = registration.settle(state, AWAITED, WORK, key(5), "")
-    assert (waiting.changed, waiting.former) == (False, key(4))
-    assert state.registry.read_bytes() == before
-
-    assert registration.settle(state, AWAITED, WORK, key(5), "").changed
-    assert asked == [key(4)] * 2 and entry(state).repository_id == ID

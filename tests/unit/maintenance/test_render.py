@@ -5,12 +5,17 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from qborg_borg.bundle import match_bundle, minute_of
-from qborg_maintenance import keys, render, setup
+from qborg_borg import recovery_record
+from qborg_borg.bundle import KEY_FILE, match_bundle, minute_of
+from qborg_borg.key_export import KEYFILE
+from qborg_maintenance import escrow, keys, render, setup
+from qborg_maintenance import repository as repository_module
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
+from qborg_service.files import write_private
 from qborg_wire.names import Repository
+from unit.borg.bundles import BORG_KEY, KEY_SLOTS
 from unit.maintenance.example import MACHINE, SETTINGS
 
 
@@ -37,6 +42,23 @@ def test_the_same_keys_give_the_same_bundle(tmp_path: Path) -> None:
     lent = (keys.make(state, SETTINGS, repository)[0], keys.require(state, SETTINGS, repository)[1])
 
     assert render.bundle(SETTINGS, *lent)[1] == render.bundle(SETTINGS, *lent)[1]
+
+
+def test_a_key_file_goes_along(tmp_path: Path) -> None:
+    state, repository = State(tmp_path / "state"), Repository(MACHINE, "work")
+    entry, _created = keys.make(state, SETTINGS, repository)
+    _entry, lent = keys.require(state, SETTINGS, repository)
+    export = f"BORG_KEY {KEY_SLOTS['repository_id']}\n{BORG_KEY}\n".encode()
+    write_private(lent.key_file, b"as borg has it")
+    repository_module.keep(lent, export, created=True)
+
+    record, _digest = render.bundle(SETTINGS, entry, lent)
+
+    bundle = match_bundle(record.reveal(), "work")
+    assert bundle.encryption == KEYFILE and bundle.files[KEY_FILE] == export
+    made = recovery_record.parse(escrow.client(SETTINGS, entry, lent).data.reveal())
+    assert made.values["encryption"] == KEYFILE
+    assert made.values["key_export"].encode() == export
 
 
 def test_a_slot_without_value_is_a_fault() -> None:

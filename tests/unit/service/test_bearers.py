@@ -20,6 +20,7 @@ from qborg_borg import recovery_record
 from qborg_borg.bundle import Bundle, match_bundle
 from qborg_borg.command import Access
 from qborg_borg.outcome import Outcome
+from qborg_borg.process import _Reading
 from qborg_borg.recovery_record import RecoveryRecord
 from qborg_maintenance.authorized_keys import Document
 from qborg_maintenance.escrow import Escrowed
@@ -42,6 +43,7 @@ BEARERS = (
     match_bundle(bundles.record(), "work"),
     Access("ssh://host/./repos/work", "borg14", "ssh", Secret(CANARY.encode())),
     Outcome(0, None, (), CANARY.encode()),
+    _Reading(9, None, None, bytearray(CANARY.encode()), False, bytearray(CANARY.encode())),
     Call(SERVICES["InstallBundle"], None, {}, bundles.record(), "keeper", lambda _progress: None),
     Escrowed(Secret(CANARY.encode()), "ab" * 32),
     recovery_record.parse(records.repository()),

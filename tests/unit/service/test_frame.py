@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from qborg_service.answer import NO_NONCE
 from qborg_service.qrexec import record_nonce
-from qborg_wire.reply import NO_NONCE
 from qborg_wire.services import SERVICES
 from unit.service.one_call import NONCE, ROW, encoded, failure, run, script, success
 

@@ -57,6 +57,14 @@ def test_the_notes_hold_commands_and_no_secret() -> None:
         steps.is_ssh_with(steps.ssh_of_borg(notes.split("\n")), "ssh-key")
 
 
+def test_the_notes_tell_where_the_key_is() -> None:
+    filed = recovery_record.parse(records.repository(encryption="keyfile-blake2"))
+    notes, plain = (kdbx_records.content(each).fields["Notes"] for each in (filed, WORK))
+
+    assert "\nexport BORG_KEY_FILE=borg-key\n" in notes and "borg key import" not in notes
+    assert "BORG_KEY_FILE" not in plain and "\nborg key import" in plain
+
+
 def test_a_merge_takes_nothing_away_that_others_noted() -> None:
     assert _exported(_document(), WORK).custom_data() == {"a": "b"}
 

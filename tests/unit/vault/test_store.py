@@ -83,6 +83,70 @@ def test_before_an_account_only_a_qube_itself_may_add(tmp_path: Path) -> None:
     assert vault.add(records.repository(), WORK, "work")[1]
 
 
+FORMER = Repository("dom", "work.former1")
+
+
+def test_a_copy_by_a_former_name_opens_the_same_and_is_made_once(vault: Vault) -> None:
+    first, second = records.repository(NOW), records.repository(NOW + 1, passphrase="p" * 43)
+    digest, _new = vault.add(first, WORK, "work")
+
+    copied, new = vault.copy(WORK, digest, FORMER)
+    vault.add(second, WORK, "work")  # the new repository's; a killed run then asks again
+    again, known = vault.copy(WORK, digest, FORMER)
+
+    assert (new, known) == (True, False) and copied == again == vault.required(FORMER)
+    assert copied.repository == FORMER and copied.values == json.loads(first) | {
+        "repository": "dom-work.former1"}
+    kept = _files(vault)
+    assert kept["dom-work/000001.json"] == first and kept["dom-work/000002.json"] == second
+    assert "dom-work.former1/000002.json" not in kept
+    assert vault.repositories() == [KEEPER, WORK, FORMER]
+
+
+UNCOPIED = {
+    "no-such-record": (WORK, "0" * 64, FORMER, "record-missing"),
+    "nothing-of-it": (Repository("dom", "mail"), "", FORMER, "record-missing"),
+    "an-accounts": (KEEPER, "account", FORMER, "record-refused"),
+    "another-computers-name": (WORK, "", Repository("other", "work"), "record-refused"),
+    "a-name-that-has-one": (WORK, "", Repository("dom", "other"), "record-refused"),
+    "over-the-account": (WORK, "", KEEPER, "record-refused"),
+    "its-own-name": (WORK, "older", WORK, "record-refused"),
+}
+
+
+@pytest.mark.parametrize(("about", "digest", "former", "cause"), UNCOPIED.values(), ids=UNCOPIED)
+def test_what_must_not_be_copied_changes_nothing(
+    vault: Vault, about: Repository, digest: str, former: Repository, cause: str
+) -> None:
+    other = Repository("dom", "other")
+    vault.add(records.repository(NOW, other), other, "other")
+    known = {"older": vault.add(records.repository(NOW), WORK, "work")[0]}
+    known |= {"": vault.add(records.repository(NOW + 1), WORK, "work")[0]}
+    known["account"] = vault.required(KEEPER).digest
+    before = _files(vault)
+
+    with pytest.raises(ServiceFailure) as caught:
+        vault.copy(about, known.get(digest, digest), former)
+
+    assert caught.value.cause == cause and _files(vault) == before
+
+
+def test_a_damaged_record_and_a_full_vault_are_told(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, _new = vault.add(records.repository(), WORK, "work")
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "REPOSITORIES", 2)
+        with pytest.raises(ServiceFailure, match="vault-full"):
+            vault.copy(WORK, digest, FORMER)
+    (vault.root / "dom-work" / "000001.json").write_bytes(b"{}")
+
+    with pytest.raises(ServiceFailure, match="damaged"):
+        vault.copy(WORK, digest, FORMER)
+
+    assert not (vault.root / str(FORMER)).exists()
+
+
 @pytest.mark.parametrize("value", ["VERSIONS", "REPOSITORIES"])
 def test_a_flood_ends(vault: Vault, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     vault.add(records.repository(NOW), WORK, "work")

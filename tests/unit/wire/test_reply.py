@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qborg_service import answer
 from qborg_wire import reply
 from qborg_wire.reply import Failure, Progress, ReplyRefused
 from qborg_wire.services import SERVICES
@@ -13,7 +14,7 @@ from qborg_wire.services import SERVICES
 ROW = SERVICES["SendBundle"]
 NONCE = "0123456789abcdef" * 2
 VALUES = {"bundle": "ab" * 32, "changed": "yes", "aside": "no"}
-GOOD = reply.format_reply(ROW, NONCE, VALUES)
+GOOD = answer.format_reply(ROW, NONCE, VALUES)
 
 BENT = {
     "empty": b"",
@@ -84,7 +85,7 @@ def test_one_changed_byte_never_goes_unseen(position: int, byte: int) -> None:
 )
 def test_a_handler_cannot_answer_outside_its_row(values: dict[str, str]) -> None:
     with pytest.raises((ValueError, KeyError)):
-        reply.format_reply(ROW, NONCE, values)
+        answer.format_reply(ROW, NONCE, values)
 
 
 def test_progress_parses_to_what_was_encoded() -> None:

@@ -11,7 +11,8 @@ from qborg_borg.recovery_record import Kind
 from qborg_service import qubesdb, volatile
 from qborg_service.failure import ServiceFailure
 from qborg_wire.names import Repository
-from qborg_worker import held, lender
+from qborg_borg import lender
+from qborg_worker import held
 from unit.vault import records
 
 RECORD = records.repository()
@@ -98,6 +99,23 @@ def test_borg_gets_the_records_secrets_and_reaches_the_lender_alone(tmp_path: Pa
     assert access.host_id
     words = shlex.split(access.rsh)
     assert words[-2:] == ["keeper", f"qborg.ServeRepository+{OWN}"]
+
+
+@pytest.mark.parametrize("encryption", ["repokey-blake2", "keyfile-blake2"])
+def test_a_key_file_is_in_memory_and_only_where_there_is_one(
+    memory: Path, encryption: str
+) -> None:
+    record = recovery_record.parse(records.repository(encryption=encryption))
+
+    path = held.key_file(record)
+
+    if encryption == "repokey-blake2":
+        assert path is None and not list(memory.iterdir())
+        return
+    assert path is not None and path.parent == memory
+    assert path.read_text() == record.values["key_export"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert lender.access(record, "keeper", "/base", path).key_file == path
 
 
 @pytest.mark.parametrize(("codes", "ends", "times"), [

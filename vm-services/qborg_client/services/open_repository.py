@@ -15,14 +15,15 @@ from qborg_wire.row import Role
 
 
 def handle(call: Call) -> Mapping[str, str]:
-    """Answer the repository's id and the digest of its key."""
-    export, created = keyholder.open_repository(
-        own_paths(), call.named(), call.text("encryption"))
+    """Answer the repository's id, the digest of its key, and where that is."""
+    export, created, encryption = keyholder.open_repository(
+        own_paths(), call.named(), call.text("encryption"), call.text("repository") == "new")
     exported = birth.parse_export(export)
     return {
         "repository_id": exported.repository_id,
         "key_digest": exported.digest,
         "created": "yes" if created else "no",
+        "encryption": encryption,
     }
 
 

@@ -22,7 +22,10 @@ def handle(call: Call) -> Mapping[str, str]:
     if "unknown" == server["host_key"] or "probe" == server["remote_borg"]:
         raise ServiceFailure("settings-missing", "the set-up has not come to its end")
     fresh = frozenset(name for name in ("key", "passphrase") if call.text(name) == "new")
-    made = keyholder.prepare(own_paths(), call.named(), server, call.text("rotation"), fresh)
+    named = call.text("continues")
+    continues = None if named == "none" else names.parse_repository(named)
+    made = keyholder.prepare(
+        own_paths(), call.named(), server, call.text("rotation"), fresh, continues)
     key = made.bundle.public_key
     return {
         "public_key": key,

@@ -13,7 +13,7 @@ from qborg_wire.row import Role
 
 
 def init_repository(call: Call) -> dict[str, str]:
-    """Answer the repository's id and the digest of its key."""
+    """Answer the repository's id, the digest of its key, and where that is."""
     state = own_state()
     stored = settings.require(state)
     entry, secrets = keys.require(state, stored, call.named())
@@ -26,6 +26,7 @@ def init_repository(call: Call) -> dict[str, str]:
         "repository_id": born.repository_id,
         "key_digest": born.key_digest,
         "created": "yes" if born.created else "no",
+        "encryption": secrets.encryption,
     }
 
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qborg_borg.key_export import REPOKEY
 from qborg_maintenance import (
     keys, publish, registry, render, repository, revocation, settings,
 )
@@ -57,7 +58,7 @@ def _make(state: State, host: str, directory: Path) -> str:
         line = restricted_line(known.remote_borg, wanted, entry.public_key, entry.quota)
         raise ServiceFailure("keys-awaited", f"add this line at the server: {line}")
     entry, secrets = keys.require(state, known, wanted)
-    born = repository.initialise(state, known, secrets, "repokey-blake2")
+    born = repository.initialise(state, known, secrets, REPOKEY)
     keys.note_birth(state, known, wanted, born.repository_id)
     record, digest = render.bundle(known, entry, secrets)
     directory.chmod(0o700)

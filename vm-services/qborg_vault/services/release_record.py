@@ -9,10 +9,11 @@ from qborg_borg import recovery_record
 from qborg_borg.recovery_record import Kind
 from qborg_service.call import Call
 from qborg_service.entry import service
+from qborg_service.failure import ServiceFailure
 from qborg_service.qrexec import deliver
 from qborg_vault.store import own_vault
 from qborg_wire.row import Role
-from qborg_wire.services import SERVICES
+from qborg_wire.services import accepting
 
 
 def handle(call: Call) -> Mapping[str, str]:
@@ -20,9 +21,10 @@ def handle(call: Call) -> Mapping[str, str]:
     repository, receiver = call.named(), call.text("receiver")
     newest = own_vault().required(repository)
     data = recovery_record.encode(newest.kind, repository, newest.values)
-    # Each has a service of its own, so that no worker gets an admin key.
-    accepts = SERVICES["AcceptAccount" if newest.kind is Kind.ACCOUNT else "AcceptRecord"]
-    return deliver(accepts, repository, receiver, data, "record", newest.digest)
+    role = Role(call.text("role"))
+    if (newest.kind is Kind.ACCOUNT) != (role is Role.MAINTENANCE):
+        raise ServiceFailure("record-refused", f"a {role.value} gets no record of that kind")
+    return deliver(accepting(role), repository, receiver, data, "record", newest.digest)
 
 
 main = service("ReleaseRecord", Role.VAULT, handle)

@@ -173,6 +173,8 @@ class QubesBase(PropertyHolder):
             copy.features[feature] = value
         if source.get_notes():
             copy.set_notes(source.get_notes())
+        copy.qubesd_call(None, "admin.vm.firewall.Set", None,
+                         source.qubesd_call(None, "admin.vm.firewall.Get"))
         if not ignore_errors:
             del self.domains[new_name]
             raise exc.QubesException("the menus cannot be copied")

@@ -1,9 +1,10 @@
-"""How a worker's borg reaches the repository: through the qube that lends it.
+"""How borg reaches a repository with a recovery record alone: through the qube that lends it.
 
-Runs in workers; pure.
+Runs in workers, and in clients that get another qube's files; pure.
 """
 
 import shlex
+from pathlib import Path
 
 from qborg_borg.command import Access
 from qborg_borg.recovery_record import RecoveryRecord
@@ -17,14 +18,17 @@ _CALL = (
     '[ "$s" = 126 ] && [ "$n" -lt 8 ] || exit "$s"; sleep 0.3; done'
 )
 # A qube without network has no address of its own to tell borg's locks apart by.
-_HOST_ID = "qubes-borg-worker"
+_HOST_ID = "qubes-borg-"
 
 
-def access(record: RecoveryRecord, lender: str, base_dir: str) -> Access:
-    """Answer what opens the record's repository, with nothing but the record."""
+def access(
+    record: RecoveryRecord, lender: str, base_dir: str, key_file: Path | None = None,
+    host: str = "worker",
+) -> Access:
+    """Answer what opens the record's repository, with nothing but the record; `host` asks."""
     service = f"{SERVICES['ServeRepository'].full_name}+{record.repository}"
     rsh = shlex.join(["/bin/sh", "-c", _CALL, "lent", lender, service])
     return Access(
         record.repository.url, record.values["remote_borg"], rsh,
-        Secret(record.values["passphrase"].encode("ascii")), base_dir, _HOST_ID,
+        Secret(record.values["passphrase"].encode("ascii")), base_dir, _HOST_ID + host, key_file,
     )
