@@ -1,6 +1,7 @@
 """The schedule in the client: real cron, what is due, copies that must not speak for the qube."""
 
 import json
+import os
 import re
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 from lab import Lab
 from lab.client import RunResult
-from scenarios import attacker, bent, person
+from scenarios import attacker, bent, person, state
 
 LAST = "/home/user/.local/state/qubes-borg/last.json"
 CONFIG = "/home/user/.ssh/config"
@@ -21,11 +22,6 @@ app.add_new_vm("DispVM", "disp7", "red", template="work").start()
 
 def _runs(lab: Lab, *argv: str, qube: str = "work", input: bytes = b"") -> RunResult:
     return lab.exec(qube, list(argv), input=input)
-
-
-def _archives(lab: Lab) -> list[str]:
-    listed = lab.exec("work", ["borgbak", "list", "--short"], check=True)
-    return listed.stdout.decode().split()
 
 
 def _crontab(lab: Lab) -> bytes:
@@ -52,14 +48,14 @@ def test_cron_fires_the_run_that_is_due_also_after_a_restart(enrolled: Lab) -> N
         assert time.monotonic() < deadline, "cron did not fire"
         time.sleep(1)
 
-    assert len(_archives(enrolled)) == 2
+    assert len(state.archives(enrolled)) == 2
     assert abs(int(str(_last(enrolled)["success"])) - time.time()) < 200
 
 
 def test_what_is_not_due_is_left_alone_and_what_is_due_is_run(enrolled: Lab) -> None:
     idle = _runs(enrolled, "qborg-run", "--scheduled")
     assert (idle.returncode, idle.stdout, idle.stderr) == (0, b"", b"")
-    assert len(_archives(enrolled)) == 1
+    assert len(state.archives(enrolled)) == 1
     attacker.writes(enrolled, LAST, DUE, "work")
 
     # As cron runs it: no terminal, next to no environment.
@@ -67,7 +63,9 @@ def test_what_is_not_due_is_left_alone_and_what_is_due_is_run(enrolled: Lab) -> 
     done = _runs(enrolled, *bare, "/usr/bin/qborg-run --scheduled")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert len(_archives(enrolled)) == 2 and _last(enrolled)["outcome"] == "ok"
+    last, archives = _last(enrolled), state.archives(enrolled)
+    assert len(archives) == 2 and (last["outcome"], last["archive"]) == ("ok", archives[-1])
+    assert int(str(last["files"])) > 2 and last["began"] == last["success"]
 
 
 def test_a_scheduled_run_that_fails_says_so_and_is_due_again(enrolled: Lab) -> None:
@@ -79,9 +77,29 @@ def test_a_scheduled_run_that_fails_says_so_and_is_due_again(enrolled: Lab) -> N
     enrolled.server.start_sshd()
     lines = failed.stderr.decode().splitlines()
     assert failed.returncode == 1 and [line[:6] for line in lines] == ["error:", "hint: "]
-    assert _last(enrolled) == {"success": 1, "outcome": "server-unreachable"}
+    last = _last(enrolled)
+    assert (last["success"], last["outcome"]) == (1, "server-unreachable") and last["detail"]
     assert _runs(enrolled, "qborg-run", "--scheduled").returncode == 0
-    assert len(_archives(enrolled)) == 2
+    assert len(state.archives(enrolled)) == 2
+
+
+def test_an_enrolment_waits_for_the_run_that_cron_has_begun(ready: Lab) -> None:
+    ready.faults.add(where="qrexec", match="qborg.RunBackup+*", action="kill-caller")
+    ready.run(["qvm-borg-enroll", "work", "--no-escrow"])
+    # A slow run of cron's, seen from outside: the lock is held, then free.
+    held = "d=~/.local/state/qubes-borg; mkdir -m 700 -p $d; exec flock $d/lock cat"
+    enrol = ("sh", "-c", "qvm-borg-enroll work --no-escrow 2>&1")
+    with (ready.popen("work", ["sh", "-c", held]) as run,
+          ready.popen("dom0", enrol, input=False) as enrolment):  # fmt: skip
+        said = b""
+        while b"wait-for-other-backup" not in said:
+            more = os.read(enrolment.stdout.fileno(), 4096)
+            assert more, said
+            said += more
+        run.stdin.close()
+        enrolment.communicate(None, 300)
+
+    assert enrolment.returncode == 0 and len(state.archives(ready)) == 1
 
 
 CRONTABS = {
@@ -131,7 +149,9 @@ WRITING = {
     "scheduled": ("qborg-run", "--scheduled"),
     "by-hand": ("qborg-run",),
     "borgbak-create": ("borgbak", "create", "::x", "/home/user"),
+    "borgbak-short-form": ("borgbak", "--remote-path", "list", "create", "x", "/home/user"),
     "borgbak-delete": ("borgbak", "delete", "::x"),
+    "borgbak-key": ("borgbak", "key", "change-passphrase"),
     "borgbak-prune": ("borgbak", "--verbose", "prune", "--keep-last", "1"),
 }
 
@@ -152,7 +172,7 @@ def test_a_clone_neither_backs_up_nor_writes(enrolled: Lab) -> None:
 
     _refuses_everywhere(enrolled, "copy")
 
-    assert len(_archives(enrolled)) == 1
+    assert len(state.archives(enrolled)) == 1
     person.is_refused(enrolled, "qvm-borg-backup", "copy", code=24, says="is a copy of")
 
 
@@ -165,11 +185,11 @@ def test_a_disposable_of_the_qube_neither_backs_up_nor_writes(enrolled: Lab) -> 
     _refuses_everywhere(enrolled, "disp7")
 
     enrolled.do("start", "work")
-    assert len(_archives(enrolled)) == 1
+    assert len(state.archives(enrolled)) == 1
 
 
 def test_borgbak_is_borg_with_all_that_it_can(enrolled: Lab) -> None:
-    name, content = _archives(enrolled)[0], b"".join(b"line %d\n" % n for n in range(50000))
+    name, content = state.archives(enrolled)[0], b"".join(b"line %d\n" % n for n in range(50000))
     put = _runs(enrolled, "borgbak", "create", "--stdin-name", "a b", "::by-hand", "-",
                 input=content)  # fmt: skip
     got = _runs(enrolled, "borgbak", "extract", "--stdout", "::by-hand", "a b")

@@ -25,6 +25,8 @@ class Record:
     message: str = ""
     files: int = 0
     size: int = 0
+    status: str = ""  # one letter, of a listed path
+    path: str = ""
 
     @property
     def trouble(self) -> bool:
@@ -141,6 +143,8 @@ def parse_record(untrusted_line: bytes) -> Record:
         message=_text(untrusted_object, "message"),
         files=_number(untrusted_object, "nfiles"),
         size=_number(untrusted_object, _SIZE_KEYS.get(kind, "current")),
+        status=_text(untrusted_object, "status"),
+        path=_text(untrusted_object, "path"),
     )
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from qborg_borg.key_export import KEYFILE, REPOKEY
 from qborg_client.paths import Paths
 from qborg_client.settings import Settings
 
@@ -31,10 +32,13 @@ def parse_version(text: str) -> Version | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3] or 0))
 
 
-def compose(paths: Paths, patterns: Sequence[str], settings: Settings, version: Version) -> str:
+def compose(
+    paths: Paths, patterns: Sequence[str], settings: Settings, version: Version,
+    encryption: str = REPOKEY,
+) -> str:
     """Answer the configuration as YAML: an include of the bundle's file, then JSON values.
 
-    `version` is at least OLDEST.
+    `version` is at least OLDEST; `encryption` is the bundle's.
     """
     options: dict[str, object] = {
         # The bundle's own say /home/user, and the qube's default_user may be another.
@@ -43,12 +47,15 @@ def compose(paths: Paths, patterns: Sequence[str], settings: Settings, version: 
         "patterns": list(patterns),
         "exclude_caches": True,
         "lock_wait": 60,
-        "checkpoint_interval": 600,
+        # Seconds of work that a cut costs at most: the next run finds the rest on the server.
+        "checkpoint_interval": 300,
         # borgmatic's own --json hides borg's progress from 2.1 on, borg's does not.
         "extra_borg_options": {"create": "--json"},
     }
     if settings.upload_limit_kib:
         options["upload_rate_limit"] = settings.upload_limit_kib
+    if encryption == KEYFILE:
+        options["borg_keys_directory"] = str(paths.bundle)
     options |= _by_version(version)
     lines = [f"{key}: {_yaml(value)}" for key, value in options.items()]
     return "\n".join([f"<<: !include {_yaml(str(paths.bundle / 'borgmatic.yaml'))}", *lines, ""])

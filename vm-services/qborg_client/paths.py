@@ -10,6 +10,7 @@ from os import getuid
 from pathlib import Path
 
 from qborg_borg import proof
+from qborg_borg.bundle import KEY_FILE
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Paths:
         return f"cat {shlex.quote(str(self.bundle / 'borgpass'))}"
 
     @property
+    def key_file(self) -> Path:
+        """The repository's key, where that has none in itself."""
+        return self.bundle / KEY_FILE
+
+    @property
     def generations(self) -> Path:
         """One directory for each delivered bundle, named by its number."""
         return self.ssh / "backups.d"
@@ -58,13 +64,18 @@ class Paths:
 
     @property
     def state(self) -> Path:
-        """What belongs to us: lock, last result, proof file."""
+        """What belongs to us: lock, last result, proof file, manifest."""
         return self.home / ".local" / "state" / "qubes-borg"
 
     @property
     def proof(self) -> Path:
         """The random file that is in every archive."""
         return self.home / proof.FILE
+
+    @property
+    def manifest(self) -> Path:
+        """What dom0 said last that this qube is; it is in every archive since."""
+        return self.home / proof.MANIFEST
 
     @property
     def secrets(self) -> tuple[Path, ...]:

@@ -56,8 +56,10 @@ def make_once(path: Path, text: str) -> None:
         write_private(path, text.encode("utf-8"))
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, errors: str = "strict") -> str:
     """Answer a file of the user's, who may have made it a link; empty if there is none.
+
+    `errors`: as bytes.decode takes it, of what is not UTF-8.
 
     Raises ServiceFailure if it cannot be read, is too long, no plain file or not UTF-8.
     """
@@ -73,7 +75,7 @@ def read_text(path: Path) -> str:
     if len(data) > _LIMIT:
         raise ServiceFailure("source-missing", f"{path} is too long")
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise ServiceFailure("source-missing", f"{path} is not UTF-8") from error
 
@@ -108,7 +110,7 @@ def _check_expression(number: int, rest: str) -> None:
 
 
 def compose(lines: Sequence[Line], paths: Paths) -> tuple[str, ...]:
-    """Answer the patterns of a run: roots, the proof file, what never goes, the user's.
+    """Answer the patterns of a run: roots, our own files, what never goes, the user's.
 
     A default root that this qube lacks is left away; any other that is missing, or no root at
     all, raises ServiceFailure: borg would make an empty archive and call it a success.
@@ -116,12 +118,12 @@ def compose(lines: Sequence[Line], paths: Paths) -> tuple[str, ...]:
     roots = _present_roots([line.rest for line in lines if line.kind == "R"], paths.home)
     if not roots:
         raise ServiceFailure("source-missing", "the patterns name no directory that is here")
-    if not any(_covers(root, paths.proof) for root in roots):
-        roots.append(str(paths.proof))
+    own = [paths.proof, *([paths.manifest] if paths.manifest.exists() else [])]
+    roots += [str(path) for path in own if not any(_covers(root, path) for root in roots)]
     rest = [f"{line.kind} {line.rest}" for line in lines if line.kind != "R"]
     return (
         *(f"R {root}" for root in roots),
-        *(f"+ pf:{path}" for path in _way_to(paths.proof)),
+        *(f"+ pf:{path}" for path in (*_way_to(paths.proof), *own[1:])),
         *(f"! pp:{path}" for path in never(paths)),
         *rest,
     )

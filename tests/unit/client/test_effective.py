@@ -66,6 +66,14 @@ def test_a_speed_limit_is_passed_on() -> None:
     assert "upload_rate_limit: 512\n" in text
 
 
+def test_a_key_file_is_looked_for_in_the_bundle_and_nowhere_else() -> None:
+    with_key, plain = (effective.compose(PATHS, (), Settings(), (1, 8, 0), encryption)
+                       for encryption in ("keyfile-blake2", "repokey-blake2"))
+
+    line = f'borg_keys_directory: "{PATHS.bundle}"\n'
+    assert line in with_key and with_key.replace(line, "") == plain
+
+
 HOSTILE = {
     "quotes": '! /a"b\': c',
     "line-end": "! /a\nrepositories: []",

@@ -11,9 +11,9 @@ def test_the_file_we_make_says_the_defaults() -> None:
 
 
 def test_values_comments_and_spaces() -> None:
-    assert settings.parse("interval_hours=6 # often\n  upload_limit_kib =  512  \n") == (
-        Settings(6, 512)
-    )
+    text = "interval_hours=6 # often\n  upload_limit_kib =  512  \npause=1\npause_if_metered = 1"
+
+    assert settings.parse(text) == Settings(6, 512, 1, 1)
 
 
 SLIPS = {
@@ -21,6 +21,8 @@ SLIPS = {
     "no-number": "interval_hours = often",
     "zero": "interval_hours = 0",
     "too-much": "interval_hours = 8761",
+    "pause-for-hours": "pause = 2",
+    "paused-by-a-word": "pause_if_metered = yes",
     "negative": "interval_hours = -1",
     "huge": "interval_hours = 99999999999999999999",
     "other-digits": "interval_hours = \u0666",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qborg_client import sources
+from qborg_client import sources, state
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
 
@@ -62,6 +62,21 @@ def test_the_proof_is_taken_before_the_user_can_leave_it_out(paths: Paths) -> No
 
 def test_the_proof_is_a_root_of_its_own_where_no_other_holds_it(paths: Paths) -> None:
     assert f"R {paths.proof}" in composed(paths, f"R {paths.home}/docs\n")
+
+
+@pytest.mark.parametrize("roots", ["", "/docs"], ids=["home", "docs"])
+def test_dom0s_manifest_is_taken_once_there_is_one(paths: Paths, roots: str) -> None:
+    text = f"R {paths.home}{roots}\n! pp:{paths.home}/.local\n"
+    assert not [line for line in composed(paths, text) if str(paths.manifest) in line]
+    paths.make_state()
+    state.keep_manifest(paths, "class AppVM\nlabel red")
+
+    patterns = composed(paths, text)
+
+    assert (f"R {paths.manifest}" in patterns) == bool(roots)
+    taken = patterns.index(f"+ pf:{paths.manifest}")
+    assert taken < patterns.index(f"! pp:{paths.home}/.local")
+    assert paths.manifest.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_users_lines_keep_their_order(paths: Paths) -> None:
@@ -136,6 +151,13 @@ def test_not_even_a_dangling_link_is_replaced(tmp_path: Path) -> None:
     sources.make_once(path, "text")
 
     assert path.is_symlink() and not path.exists()
+
+
+def test_of_the_settings_a_byte_that_is_no_text_is_one_bad_line(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    path.write_bytes(b"# caf\xe9\ninterval_hours = 6\n")
+
+    assert sources.read_text(path, errors="replace").splitlines()[1] == "interval_hours = 6"
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"#" * 300_000], ids=["not-utf-8", "flood"])

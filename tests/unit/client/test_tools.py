@@ -1,4 +1,4 @@
-"""The client's commands: what counts as writing, what borg inherits, what a person reads."""
+"""What a person reads of the client's commands."""
 
 import errno
 import re
@@ -6,45 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from qborg_borg.bundle import match_bundle
-from qborg_client.paths import Paths
-from qborg_client.tools import borgbak, hints, run
+from qborg_client.tools import hints, run
 from qborg_service.failure import ServiceFailure
 from qborg_wire.causes import CAUSES
-from unit.borg.bundles import PASSPHRASE, record
 
 DOM0_TOOLS = Path(__file__).parents[3] / "dom0" / "qvm_borg" / "tools"
-WRITES = {
-    "create": (["create", "::x", "/home"], True),
-    "options-first": (["--progress", "--lock-wait", "5", "create", "::x"], True),
-    "delete": (["delete", "::x"], True),
-    "prune": (["-v", "prune", "--keep-daily", "7"], True),
-    "list": (["list"], False),
-    "extract-a-file-named-create": (["extract", "::x", "create"], False),
-    "nothing": ([], False),
-    "version": (["--version"], False),
-}
-
-
-@pytest.mark.parametrize(("arguments", "writing"), WRITES.values(), ids=WRITES)
-def test_writing_is_known_by_the_command_word(arguments: list[str], writing: bool) -> None:
-    assert borgbak.writes(arguments) is writing
-
-
-def test_borg_gets_the_repository_and_no_other_passphrase() -> None:
-    bundle = match_bundle(record(), "work")
-    inherited = {"TERM": "xterm", "BORG_PASSPHRASE": "old", "BORG_PASSPHRASE_FD": "9",
-                 "BORG_REPO": "elsewhere"}  # fmt: skip
-
-    environment = borgbak.environment(inherited, Paths(Path("/home/user")), bundle)
-
-    assert environment == {
-        "TERM": "xterm", "BORG_REPO": "ssh://bakserver/./repos/dom-work",
-        "BORG_RSH": "ssh -F /home/user/.ssh/backups/bakserver",
-        "BORG_REMOTE_PATH": "borg14",
-        "BORG_PASSCOMMAND": "cat /home/user/.ssh/backups/borgpass",
-    }
-    assert PASSPHRASE not in str(environment)
 
 
 @pytest.mark.parametrize("cause", sorted(CAUSES))
@@ -88,7 +54,11 @@ def test_its_help_names_the_files_that_are_the_users(capsys: pytest.CaptureFixtu
     assert "~/.config/qubes-borg/patterns" in said and "~/.config/qubes-borg/settings" in said
 
 
-@pytest.mark.parametrize("arguments", [["--sched"], ["now"], ["--scheduled=1"]])
+WRONG = (["--sched"], ["now"], ["--scheduled=1"], ["--scheduled", "--preview"],
+         ["--scheduled", "--json"], ["--scheduled", "-v"], ["-v", "-q"])  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
 def test_a_wrong_argument_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run.main(arguments)

@@ -1,56 +1,38 @@
 """borgbak: borg with this qube's repository, key and passphrase already said.
 
-Runs in clients. The arguments go to borg as they are; `::ARCHIVE` names an archive.
+Runs in clients. It becomes borg: what it reads and imports before that is all that it costs.
 """
 
 import os
+import pwd
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from qborg_borg.bundle import Bundle
-from qborg_borg.command import BORG
-from qborg_client import generation, identity
-from qborg_client.paths import Paths, own_paths
-from qborg_client.tools import hints
-from qborg_service.failure import ServiceFailure
-
-_WRITING = frozenset({"create", "delete", "import-tar", "prune", "recreate", "rename"})
-_READING = frozenset({
-    "break-lock", "check", "compact", "config", "debug", "diff", "export-tar", "extract", "help",
-    "info", "init", "key", "list", "mount", "serve", "umount", "upgrade", "with-lock",
-})
-_OTHER_SECRETS = ("BORG_PASSPHRASE", "BORG_PASSPHRASE_FD")
+from qborg_client import borg_line, borg_start
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Become borg; answer 1 only if that is not possible."""
+    """Become borg; answer 1 only if that is not possible, 2 if nothing was asked."""
     arguments = list(sys.argv[1:] if args is None else args)
-    paths = own_paths()
+    known = borg_line.table()
+    if not arguments or arguments in (["-h"], ["--help"]):
+        print(known["help"].strip(), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    line = borg_line.read(arguments, known)
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    if "place" in line.row and line.row.get("waits", True) and borg_start.backup_runs(home):
+        print(known["waiting"], file=sys.stderr)
+    careful = line.row.get("writes") or borg_line.names_latest(arguments, line, known)
+    reach = None if careful else borg_start.look(home)
+    if reach is None:
+        from qborg_client.tools import borgbak_checked  # it takes longer than all of this
+
+        return borgbak_checked.main(arguments, line, known)
+    said = borg_line.spell_out(arguments, line, known, lambda: "")
     try:
-        bundle = generation.required(paths)
-        if writes(arguments):
-            identity.require_own(bundle)
-        os.execve(BORG, [BORG, *arguments], environment(os.environ, paths, bundle))
-    except ServiceFailure as failure:
-        return hints.tell(failure)
-    except FileNotFoundError:
-        return hints.tell(ServiceFailure("borg-missing", f"{BORG} is not there"))
+        borg_start.become_borg(said, borg_start.environment(os.environ, reach), known["wait"])
     except OSError as error:
-        return hints.tell_system(error)
+        from qborg_client.tools import borgbak_checked
 
-
-def writes(arguments: Sequence[str]) -> bool:
-    """Tell whether borg would add to the history or take from it, by its first command word."""
-    known = _WRITING | _READING
-    return next((word for word in arguments if word in known), "") in _WRITING
-
-
-def environment(inherited: Mapping[str, str], paths: Paths, bundle: Bundle) -> dict[str, str]:
-    """Answer the environment of borg: the user's own, with the repository's said in it."""
-    kept = {name: value for name, value in inherited.items() if name not in _OTHER_SECRETS}
-    return kept | {
-        "BORG_PASSCOMMAND": paths.passcommand,
-        "BORG_REMOTE_PATH": bundle.remote_borg,
-        "BORG_REPO": bundle.repository.url,
-        "BORG_RSH": paths.ssh_command,
-    }
+        return borgbak_checked.tell(error)
+    return 1

@@ -14,7 +14,8 @@ _HINTS = {
     "not-this-qube": "a copy needs its own enrolment: qvm-borg-enroll in dom0",
     "borg-missing": "install borgbackup in the template, or look at the server's borg",
     "borgmatic-missing": "install borgmatic 1.8 or newer in the template",
-    "locked": "wait for the other run; if there is none: borgbak break-lock",
+    "locked": "wait for the other run, or, after a cut, some two hours until the server notices; "
+              "if there is no other: borgbak break-lock",
     "source-missing": "edit ~/.config/qubes-borg/patterns",
     "wrong-passphrase": "in dom0: run qvm-borg-enroll for this qube again",
     "host-key-changed": "do not go on; compare the host key with the provider's first",
@@ -24,6 +25,7 @@ _HINTS = {
     "quota-exceeded": "the repository's quota is used up: raise it or prune",
     "server-full": "the account is full: buy space or prune",
     "no-space": "free some space in this qube",
+    "time-out": "try again; if it stays so, ask the server's provider",
 }
 _OTHER = "`borgbak list` shows whether borg itself works here"
 
@@ -35,8 +37,14 @@ def tell(failure: ServiceFailure) -> int:
     return 1
 
 
+def as_failure(error: OSError | ServiceFailure) -> ServiceFailure:
+    """Answer what the system refused as any other failure."""
+    if isinstance(error, ServiceFailure):
+        return error
+    where = f"{error.filename}: " if error.filename else ""
+    return ServiceFailure("no-space" if is_full(error) else "internal", f"{where}{error.strerror}")
+
+
 def tell_system(error: OSError) -> int:
     """Print what the system refused, as any other failure, and answer the exit code 1."""
-    where = f"{error.filename}: " if error.filename else ""
-    cause = "no-space" if is_full(error) else "internal"
-    return tell(ServiceFailure(cause, f"{where}{error.strerror}"))
+    return tell(as_failure(error))

@@ -1,64 +1,126 @@
-"""qborg-run: back up this qube, now or when it is due.
+"""qborg-run: back up this qube, now or when it is due; or say what that would do.
 
 Runs in clients, from cron and by hand.
 """
 
 import argparse
+import json
 import signal
-import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from types import FrameType
 
-from qborg_client import backup, generation, identity, state
+from qborg_borg.bundle import Bundle
+from qborg_client import backup, generation, identity, journal, preview, schedule, state
 from qborg_client.paths import Paths, own_paths
-from qborg_client.tools import hints
+from qborg_client.schedule import Schedule
+from qborg_client.tools import hints, telling
 from qborg_service.failure import ServiceFailure
+from qborg_wire.reply import printable
+
+_LARGEST = 20  # directories that --json names
+_EXAMPLES = """\
+What it takes stands in ~/.config/qubes-borg/patterns; how often, how fast and when not in
+~/.config/qubes-borg/settings. `borgbak list` shows the archives. In dom0, for one qube:
+  qvm-features work vm-config.qborg-interval-hours 6   every six hours, if its settings say nothing
+  qvm-features work vm-config.qborg-pause 1            no scheduled backup until it is 0
+
+examples:
+  qborg-run --preview                   how much would be sent, and what is left out
+  qborg-run -v                          back up now; say what each warning is about
+  qborg-run --json | jq .sent           back up now, for a program
+  journalctl -t qborg-run               what the scheduled runs did
+"""
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Back up; answer 0 if it is done or was not due, else 1 after telling why."""
-    options = _parser().parse_args(args)
+    options = _options(args)
     signal.signal(signal.SIGTERM, _end)
-    paths = own_paths()
     try:
-        return _run(paths, scheduled=options.scheduled)
-    except ServiceFailure as failure:
-        if options.scheduled and failure.cause == "locked":
-            return 0
-        return hints.tell(failure)
-    except OSError as error:
-        return hints.tell_system(error)
+        return _run(own_paths(), options)
     except KeyboardInterrupt:
         return 130
+    except (ServiceFailure, OSError) as error:
+        if options.scheduled and isinstance(error, state.OtherRun):
+            return 0
+        failure = hints.as_failure(error)
+        detail = printable(failure.detail, 200)
+        if options.scheduled:
+            journal.error(f"{failure.cause}: {detail}")
+        if options.json:
+            print(json.dumps({"outcome": failure.cause, "detail": detail}))
+        return hints.tell(failure)
 
 
-def _run(paths: Paths, *, scheduled: bool) -> int:
+def _run(paths: Paths, options: argparse.Namespace) -> int:
     bundle = generation.required(paths)
     identity.require_own(bundle)
     chosen = backup.read_settings(paths)
-    if scheduled and not state.due(state.read_last(paths), chosen.interval_hours, int(time.time())):
-        return 0
-    made = backup.run(paths, bundle, lambda _files, _size: None)
-    if not scheduled:
-        for number in chosen.refused:
-            print(f"warning: settings, line {number}: not understood", file=sys.stderr)
-        print(f"{made.archive}: {made.files} files, {made.size} bytes, "
-              f"{made.sent} new, {made.warnings} warnings")
+    plan = schedule.now_for(chosen)
+    if options.preview:
+        return _preview(paths, bundle, plan, chosen.upload_limit_kib, as_json=options.json)
+    if options.scheduled:
+        return _scheduled(paths, bundle, plan)
+    follower = telling.Follower(options.verbose)
+    made = backup.run(paths, bundle, follower.progress, on_warning=follower.warning)
+    if options.json:
+        print(json.dumps(asdict(state.read_last(paths))))
+    elif not options.quiet:
+        telling.tell_made(made, plan, verbose=options.verbose)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _preview(paths: Paths, bundle: Bundle, plan: Schedule, limit: int, *, as_json: bool) -> int:
+    found, last = preview.look(paths, bundle), state.read_last(paths)
+    if as_json:
+        more = {"left_out_by": found.largest(_LARGEST), "schedule": asdict(plan),
+                "upload_limit_kib": limit}  # fmt: skip
+        print(json.dumps(asdict(found) | more))
+    else:
+        print(*telling.preview_lines(bundle, found, last, plan, limit), sep="\n")
+    return 0
+
+
+def _scheduled(paths: Paths, bundle: Bundle, plan: Schedule) -> int:
+    """Back up if it is time; cron's mail gets nothing and the journal a line."""
+    now = int(time.time())
+    if now < schedule.due_at(state.read_last(paths), plan.interval_hours, now):
+        return 0
+    if plan.paused:
+        journal.info(f"due, but paused {plan.paused}")
+        return 0
+    made = backup.run(paths, bundle, lambda _files, _size: None)
+    journal.info(telling.made_line(made))
+    for slip in plan.slips:
+        journal.info(f"warning: {slip}")
+    return 0
+
+
+def _options(args: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="qborg-run", description="Back up this qube to its repository.", allow_abbrev=False,
-        epilog="What it takes stands in ~/.config/qubes-borg/patterns, how often in "
-               "~/.config/qubes-borg/settings. `borgbak list` shows the archives.",
+        prog="qborg-run", description="Back up this qube to its repository, now.",
+        allow_abbrev=False, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--scheduled", action="store_true",
-        help="only if the last success is older than interval_hours; says nothing when all is well",
+        help="for cron: only if it is due and not paused; says nothing when all is well",
     )
-    return parser
+    what.add_argument(
+        "--preview", action="store_true",
+        help="only say how much would be sent and what is left out; nothing is written or asked",
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-v", "--verbose", action="store_true",
+                     help="show progress, and what each warning is about")
+    how.add_argument("-q", "--quiet", action="store_true", help="say nothing when all is well")
+    how.add_argument("--json", action="store_true", help="answer one JSON object on stdout")
+    options = parser.parse_args(args)
+    if options.scheduled and (options.verbose or options.quiet or options.json):
+        parser.error("--scheduled says nothing and takes no other option")
+    return options
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

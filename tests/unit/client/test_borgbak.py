@@ -1,0 +1,133 @@
+"""How borgbak becomes borg: what borg inherits, when a glance at the bundle is not enough."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qborg_borg import command
+from qborg_borg.bundle import match_bundle
+from qborg_client import borg_start
+from qborg_client.paths import Paths
+from qborg_client.tools import borgbak, borgbak_checked
+from static import tree
+from unit.borg.bundles import KEY_SLOTS, PASSPHRASE, files, record
+
+REACH = borg_start.Reach(
+    "ssh://bakserver/./repos/dom-work", "borg14", "ssh -F /home/user/.ssh/backups/bakserver",
+    "cat /home/user/.ssh/backups/borgpass", None,
+)
+WANTED = {
+    "BORG_REPO": "ssh://bakserver/./repos/dom-work",
+    "BORG_RSH": "ssh -F /home/user/.ssh/backups/bakserver",
+    "BORG_REMOTE_PATH": "borg14",
+    "BORG_PASSCOMMAND": "cat /home/user/.ssh/backups/borgpass",
+}
+HOSTILE = {
+    "secrets": {"BORG_PASSPHRASE": "old", "BORG_PASSPHRASE_FD": "9"},
+    "place": {"BORG_REPO": "elsewhere", "BORG_RSH": "evil", "BORG_REMOTE_PATH": "evil"},
+    "command": {"BORG_PASSCOMMAND": "evil"},
+}
+LINE = '    - path: "ssh://bakserver/./repos/dom-work"'
+BENT = {
+    "other-host": (LINE, '    - path: "ssh://elsewhere/./repos/dom-work"'),
+    "below": (LINE, '    - path: "ssh://bakserver/./repos/dom-work/x"'),
+    "above": (LINE, '    - path: "ssh://bakserver/./repos/../x"'),
+    "no-name": (LINE, '    - path: "ssh://bakserver/./repos/"'),
+    "archive": (LINE, '    - path: "ssh://bakserver/./repos/dom-work::x"'),
+    "command": ('remote_path: "borg14"', 'remote_path: "borg14;x"'),
+    "unquoted": ('remote_path: "borg14"', "remote_path: borg14"),
+    "twice": ('remote_path: "borg14"', 'remote_path: "borg14"\nremote_path: "borg12"'),
+    "none": ('remote_path: "borg14"', ""),
+    "bytes": ('remote_path: "borg14"', 'remote_path: "b\u00f6rg"'),
+}
+
+
+def _bundle(home: Path, **changes: str) -> Path:
+    folder = home / ".ssh" / "backups"
+    folder.mkdir(parents=True)
+    for name, text in files(**changes).items():
+        (folder / name).write_text(text)
+    return folder / "borgmatic.yaml"
+
+
+@pytest.mark.parametrize("inherited", HOSTILE.values(), ids=HOSTILE)
+def test_borg_gets_the_repository_and_nothing_in_its_place(inherited: dict[str, str]) -> None:
+    assert borg_start.environment({"TERM": "xterm", **inherited}, REACH) == {
+        "TERM": "xterm", **WANTED}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [{}, KEY_SLOTS], ids=["repokey", "keyfile"])
+def test_a_glance_tells_what_the_bundle_tells(tmp_path: Path, changes: dict[str, str]) -> None:
+    _bundle(tmp_path, **changes)
+
+    told = borgbak_checked.reach(Paths(tmp_path), match_bundle(record(**changes), "work"))
+
+    assert borg_start.look(str(tmp_path)) == told
+    assert PASSPHRASE not in str(told)
+
+
+@pytest.mark.parametrize(("old", "new"), BENT.values(), ids=BENT)
+def test_what_does_not_look_like_ours_is_left_to_the_whole_check(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    file = _bundle(tmp_path)
+    assert borg_start.look(str(tmp_path)) is not None and old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+    assert borg_start.look(str(tmp_path)) is None
+
+
+def test_a_home_that_a_shell_would_not_take_as_it_is_is_left_to_it_too(tmp_path: Path) -> None:
+    home = tmp_path / "a b"
+    _bundle(home)
+
+    assert borg_start.look(str(home)) is None
+    assert borg_start.look(str(tmp_path / "nobody")) is None
+
+
+def test_a_running_backup_is_seen_and_not_disturbed(tmp_path: Path) -> None:
+    lock = tmp_path / ".local/state/qubes-borg/lock"
+    assert not borg_start.backup_runs(str(tmp_path))
+    lock.parent.mkdir(parents=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
+    assert not borg_start.backup_runs(str(tmp_path))
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    assert borg_start.backup_runs(str(tmp_path))
+    os.close(descriptor)
+    assert not borg_start.backup_runs(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [([], 2), (["--help"], 0), (["-h"], 0)], ids=["none", "help", "h"]
+)
+def test_it_teaches_by_examples(
+    arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert borgbak.main(arguments) == code
+
+    said = capsys.readouterr()
+    text = said.out if code == 0 else said.err
+    assert "borgbak extract ARCHIVE home/user/letter" in text
+    assert (said.err if code == 0 else said.out) == ""
+
+
+def test_what_it_imports_is_next_to_nothing() -> None:
+    path = ", ".join(repr(str(tree.ROOT / folder)) for folder in ("dom0", "vm-services"))
+    code = f"""import sys; sys.path[:0] = [{path}]
+import qborg_client.tools.borgbak
+heavy = {{"argparse", "dataclasses", "hashlib", "json", "pathlib", "subprocess", "qborg_borg"}}
+print(*sorted(heavy & set(sys.modules)))"""
+
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
+
+    assert done.stdout == b"\n"
+
+
+def test_it_is_the_borg_of_the_other_commands() -> None:
+    assert borg_start.BORG == command.BORG

@@ -1,0 +1,113 @@
+"""A command line as a person types it at borgbak, and the same as borg wants it.
+
+Runs in clients, at each start of borgbak: pure, and it imports next to nothing. What it knows of
+borg's commands stands in borg_commands.toml.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from os.path import dirname
+from typing import Any, NamedTuple
+
+_TABLE = f"{dirname(__file__)}/borg_commands.toml"
+
+
+class Line(NamedTuple):
+    """A line as borg will read it: its command, what the table says of that, its plain words.
+
+    The words are positions in the arguments: neither the command nor options nor their values.
+    """
+
+    command: str
+    row: Mapping[str, Any]
+    words: Sequence[int]
+    awaits: bool = False  # its last option still wants a value
+
+
+def table() -> dict[str, Any]:
+    """Answer what is known of borg's commands."""
+    with open(_TABLE, "rb") as file:
+        return tomllib.load(file)
+
+
+def read(arguments: Sequence[str], known: Mapping[str, Any]) -> Line:
+    """Answer what the arguments are; a command that borg may know and we do not has no words."""
+    commands, flags, values = known["commands"], known["common"]["flags"], known["common"]["values"]
+    command, words, plain, awaits = "", [], False, False
+    for position, argument in enumerate(arguments):
+        word = plain or argument == "-" or not argument.startswith("-")
+        if awaits and word:
+            awaits = False
+        elif not word:
+            plain = argument == "--"
+            awaits = not plain and _awaits_value(argument, values, flags)
+        elif command in commands:
+            words.append(position)
+            if commands[command].get("ends"):
+                break
+        else:
+            command = f"{command} {argument}".lstrip()
+            row = commands.get(command, {})
+            values = [*values, *_values(row, known["groups"])]
+            flags = [*flags, *row.get("flags", ())]
+    return Line(command, commands.get(command, {}), words, awaits)
+
+
+def _values(row: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    shared = [option for group in row.get("groups", ()) for option in groups[group]]
+    return [*shared, *row.get("values", ())]
+
+
+def _awaits_value(argument: str, values: Sequence[str], flags: Sequence[str]) -> bool:
+    """Tell whether an option takes the next word; borg takes a beginning of its name for it."""
+    if argument.startswith("--"):
+        short = argument not in flags and any(option.startswith(argument) for option in values)
+        return argument in values or short
+    letters = argument[1:]
+    taking = next((letter for letter in letters if f"-{letter}" in values), "")
+    return bool(taking) and letters.index(taking) == len(letters) - 1
+
+
+def names_latest(arguments: Sequence[str], line: Line, known: Mapping[str, Any]) -> bool:
+    """Tell whether one of the archives in a line is the newest, whatever its name."""
+    return bool(_latest(arguments, line, known))
+
+
+def spell_out(
+    arguments: Sequence[str], line: Line, known: Mapping[str, Any], newest: Callable[[], str]
+) -> list[str]:
+    """Answer the arguments with the repository said where borg wants it.
+
+    What is written fully stays as it is. `newest` is asked only if the line names the latest.
+    """
+    said = list(arguments)
+    for position in _latest(arguments, line, known):
+        said[position] = newest()
+    if not _short(arguments, line):
+        return said
+    first = line.words[0]
+    if len(line.words) <= line.row.get("after", 0):
+        said.insert(first, "::")
+    elif line.row["place"] == "archive":
+        said[first] = f"::{said[first]}"
+    return said
+
+
+def _short(arguments: Sequence[str], line: Line) -> bool:
+    """Tell whether a line leaves the repository out where borg wants it."""
+    if not line.words or "place" not in line.row:
+        return False
+    first = arguments[line.words[0]]
+    if "::" in first or "://" in first:
+        return False
+    # An archive's name holds no slash: with one it is the path of a repository.
+    alone = len(line.words) <= line.row.get("after", 0)
+    return alone or line.row["place"] == "archive" and "/" not in first
+
+
+def _latest(arguments: Sequence[str], line: Line, known: Mapping[str, Any]) -> list[int]:
+    alone = len(line.words) <= line.row.get("after", 0)
+    if alone or not _short(arguments, line):
+        return []
+    archives = line.words[: line.row.get("archives", 0)]
+    return [position for position in archives if arguments[position] == known["latest"]]
