@@ -1,12 +1,14 @@
-"""Several qubes at once: what fails for one is told and does not stop the others.
+"""Several qubes: what fails for one is told and does not stop the others.
 
-Runs in dom0.
+Runs in dom0, in one thread (ADR 13): the objects of qubesadmin are not made for several, nor is a
+terminal. Starting and stopping qubes goes one after the other, and what takes hours side by side.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from qvm_borg.errors import PartialFailure, QvmBorgError
+from qvm_borg.remote import Flow, together
 from qvm_borg.report import Report
 
 _T = TypeVar("_T")
@@ -27,11 +29,26 @@ class Crowd:
             try:
                 results.append(work(item))
             except QvmBorgError as error:
-                if self._total == 1:
-                    raise
-                self._report.error(error)
-                self._failed.append(str(item))
+                self._fail(item, error)
         return results
+
+    def together(self, items: Sequence[_T], work: Callable[[_T], Flow[None]], jobs: int) -> None:
+        """Have the work done on all of them, on so many at once."""
+        waiting = iter(items)
+        together(*(self._one_by_one(waiting, work) for _job in range(jobs)))
+
+    def _one_by_one(self, items: Iterator[_T], work: Callable[[_T], Flow[None]]) -> Flow[None]:
+        for item in items:
+            try:
+                yield from work(item)
+            except QvmBorgError as error:
+                self._fail(item, error)
+
+    def _fail(self, item: object, error: QvmBorgError) -> None:
+        if self._total == 1:
+            raise error
+        self._report.error(error)
+        self._failed.append(str(item))
 
     def finish(self) -> None:
         """Raise PartialFailure if any has failed."""

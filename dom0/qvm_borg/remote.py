@@ -2,30 +2,38 @@
 
 Runs in dom0. What a qube sends is bounded in size, time and rate before it is looked at, and
 parsed whole by qborg_wire; nothing else of it leaves this module, its stderr not even enters.
+A call is a generator that yields what it waits for, so that one thread can make several at once.
 """
 
 import os
 import secrets
 import select
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, suppress
+from itertools import chain
 from subprocess import TimeoutExpired
-from typing import Any
+from typing import Any, TypeVar
 
 from qborg_wire.names import Repository, parse_repository
 from qborg_wire.reply import PROGRESS_LIMIT, PROGRESS_RATE, Failure, Progress, ReplyRefused
 from qborg_wire.reply import parse_progress, parse_reply
 from qborg_wire.request import RequestRefused, Values, format_request
 from qborg_wire.row import Service
-from qvm_borg.errors import QvmBorgError, ServiceTimeout, WireError
-from qvm_borg.failures import from_failure, from_status
 from qvm_borg.qubes import Qube
+from qvm_borg.telling import from_failure, from_status, refusal
 
 SLACK = 1.25  # of the row's seconds, so that a service in time trouble can still say so
 LONGEST = 7 * 86400.0  # seconds that any call may last, progress or not
 BURST = 100  # progress lines above the agreed rate, for a dom0 that was busy
 _EXIT = 5.0  # seconds for the process to end after its reply
+_T = TypeVar("_T")
+
+# What to wait for: descriptors to read and to write, seconds; it goes on with those that are ready.
+Wait = tuple[list[int], list[int], float]
+Flow = Generator[Wait, set[int] | None, _T]
+_NEVER: Wait = ([], [], 0.0)
+OnProgress = Callable[[Progress], None]
 
 
 class _Clock:
@@ -51,10 +59,28 @@ class _Clock:
             raise ReplyRefused("more progress than agreed")
 
 
-def call(
-    qube: Qube, service: Service, repository: Repository | None, values: Values,
-    on_progress: Callable[[Progress], None],
-) -> dict[str, str]:
+def together(*flows: Flow[_T]) -> list[_T]:
+    """Answer what each generator comes to, all in this one thread; each is closed at the end."""
+    values: dict[Flow[_T], _T] = {}
+    able: set[int] | None = None
+    with ExitStack() as stack:
+        waits = {stack.enter_context(closing(flow)): _NEVER for flow in flows}
+        while waits:
+            for flow in [*waits]:
+                try:
+                    waits[flow] = flow.send(able)
+                except StopIteration as end:
+                    values[flow] = end.value
+                    del waits[flow]
+            sources, sinks = ([each for wait in waits.values() for each in wait[way]]
+                              for way in (0, 1))
+            left = min((wait[2] for wait in waits.values()), default=0.0)
+            able = {*chain(*select.select(sources, sinks, [], left))}
+    return [values[flow] for flow in flows]
+
+
+def calling(qube: Qube, service: Service, repository: Repository | None, values: Values,
+            on_progress: OnProgress) -> Flow[dict[str, str]]:
     """Call a service in a running qube and answer the values of its reply.
 
     Raises WireError for anything but a reply of this row, ServiceTimeout, or the error that
@@ -65,48 +91,45 @@ def call(
     try:
         request = format_request(service, nonce, values)
     except RequestRefused as error:
-        raise QvmBorgError(f"{service.name} cannot be asked this: {error}",
-                           "use shorter names and paths, without control characters") from error
+        raise refusal("request-refused", service=service.name, why=error) from error
     if service.argument != bool(argument):
         raise ValueError(f"{service.name}: a repository too few or too many")
     child = qube.run_service(f"{service.full_name}+{argument}", "root" if service.root else None)
     try:
-        untrusted_reply = _exchange(child, service, request, on_progress)
+        untrusted_reply = yield from _exchange(child, service, request, on_progress)
         with suppress(TimeoutExpired):
             child.wait(_EXIT)
         status = child.returncode  # None if it does not end; it only chooses a hint
         reply = parse_reply(service, nonce, untrusted_reply) if untrusted_reply else None
         del untrusted_reply
     except ReplyRefused as error:
-        raise WireError(f"{qube.name}: {service.name} answered outside the contract: "
-                        f"{error}") from error
+        raise refusal("reply-refused", qube=qube.name, service=service.name, why=error) from error
     except TimeoutError as error:
-        raise ServiceTimeout(f"{qube.name}: {service.name} did not answer in time") from error
+        raise refusal("no-reply-in-time", qube=qube.name, service=service.name) from error
     finally:
         _end(child)
     if reply is None:
         raise from_status(qube.name, service.name, status)
     if isinstance(reply, Failure):
         other = str(values.get("client") or values.get("vault"))  # it may have refused
-        raise from_failure(other if reply.detail.startswith(f"{other}: ") else qube.name, reply)
+        subject = other if reply.detail.startswith(f"{other}: ") else qube.name
+        raise from_failure(subject, reply.cause, reply.detail)
     return reply
 
 
-def _exchange(
-    child: Any, service: Service, request: bytes, on_progress: Callable[[Progress], None]
-) -> bytes:
+def _exchange(child: Any, service: Service, request: bytes,
+              on_progress: OnProgress) -> Flow[bytes]:
     """Send the request, tell the progress, answer the rest up to the end of the stream."""
     clock, untrusted, pending = _Clock(service), bytearray(), memoryview(request)
     source, sink = child.stdout.fileno(), child.stdin.fileno()
     os.set_blocking(sink, False)
     while True:
-        sinks = [sink] if pending else []
-        readable, writable, _none = select.select([source], sinks, [], clock.left())
-        if writable:
+        able = (yield [source], [sink] if pending else [], clock.left()) or ()
+        if pending and sink in able:  # a closed one may be another call's by now
             pending = _send(sink, pending)
             if not pending:
                 child.stdin.close()
-        if readable:
+        if source in able:
             untrusted_chunk = os.read(source, 4096)
             if not untrusted_chunk:
                 return bytes(untrusted)

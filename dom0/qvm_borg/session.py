@@ -4,17 +4,20 @@ Runs in dom0. It knows the names of services, not what they do.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from qborg_wire.names import Repository
+from qborg_wire.names import NameRefused, Repository, parse_qube, parse_repository
 from qborg_wire.request import Values
 from qborg_wire.row import Role
-from qborg_wire.services import SERVICES
+from qborg_wire.services import SERVICES, accepting
 from qvm_borg import gate, record, remote, settings
-from qvm_borg.errors import DeliveryRefused, NotEnrolled, SettingsError
-from qvm_borg.qubes import Qube, System
+from qvm_borg.errors import DeliveryRefused
+from qvm_borg.qubes import Qube, System, running
 from qvm_borg.report import Report
+from qvm_borg.telling import refusal, text
 
 _GATE_DELAY = 2.0  # seconds until the policy daemon must have seen the gate
 
@@ -29,9 +32,27 @@ class Session:
 
     def call(self, qube: Qube, name: str, values: Values | None = None,
              repository: Repository | None = None) -> dict[str, str]:
-        """Call a service; raises what remote.call raises."""
+        """Call a service and wait for its reply; raises what remote.calling raises."""
+        return remote.together(
+            self.calling(qube, name, values, repository, self.report.progress))[0]
+
+    def calling(self, qube: Qube, name: str, values: Values | None, repository: Repository | None,
+                on_progress: remote.OnProgress) -> remote.Flow[dict[str, str]]:
+        """Call a service beside others; raises what remote.calling raises."""
         self.report.detail(f"{qube.name}: {SERVICES[name].full_name}+{repository or ''}")
-        return remote.call(qube, SERVICES[name], repository, values or {}, self.report.progress)
+        return remote.calling(qube, SERVICES[name], repository, values or {}, on_progress)
+
+    def tell(self, key: str, /, **fields: object) -> None:
+        """Say a line of lines.toml."""
+        self.report.say(text(key, **fields))
+
+    @contextmanager
+    def running(self, *qubes: Qube) -> Iterator[None]:
+        """Have qubes run for the block, and put them back as found."""
+        with ExitStack() as stack:
+            for qube in qubes:
+                stack.enter_context(running(qube, self.report.say))
+            yield
 
     def passing(self, inner: str, source: Qube, target: Qube, name: str, values: Values,
                 repository: Repository) -> dict[str, str]:
@@ -49,35 +70,51 @@ class Session:
                         raise
                     time.sleep(0.1)
 
+    def release(self, vault: Qube, receiver: Qube, role: Role, repository: Repository) -> None:
+        """Have the vault send a repository's record to the qube in that role; both run."""
+        self.passing(accepting(role).name, vault, receiver, "ReleaseRecord",
+                     {"receiver": receiver.name, "role": role.value}, repository)
+
     def site(self) -> tuple[settings.Settings, Qube]:
         """Answer the settings and the maintenance qube; raises SettingsError without both."""
         found, maintenance = settings.load(), self.system.role(Role.MAINTENANCE)
         if found is None or maintenance is None:
-            raise SettingsError("the set-up is not done")
+            raise refusal("not-set-up")
         return found, maintenance
+
+    def repository(self, name: str) -> Repository:
+        """Answer what is meant by the name of a qube or of a repository; raises NotEnrolled."""
+        machine = self.site()[0].machine
+        with suppress(NameRefused):
+            if (found := parse_repository(name)).machine == machine:
+                return found
+        with suppress(NameRefused):
+            return Repository(machine, parse_qube(name))
+        raise refusal("no-repository", name=name)
 
     def records(self) -> list[tuple[Qube, record.Record]]:
         """Answer every qube that has a record, its own or as a copy."""
-        found = ((qube, record.parse(qube.feature(record.FEATURE)))
-                 for qube in self.system.qubes())
-        return [(qube, known) for qube, known in found if known]
+        return [(qube, known) for qube in self.system.qubes()
+                if (known := record.parse(qube.feature(record.FEATURE)))]
+
+    def originals(self) -> dict[str, tuple[Qube, record.Record]]:
+        """Answer every qube that is enrolled itself, no copies, by its name."""
+        return {str(each[0]): each for each in self.records() if each[1].uuid == each[0].uuid}
 
     def known(self, name: str) -> tuple[Qube, record.Record]:
         """Answer a qube that has a record, its own or as a copy; raises NotEnrolled."""
         qube = self.system.find(name)
         found = record.parse(qube.feature(record.FEATURE))
         if found is None:
-            raise NotEnrolled(f"{name} is not enrolled", NotEnrolled.hint.replace("NAME", name))
+            raise refusal("not-enrolled", name=name)
         return qube, found
 
     def enrolled(self, name: str) -> tuple[Qube, record.Record]:
         """Answer an enrolled qube and its record; raises NotEnrolled."""
         qube, found = self.known(name)
         if found.uuid != qube.uuid:
-            raise NotEnrolled(f"{name} is a copy of the enrolled {found.repository.qube}",
-                              f"give it an identity of its own: `qvm-features --unset {name} "
-                              f"{record.FEATURE}`, then enrol it")
+            raise refusal("is-no-original", name=name, original=found.repository.qube,
+                          feature=record.FEATURE)
         if found.step == record.REVOKING:
-            raise NotEnrolled(f"the key of {name} is revoked",
-                              f"`qvm-borg-revoke {name}` goes on with it")
+            raise refusal("is-revoked", name=name)
         return qube, found

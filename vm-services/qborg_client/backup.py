@@ -6,17 +6,19 @@ prune and compact in an append-only client end with success and do nothing.
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qborg_borg import command
 from qborg_borg.bundle import Bundle
+from qborg_borg.key_export import KEYFILE
 from qborg_borg.outcome import Outcome, Record
 from qborg_borg.process import explain_connection, plain_environment, run_logged
-from qborg_client import effective, generation, identity, settings, sources, state
+from qborg_client import effective, identity, settings, sources, state
 from qborg_client.paths import Paths
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
@@ -24,7 +26,11 @@ from qborg_service.files import write_private
 from qborg_wire import names
 
 BORGMATIC = "/usr/bin/borgmatic"
+# Seconds without a word of borg's, whose progress comes each second. ssh itself gives up a dead
+# connection after five minutes; this ends a run whose server lives and does nothing.
+IDLE = 3600.0
 OnProgress = Callable[[int, int], None]
+OnWarning = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -42,28 +48,59 @@ class Backup:
 def access(paths: Paths, bundle: Bundle, base_dir: str | None = None) -> command.Access:
     """Answer how this client reaches its repository: over the alias of its own bundle."""
     return command.Access(
-        bundle.repository.url, bundle.remote_borg, paths.ssh_command, bundle.passphrase, base_dir
+        bundle.repository.url, bundle.remote_borg, paths.ssh_command, bundle.passphrase, base_dir,
+        key_file=paths.key_file if bundle.encryption == KEYFILE else None,
     )
 
 
-def run(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
-    """Back up now; raises ServiceFailure with the cause. Either way the result is remembered."""
+def run(
+    paths: Paths,
+    bundle: Bundle,
+    on_progress: OnProgress,
+    on_wait: Callable[[], None] | None = None,
+    manifest: str | None = None,
+    on_warning: OnWarning | None = None,
+) -> Backup:
+    """Back up now; raises ServiceFailure with the cause. Either way the result is remembered.
+
+    Another run is waited for only if somebody is told so by `on_wait`. Without a new manifest the
+    last one stays in the archives. `on_warning` gets borg's words, which it does not trust.
+    """
     identity.require_own(bundle)
-    with state.only_run(paths):
-        started, last = int(time.time()), state.read_last(paths)
-        state.write_last(paths, state.Last(last.success, state.UNFINISHED))
+    with state.only_run(paths, on_wait):
+        began = int(time.time())
+        note = state.Last(state.read_last(paths).success, state.UNFINISHED, began)
+        state.write_last(paths, note)
+        if manifest is not None:
+            state.keep_manifest(paths, manifest)
         try:
-            made = _create(paths, bundle, on_progress)
+            made = _create(paths, bundle, _Follower(on_progress, on_warning))
         except ServiceFailure as failure:
-            state.write_last(paths, state.Last(last.success, failure.cause))
+            note = replace(note, outcome=failure.cause, detail=failure.detail)
             raise
-        state.write_last(paths, state.Last(started, state.OK))
-        return made
+        else:
+            note = replace(
+                note, success=began, outcome=state.OK, archive=made.archive, files=made.files,
+                size=made.size, sent=made.sent, warnings=made.warnings,
+            )
+            return made
+        finally:
+            # The clock may have been set meanwhile.
+            state.write_last(paths, replace(note, seconds=max(0, int(time.time()) - began)))
 
 
 def read_settings(paths: Paths) -> settings.Settings:
     """Answer the user's settings."""
-    return settings.parse(sources.read_text(paths.settings_directory / "settings"))
+    file = paths.settings_directory / "settings"
+    return settings.parse(sources.read_text(file, errors="replace"))
+
+
+def patterns(paths: Paths) -> tuple[str, ...]:
+    """Answer what borg is told to take and leave out; raises ServiceFailure as sources does."""
+    file = paths.settings_directory / "patterns"
+    there = os.path.lexists(file)
+    text = sources.read_text(file) if there else sources.default_patterns(paths.home)
+    return sources.compose(sources.parse(text), paths)
 
 
 def make_settings(paths: Paths) -> None:
@@ -84,20 +121,20 @@ def version_of(program: str) -> effective.Version | None:
     return effective.parse_version(finished.stdout.decode("ascii", "replace"))
 
 
-def _create(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
-    version = _usable_version()
+def _create(paths: Paths, bundle: Bundle, follower: "_Follower") -> Backup:
+    version = usable_version()
     make_settings(paths)
     chosen = read_settings(paths)
-    text = sources.read_text(paths.settings_directory / "patterns")
-    patterns = sources.compose(sources.parse(text), paths)
     configuration = paths.state / "borgmatic.yaml"
-    composed = effective.compose(paths, patterns, chosen, version)
+    composed = effective.compose(paths, patterns(paths), chosen, version, bundle.encryption)
     write_private(configuration, composed.encode("utf-8"))
     proof = state.new_proof(paths)
     outcome = run_logged(
         [BORGMATIC, *effective.arguments(str(configuration), version)], plain_environment(),
-        timeout=None, on_record=_Follower(on_progress), done=lambda code: code == 0,
+        timeout=None, idle=IDLE, on_record=follower, done=lambda code: code == 0,
     )
+    if outcome.cause == "time-out":
+        raise ServiceFailure("time-out", f"borg has said nothing for {IDLE / 60:.0f} minutes")
     if outcome.cause is not None:
         outcome = explain_connection(outcome, access(paths, bundle))
         raise ServiceFailure(outcome.cause or "borg-failed", outcome.detail)
@@ -107,16 +144,20 @@ def _create(paths: Paths, bundle: Bundle, on_progress: OnProgress) -> Backup:
 class _Follower:
     """Tells on what borg's log says of files and bytes, and that it lives in between."""
 
-    def __init__(self, on_progress: OnProgress) -> None:
-        self._on_progress, self._files, self._size = on_progress, 0, 0
+    def __init__(self, on_progress: OnProgress, on_warning: OnWarning | None) -> None:
+        self._on_progress, self._on_warning = on_progress, on_warning
+        self._files, self._size = 0, 0
 
     def __call__(self, record: Record) -> None:
+        if record.level == "WARNING" and self._on_warning is not None:
+            self._on_warning(record.message)
         if record.kind == "archive_progress" and record.files:
             self._files, self._size = record.files, record.size
         self._on_progress(self._files, self._size)
 
 
-def _usable_version() -> effective.Version:
+def usable_version() -> effective.Version:
+    """Answer borgmatic's version; raises ServiceFailure without borg or a borgmatic that can."""
     if version_of(command.BORG) is None:
         raise ServiceFailure("borg-missing", "borg is not installed in the template")
     version = version_of(BORGMATIC)

@@ -1,76 +1,61 @@
-"""The frame of every command: its parser, the lock, a stale gate, errors, exit codes.
+"""The frame of every command: the lock, a stale gate, errors, exit codes.
 
 Runs in dom0. Nothing is connected to before main() is called.
 """
 
 import argparse
+import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import Any, NoReturn, TextIO
 
-from qborg_wire.names import NameRefused
 from qvm_borg import errors, gate, lock
 from qvm_borg.qubes import System
 from qvm_borg.report import Report
 from qvm_borg.session import Session
+from qvm_borg.tools.command_line import Parser
 
 
 class Stopped(BaseException):
     """A signal that asks to end; its number is the first argument."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Argparse with our shape of errors, the command's docstring as its help."""
-
-    def __init__(self, command: str, doc: str) -> None:
-        summary, _, rest = doc.partition("\n\n")
-        codes = "".join(f"  {kind.exit_code:<3} {kind.__doc__}\n" for kind in errors.table())
-        super().__init__(
-            command, description=summary, allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            epilog=f"{rest}\nexit codes:\n  0   done\n  2   wrong usage\n{codes}"
-                   "  130 Ctrl-C, 143 SIGTERM")
-        self.add_argument("-v", "--verbose", action="store_true", help="show each call into a qube")
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line, and end with 2."""
-        self.print_usage(sys.stderr)
-        Report().error(errors.QvmBorgError(message, f"`{self.prog} --help` explains all options"))
-        self.exit(2)
-
-
 def _stop(number: int, _frame: object) -> NoReturn:
     raise Stopped(number)
-
-
-def argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Answer a type for add_argument that tells what the parser of a name refuses."""
-    def value(text: str) -> Any:
-        try:
-            return parse(text)
-        except NameRefused as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return value
 
 
 Work = Callable[[Session, argparse.Namespace], None]
 
 
-def command(
-    get_parser: Callable[[], Parser], work: Work, changes: bool = True
-) -> Callable[..., int]:
+def command(name: str, work: Work) -> Callable[..., int]:
     """Answer the command's main(args=None, app=None), which answers the exit code.
 
-    One that changes nothing waits for no other.
+    One that changes nothing, as a dry run or a status that rebuilds no record, waits for no other.
     """
     def main(args: Sequence[str] | None = None, app: Any = None) -> int:
-        options = get_parser().parse_args(args)
-        return _run(options, work, app, changes and not vars(options).get("dry_run"))
+        options = Parser(name).parse_args(args)
+        changes = vars(options).get("resync", not vars(options).get("dry_run"))
+        return _run(options, work, app, changes)
 
     return main
+
+
+def apart(as_json: bool) -> redirect_stdout[TextIO]:
+    """Answer a context for what is said beside JSON: it is not among it."""
+    return redirect_stdout(sys.stderr if as_json else sys.stdout)
+
+
+@contextmanager
+def listed(as_json: bool, rows: Sequence[Any]) -> Iterator[None]:
+    """Print the rows at the end, however that is, as JSON; what is said meanwhile is not of it."""
+    try:
+        with apart(as_json):
+            yield
+    finally:
+        if as_json:
+            print(json.dumps(rows, indent=2, default=vars))
 
 
 def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> int:

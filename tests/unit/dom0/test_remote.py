@@ -15,10 +15,10 @@ from qborg_wire.reply import Progress
 from qborg_wire.row import Service
 from qborg_wire.services import SERVICES
 from qvm_borg import errors, remote
-from unit.dom0.machine import LIAR, Actions, answer, failure
+from unit.dom0.machine import LIAR, Actions, answer, failure, once
 
 ROW = SERVICES["StartSchedule"]
-LONG = SERVICES["RunBackup"]
+LONG = dataclasses.replace(SERVICES["RunBackup"], request=())
 QUICK = dataclasses.replace(ROW, seconds=1)
 QUICK_LONG = dataclasses.replace(LONG, seconds=1)
 REPOSITORY = Repository("qubes", "work")
@@ -51,7 +51,7 @@ def call(liar: Liar, row: Service = ROW, told: list[Progress] | None = None) -> 
     """Call the liar by a row."""
     on_progress = [].append if told is None else told.append
     repository = REPOSITORY if row.argument else None
-    return remote.call(liar, row, repository, {}, on_progress)  # type: ignore[arg-type]
+    return once(liar, row, repository, {}, on_progress)  # type: ignore[arg-type]
 
 
 def closed(stream: IO[bytes] | None) -> bool:
@@ -215,20 +215,20 @@ def test_noise_on_stderr_is_never_read(capfd: pytest.CaptureFixture[str]) -> Non
 
 def test_a_callee_that_does_not_read_the_request_may_still_answer() -> None:
     row = SERVICES["RestoreFiles"]
-    values = {"archive": "latest", "paths": ["/x" * 2000] * 15, "directory": "/y"}
+    values = {"archive": "latest", "paths": ["/x" * 2000] * 15, "directory": "/y", "home": "aside"}
     liar = Liar(failure("not-this-role"))
     liar.actions[0] = ["sleep", 0]
 
     with pytest.raises(errors.WireError, match="not an answer to this request"):
-        remote.call(liar, row, REPOSITORY, values, print)  # type: ignore[arg-type]
+        once(liar, row, REPOSITORY, values, print)  # type: ignore[arg-type]
 
 
 def test_a_large_request_arrives_whole() -> None:
     row = SERVICES["RestoreFiles"]
-    values = {"archive": "latest", "paths": ["/x" * 2000] * 15, "directory": "/y"}
-    reply = {"archive": "work-1", "files": "1", "bytes": "2"}
+    values = {"archive": "latest", "paths": ["/x" * 2000] * 15, "directory": "/y", "home": "aside"}
+    reply = {"archive": "work-1", "files": "1", "bytes": "2", "warnings": "0"}
 
-    assert remote.call(
+    assert once(
         Liar(answer(**reply)), row, REPOSITORY, values, print) == reply  # type: ignore[arg-type]
 
 
@@ -271,7 +271,7 @@ def test_an_interrupt_kills_the_process() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        remote.call(liar, LONG, REPOSITORY, {}, interrupt)  # type: ignore[arg-type]
+        once(liar, LONG, REPOSITORY, {}, interrupt)  # type: ignore[arg-type]
 
     assert liar.process.returncode == -9
 
@@ -284,17 +284,17 @@ def test_nothing_unchecked_becomes_part_of_a_command(repository: Repository | No
     liar = Liar(GOOD)
 
     with pytest.raises(ValueError):
-        remote.call(liar, LONG, repository, {}, print)  # type: ignore[arg-type]
+        once(liar, LONG, repository, {}, print)  # type: ignore[arg-type]
 
     assert liar.asked == ("", None)
 
 
 def test_what_the_service_would_refuse_is_not_sent() -> None:
-    values = {"archive": "latest", "paths": ["/a\nb"], "directory": "/y"}
+    values = {"archive": "latest", "paths": ["/a\nb"], "directory": "/y", "home": "aside"}
     liar = Liar(GOOD)
 
     with pytest.raises(errors.QvmBorgError, match="cannot be asked this"):
-        remote.call(liar, SERVICES["RestoreFiles"], REPOSITORY, values,
+        once(liar, SERVICES["RestoreFiles"], REPOSITORY, values,
                     print)  # type: ignore[arg-type]
 
     assert liar.asked == ("", None)

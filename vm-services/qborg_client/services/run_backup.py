@@ -3,6 +3,7 @@
 Runs in clients.
 """
 
+import json
 from collections.abc import Mapping
 
 from qborg_client import backup, generation, identity
@@ -14,7 +15,7 @@ from qborg_wire.row import Role
 
 
 def handle(call: Call) -> Mapping[str, str]:
-    """Back up and answer what dom0 notes."""
+    """Back up, dom0's manifest too, and answer what it notes; a run of cron is waited for."""
     paths = own_paths()
     bundle = generation.required(paths)
     identity.require_repository(bundle, call.named())
@@ -22,7 +23,10 @@ def handle(call: Call) -> Mapping[str, str]:
     def tell(files: int, size: int) -> None:
         call.progress(Progress("backup", files, size))
 
-    made = backup.run(paths, bundle, tell)
+    def tell_waiting() -> None:
+        call.progress(Progress("wait-for-other-backup", 0, 0))
+
+    made = backup.run(paths, bundle, tell, tell_waiting, json.loads(call.text("manifest")))
     return {
         "archive": made.archive,
         "files": str(made.files),

@@ -1,0 +1,105 @@
+"""Visits: qubes that are started for a while, within a bound of memory, and put back as found.
+
+Runs in dom0. Only what was started here is halted again, unless somebody uses it by now; the net
+qubes that came up with it last; nothing by force. What is started is marked before, so that the
+next run halts what a killed one left on.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qvm_borg.enrolment import ROLE
+from qvm_borg.errors import QvmBorgError
+from qvm_borg.qubes import Qube
+from qvm_borg.session import Session
+
+_MARK = "x-qborg-started"
+_NOBODY = "none"
+
+
+class Visits:
+    """The visits of one run; `memory` in MiB. `left` holds the qubes that stay on."""
+
+    def __init__(self, session: Session, memory: int) -> None:
+        self._session, self._bound = session, memory
+        self._memory: dict[str, int] = {}  # of all that we have started
+        self._visited: set[str] = set()
+        self._nets: dict[str, Qube] = {}
+        self.left: list[str] = []
+
+    def need(self, qube: Qube) -> dict[str, int]:
+        """Answer what must be started for a visit, each with the MiB that Qubes has to find for it.
+
+        That is `memory`; what a qube takes beyond it, up to `maxmem`, Qubes takes back on demand.
+        """
+        return {each.name: int(each.property("memory")) for each in self._way(qube)
+                if each.halted()}
+
+    def admit(self, need: dict[str, int]) -> bool:
+        """Tell whether that fits now; a qube that is too large for the bound goes alone."""
+        return not self._visited or sum({**self._memory, **need}.values()) <= self._bound
+
+    @contextmanager
+    def at(self, qube: Qube) -> Iterator[bool]:
+        """Have a qube run for the block, then put it back; yields whether it was halted before."""
+        need, marked = self.need(qube), is_marked(qube)
+        ours = {each.name: each for each in self._way(qube)
+                if each.name in need or is_marked(each)}
+        mine = qube.name in ours
+        self._nets.update({name: each for name, each in ours.items() if name != qube.name})
+        self._memory.update(need)
+        self._visited.add(qube.name)
+        try:
+            for each in ours.values():
+                each.set_feature(_MARK, str(each.uuid))
+            mine = qube.start() or marked  # unless somebody else was faster
+            for each in ours.values():
+                each.set_feature(_MARK, _mark(each))
+            yield mine and not marked
+        finally:
+            self._visited.discard(qube.name)
+            if mine and qube.name not in self._nets:
+                self._put_back(qube)
+            elif not mine:
+                qube.remove_feature(_MARK)
+
+    def finish(self) -> None:
+        """Put the net qubes back, clients before those that they need."""
+        for each in sorted(self._nets.values(), key=lambda each: -len(self._way(each))):
+            self._put_back(each)
+
+    def _way(self, qube: Qube) -> list[Qube]:
+        """Answer a qube and the net qubes between it and the network, in this order."""
+        way = [qube]
+        while (name := way[-1].property("netvm")) is not None:
+            way.append(self._session.system.find(name))
+        return way
+
+    def _put_back(self, qube: Qube) -> None:
+        program = self._used_by(qube)
+        if program == _NOBODY and qube.stop():
+            self._memory.pop(qube.name, None)
+        else:  # it is the person's from now on
+            self.left.append(qube.name)
+            self._session.tell("stays-on" if program == _NOBODY else "stays-used", qube=qube,
+                               program=program)
+        qube.remove_feature(_MARK)
+
+    def _used_by(self, qube: Qube) -> str:
+        """Answer a program that somebody runs there; what does not tell may be in use."""
+        if qube.state() != "Running" or qube.feature(ROLE) != "1":
+            return _NOBODY
+        try:
+            return self._session.call(qube, "DescribeUse")["used_by"]
+        except QvmBorgError:
+            return "something unknown"
+
+
+def is_marked(qube: Qube) -> bool:
+    """Tell whether it still runs because a run, this or a killed one, has started it."""
+    return (found := qube.feature(_MARK)) is not None and found in (str(qube.uuid), _mark(qube))
+
+
+def _mark(qube: Qube) -> str:
+    """Answer the mark of this very start: no copy has it, nor the qube once it is started anew."""
+    return f"{qube.uuid} {qube.property('start_time')}"
