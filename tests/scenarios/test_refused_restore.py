@@ -48,8 +48,9 @@ ARCHIVES = {
     "endless": ("x" * 101, 2, "--archive"),
 }
 USAGE = {
-    "no-path": Refused(("work", *BACK), 2, "required: PATH"),
-    "no-directory": Refused(("work", FILE), 2, "required: --to-directory"),
+    "no-path": Refused(("work", "--in-place"), 2, "name a PATH"),
+    "no-directory": Refused(("work", FILE), 2, "whither?"),
+    "no-time": Refused(("work", "--list", "--at", "yesterday"), 2, "no day or time"),
     "unknown-option": Refused(("work", FILE, *BACK, "--force"), 2, "arguments: --force"),
 }
 
@@ -109,11 +110,14 @@ def test_wrong_words_for_a_restore(world: Lab, before: state.State, row: Refused
     changes_nothing(world, "qvm-borg-restore", row, before)
 
 
-@pytest.mark.parametrize("words", [(), ("work", "personal"), ("work", "--all")], ids=str)
+@pytest.mark.parametrize(("words", "says"), [
+    ((), "name some qubes"), (("work", "--all"), "name some qubes"),
+    (("--all", "--due"), "not allowed with"), (("work", "--jobs", "0"), "--jobs"),
+], ids=str)
 def test_wrong_words_for_a_backup(
-    world: Lab, before: state.State, words: tuple[str, ...]
+    world: Lab, before: state.State, words: tuple[str, ...], says: str
 ) -> None:
-    row = Refused(words, 2, "arguments")
+    row = Refused(words, 2, says)
 
     changes_nothing(world, "qvm-borg-backup", row, before)
 

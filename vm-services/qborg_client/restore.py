@@ -1,13 +1,16 @@
-"""Restore: extract paths of an archive into a fresh directory.
+"""Restore: extract paths of an archive into a fresh directory, or all of it to where it was.
 
-Runs in the qube that gets the files. Nothing that exists is written over: the directory is new
-or empty, and what ssh and borg trust is left out.
+Runs in the qube that gets the files. What ssh and borg trust is left out. Nothing that exists is
+written over, as the directory is new, empty, or what a cut run of this has begun; but for the home
+of a qube that was made again.
 """
 
+import fcntl
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,24 +18,36 @@ from qborg_borg import archives, command
 from qborg_borg.bundle import Bundle
 from qborg_borg.outcome import Outcome, Record
 from qborg_borg.process import run_borg
-from qborg_client import sources
+from qborg_client import contents, sources
 from qborg_client.backup import access
-from qborg_client.paths import Paths
+from qborg_client.paths import Paths, relative
+from qborg_client.state import only_run
 from qborg_service.failure import ServiceFailure
 
-LATEST = "latest"
+BEGUN = ".qubes-borg-unfinished"  # in a directory until all of the files are
 _LIST = "borg.output.list"
 _NEVER_MATCHED = "never matched."
+# To borg, a file that it cannot write for want of space is worth a warning.
+_FULL = re.compile(r"\[Errno (?:28|122)\]")
 OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What was extracted: from which archive, how many files, how many bytes."""
+    """What was extracted: from which archive, how many files, how many bytes.
+
+    warnings: how many are not as they were.
+    """
 
     archive: str
     files: int
     size: int
+    warnings: int
+
+    def reply(self) -> dict[str, str]:
+        """Answer it as the services that restore tell it."""
+        return {"archive": self.archive, "files": str(self.files), "bytes": str(self.size),
+                "warnings": str(self.warnings)}  # fmt: skip
 
 
 def run(
@@ -43,16 +58,95 @@ def run(
     inside = [archive_path(path) for path in wanted]
     target = checked_directory(paths, directory)
     opened = access(paths, bundle)
-    name = archives.newest(opened, bundle.qube) if archive == LATEST else archive
-    never = [path.lstrip("/") for path in sources.never(paths)]
-    tail = command.extract(opened, name, inside, never)
-    with fresh(target):
+    name = archives.named(opened, archive, bundle.qube)
+    return extract(opened, name, inside, never(paths), target, own_state(paths), on_progress)
+
+
+def extract(
+    access: command.Access, name: str, inside: Sequence[str], left_out: Sequence[str],
+    target: Path, writable: Sequence[Path], on_progress: OnProgress,
+) -> Restored:
+    """Extract into a checked directory, and let borg write there and into `writable` alone.
+
+    A file that is another user's is this one's then, and a warning. Raises ServiceFailure.
+    """
+    follower = Follower(on_progress)
+    tail = command.extract(access, name, inside, left_out)
+    with _alone(target):
         outcome = run_borg(
-            tail, opened, timeout=None, on_record=_Follower(on_progress), cwd=str(target)
+            tail, access, timeout=None, on_record=follower, cwd=str(target),
+            writable=[target, *writable],
         )
-        _check(outcome)
+        check(outcome)
+        others = 0
+        if not inside or not all(path.startswith("home/") for path in inside):
+            others = contents.below(
+                access, name, inside, lambda _files: on_progress(*follower.told)).others
+        (target / BEGUN).unlink(missing_ok=True)
         files, size = _count(target)
-    return Restored(name, files, size)
+    return Restored(name, files, size, outcome.warnings + others)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Make a directory and mark it as begun, once a cut run that still works in it has ended.
+
+    If the work fails, that one takes away what it made and left empty; then it is made again.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        with ExitStack() as held, fresh(target):  # held to the end of what `fresh` takes away
+            try:
+                mark = os.open(target / BEGUN, flags, 0o600)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise ServiceFailure("directory-refused", f"{error.strerror}: {target}") from error
+            held.callback(os.close, mark)
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            if os.fstat(mark).st_nlink:
+                yield
+                return
+
+
+def own_state(paths: Paths) -> list[Path]:
+    """Answer the directories that this qube's borg keeps its memory in, made if absent."""
+    found = [paths.home / ".config" / "borg", paths.home / ".cache" / "borg"]
+    for path in found:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return found
+
+
+def bring_back(
+    paths: Paths, bundle: Bundle, archive: str, directory: str, on_progress: OnProgress
+) -> Restored:
+    """Extract the home over the one that is here, and what was outside of it below `directory`.
+
+    What lies there already is of a run that was cut, so it is written over. Our own state stays:
+    it is of another qube's backups. Raises ServiceFailure.
+    """
+    target = checked_directory(paths, directory, begun=True)
+    opened, files, size, warnings = access(paths, bundle), 0, 0, 0
+    name = archives.named(opened, archive, bundle.qube)
+    home, state = relative(paths.home), relative(paths.state)
+    parts = [(Path("/"), paths.home, command.extract(opened, name, [home], [*never(paths), state])),
+             (target, target, command.extract(opened, name, [], [home]))]  # fmt: skip
+    with only_run(paths), fresh(target):  # no backup of a half of it
+        for root, place, tail in parts:
+            follower = Follower(on_progress, files, size)
+            outcome = run_borg(tail, opened, timeout=None, on_record=follower, cwd=str(root),
+                               writable=[place, *own_state(paths)])
+            check_written(outcome)
+            files, size = follower.told
+            warnings += outcome.warnings
+    with suppress(OSError):  # nothing was outside of the home
+        target.rmdir()
+    return Restored(name, files, size, warnings)
+
+
+def never(paths: Paths) -> list[str]:
+    """Answer what is never extracted, as archives hold it."""
+    return [path.lstrip("/") for path in sources.never(paths)]
 
 
 def archive_path(untrusted_path: str) -> str:
@@ -66,13 +160,17 @@ def archive_path(untrusted_path: str) -> str:
     return "/".join(parts)
 
 
-def checked_directory(paths: Paths, directory: str) -> Path:
-    """Answer the target, fit to be extracted into; raises ServiceFailure directory-refused."""
+def checked_directory(paths: Paths, directory: str, begun: bool = False) -> Path:
+    """Answer the target, fit to be extracted into: an empty one, or one that a cut run has begun.
+
+    `begun`: also without its mark, for a directory that nothing else is extracted into.
+    Raises ServiceFailure directory-refused.
+    """
     target = Path(directory)
     if not target.is_absolute() or ".." in target.parts:
         raise ServiceFailure("directory-refused", "not an absolute path, or one that climbs")
     try:
-        reason = _objection(paths, target)
+        reason = _objection(paths, target, begun)
     except OSError as error:
         reason = str(error.strerror)
     if reason is not None:
@@ -80,7 +178,7 @@ def checked_directory(paths: Paths, directory: str) -> Path:
     return target
 
 
-def _objection(paths: Paths, target: Path) -> str | None:
+def _objection(paths: Paths, target: Path, begun: bool) -> str | None:
     """Answer why nothing may be extracted there, None if it may."""
     real = Path(os.path.realpath(target))
     if paths.ssh.resolve() in (real, *real.parents):
@@ -93,7 +191,8 @@ def _objection(paths: Paths, target: Path) -> str | None:
         return "not a directory"
     if status.st_uid != os.getuid():
         return "it belongs to another user"
-    return "not empty; choose a new one" if any(target.iterdir()) else None
+    begun = begun or os.path.lexists(target / BEGUN)
+    return "not empty; choose a new one" if not begun and any(target.iterdir()) else None
 
 
 @contextmanager
@@ -108,28 +207,40 @@ def fresh(target: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        with suppress(OSError):
+            if os.listdir(target) == [BEGUN]:
+                (target / BEGUN).unlink()
         for path in missing:
             with suppress(OSError):
                 path.rmdir()
         raise
 
 
-class _Follower:
-    """Counts the names and bytes that borg tells while it extracts."""
+class Follower:
+    """Counts the names and bytes that borg tells while it extracts, beside those before."""
 
-    def __init__(self, on_progress: OnProgress) -> None:
-        self._on_progress, self._files, self._size = on_progress, 0, 0
+    def __init__(self, on_progress: OnProgress, files: int = 0, size: int = 0) -> None:
+        self._on_progress, self._before, self.told = on_progress, size, (files, size)
 
     def __call__(self, record: Record) -> None:
-        self._files += record.name == _LIST
+        files, size = self.told
         if record.kind == "progress_percent" and record.size:
-            self._size = record.size
-        self._on_progress(self._files, self._size)
+            size = self._before + record.size
+        self.told = files + (record.name == _LIST), size
+        self._on_progress(*self.told)
 
 
-def _check(outcome: Outcome) -> None:
+def check_written(outcome: Outcome) -> None:
+    """Raise ServiceFailure if borg failed, or lacked the space for a file."""
     if outcome.cause is not None:
         raise ServiceFailure(outcome.cause, outcome.detail)
+    if any(_FULL.search(record.message) for record in outcome.records):
+        raise ServiceFailure("no-space", "not every file could be written")
+
+
+def check(outcome: Outcome) -> None:
+    """Raise ServiceFailure for that, or if a path is in no archive."""
+    check_written(outcome)
     for record in outcome.records:
         if record.message.endswith(_NEVER_MATCHED):
             raise ServiceFailure("source-missing", f"not in that archive: {record.message}")

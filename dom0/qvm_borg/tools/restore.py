@@ -1,47 +1,71 @@
-"""Restore files of an enrolled qube into a directory of that same qube.
+"""qvm-borg-restore: what it does with its arguments; these and its help are data, restore.toml.
 
-Runs in dom0, as your ordinary user; the qube itself does the work, and nothing that is there is
-overwritten. A halted qube is started for it and shut down afterwards.
-
-examples:
-  qvm-borg-restore work /home/user/Documents --to-directory /home/user/restored
-  qvm-borg-restore work /rw/config --to-directory /home/user/old --archive work-2026-01-31T10:17:00
+Runs in dom0. Names of files are the qube's: what a person reads of them has passed the report's
+filter, and for a program they are JSON.
 """
 
+import json
 from argparse import Namespace
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
-from qborg_wire import names
-from qborg_wire.services import SERVICES
-from qvm_borg import tools
-from qvm_borg.qubes import running
-from qvm_borg.report import size
+from qborg_wire.reply import printable
+from qvm_borg import elsewhere, tools
+from qvm_borg.report import moment, size
 from qvm_borg.session import Session
-
-
-def get_parser() -> tools.Parser:
-    """Answer the command's parser; the manual page is checked against it."""
-    parser = tools.Parser("qvm-borg-restore", __doc__)
-    is_a = {row.name: tools.argument(partial(names.parse, row.pattern, row.limit))
-            for row in SERVICES["RestoreFiles"].request}
-    parser.add_argument("qube", metavar="QUBE", help="an enrolled qube")
-    parser.add_argument("paths", metavar="PATH", nargs="+", type=is_a["paths"],
-                        help="as they are in the qube")
-    parser.add_argument("--to-directory", metavar="DIR", required=True, type=is_a["directory"],
-                        help="an absolute path in the qube; made if it is not there")
-    parser.add_argument("--archive", metavar="NAME", default="latest", type=is_a["archive"],
-                        help="an archive as `borgbak list` shows it (the latest)")
-    return parser
+from qvm_borg.telling import refusal, text
+from qvm_borg.tools import setup
 
 
 def _work(session: Session, options: Namespace) -> None:
+    options.archive = options.archive or ("latest" if options.paths or not options.list else "")
+    if options.to or options.to_new or options.to_disposable:
+        elsewhere.restore(session, options, setup.person())
+        return
     qube, found = session.enrolled(options.qube)
-    values = {"archive": options.archive, "paths": options.paths,
-              "directory": options.to_directory}
-    with running(qube, session.report.say):
-        reply = session.call(qube, "RestoreFiles", values, found.repository)
-    session.report.say(f"{qube}: {reply['files']} files, {size(int(reply['bytes']))} of "
-                       f"{reply['archive']} are in {options.to_directory}")
+    asked = {"archive": options.archive, "paths": options.paths}
+    with tools.apart(options.json), session.running(qube):
+        call = partial(session.call, qube, repository=found.repository)
+        told = _listed(call, asked) if options.list else _restored(call, asked, options)
+    if options.json:
+        print(json.dumps(told, indent=2))
+    elif options.list:
+        for line in _lines(told):
+            session.report.say(line)
+    else:
+        elsewhere.tell(session, qube, options, told)
 
 
-main = tools.command(get_parser, _work)
+def _listed(call: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    """Answer the archives of the running qube, or what is in the one that is asked for."""
+    reply = call("ListFiles", asked) if asked["archive"] else call("ListArchives")
+    return {key: value if key == "archive" else json.loads(value) for key, value in reply.items()}
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    for each in reversed(told.get("archives", ())):
+        yield f"{moment(each['time'])}  {each['name']}"
+    yield from told.get("names", ())
+    if "names" in told:
+        yield text("files-listed", archive=told["archive"], files=told["files"],
+                   bytes=size(told["bytes"]))
+    if told["more"]:
+        yield text("more-to-list", count=told["more"])
+
+
+def _restored(call: Any, asked: dict[str, Any], options: Namespace) -> dict[str, str]:
+    """Have the files restored, in place once a person agrees to what is written over."""
+    if options.in_place and not options.yes:
+        found, ask = _listed(call, asked), setup.person()
+        question = text("files-go-over", files=found["files"], archive=found["archive"],
+                        there=found["there"], paths=printable(" ".join(options.paths), 400))
+        if found["there"] and not (ask and ask(question)):
+            raise refusal("nobody-agreed", there=found["there"])
+        asked["archive"] = found["archive"]
+    home = "place" if options.in_place else "aside"
+    asked |= {"directory": options.to_directory or "/", "home": home}
+    return dict(call("RestoreFiles", asked))
+
+
+main = tools.command("restore", _work)

@@ -1,0 +1,85 @@
+"""What is in an archive, as borg lists it: counted, bounded, and told as JSON that dom0 takes."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from qborg_borg import command
+from qborg_borg.command import Access
+from qborg_client import contents, told
+from qborg_service.failure import ServiceFailure
+from qborg_service.secret import Secret
+from qborg_wire.services import SERVICES
+
+ACCESS = Access("ssh://x/./repos/m-work", "borg", "ssh", Secret(b"x"))
+BORG = "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]) * int(sys.argv[2]))"
+ME = os.getuid()
+PATTERNS = {field.name: field for name in ("ListFiles", "ListArchives")
+            for field in SERVICES[name].reply}  # fmt: skip
+
+
+def _below(monkeypatch: pytest.MonkeyPatch, listing: bytes, root: Path = Path("/"),
+           times: int = 1) -> contents.Contents:  # fmt: skip
+    argv = [sys.executable, "-I", "-c", BORG, listing.hex(), str(times)]
+    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    return contents.below(ACCESS, "a", ["home"], lambda _files: None, str(root))
+
+
+def test_files_are_counted_and_directories_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "b c").touch()
+    listing = (f"d 0 {ME} home\0- 7 {ME} home/b c\0l 0 {ME + 1} home/".encode() + b"\xff\x1b\n\0")
+
+    found = _below(monkeypatch, listing, tmp_path)
+
+    assert (found.files, found.size, found.there, found.others, found.all) == (2, 7, 1, 1, 3)
+    assert found.names == ["/home/", "/home/b c", "/home/\udcff\x1b\n"]
+
+
+BENT = {"cut": b"- 7 1 home", "no-size": b"- x 1 home\0", "no-name": b"- 7 1 \0", "empty": b"\0",
+        "negative": b"- -7 1 home\0", "of-nothing": b""}
+
+
+@pytest.mark.parametrize("listing", BENT.values(), ids=BENT)
+def test_what_is_no_list_is_a_failure(monkeypatch: pytest.MonkeyPatch, listing: bytes) -> None:
+    with pytest.raises(ServiceFailure) as failed:
+        _below(monkeypatch, listing)
+
+    assert failed.value.cause in ("borg-failed", "source-missing")
+
+
+def test_what_borg_could_not_print_counts_as_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _below(monkeypatch, b"- 7 1 no/such/caf?\0- 7 1 no/such/cafe\0").there == 1
+
+
+def test_a_name_without_an_end_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ServiceFailure, match="no end"):
+        _below(monkeypatch, b"x", times=9_000_000)
+
+
+def test_a_long_list_is_counted_whole_and_kept_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _below(monkeypatch, f"- 1 {ME} {'x' * 100}\0".encode(), times=5000)
+
+    assert found.all == found.files == 5000 and len(found.names) < 1000
+    text, left = told.fitting(found.names)
+    assert len(text) <= told.LIMIT and len(json.loads(text)) + left == len(found.names)
+
+
+LISTS: dict[str, tuple[str, list[object]]] = {
+    "none": ("names", []), "every-byte": ("names", [os.fsdecode(bytes(range(1, 256))), "/\u20ac"]),
+    "many": ("names", ["/\x7f"] * 9000),
+    "archives": ("archives", [{"name": "work-1", "time": 0}] * 5000),
+}
+
+
+@pytest.mark.parametrize(("field", "items"), LISTS.values(), ids=LISTS)
+def test_a_list_is_what_the_contract_takes(field: str, items: list[object]) -> None:
+    text, left = told.fitting(items)
+
+    assert PATTERNS[field].pattern.fullmatch(text) and len(text) <= PATTERNS[field].limit
+    assert json.loads(text) == items[: len(items) - left] and (left == 0 or len(text) > 59000)

@@ -1,0 +1,90 @@
+"""What paths are in an archive: counted, and their names as far as anybody wants to read them.
+
+Runs in clients. A name is any bytes but NUL, of whoever wrote the archive.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from qborg_borg import command
+from qborg_borg.process import run_borg
+from qborg_client import told
+from qborg_service.failure import ServiceFailure
+
+_ENTRY = re.compile(rb"(.) (0|[1-9][0-9]{0,14}) (0|[1-9][0-9]{0,9}) (.+)", re.DOTALL)
+_LONGEST = 64 * 1024  # bytes of one entry; the system's own limit of a path is 4096
+
+
+@dataclass
+class Contents:
+    """How many files and bytes, how many of the files are in this qube, how many are another's.
+
+    names: of all, directories too, as many as a reply could hold; all: how many there are.
+    """
+
+    files: int = 0
+    size: int = 0
+    there: int = 0
+    others: int = 0
+    names: list[str] = field(default_factory=list)
+    all: int = 0
+
+
+def below(
+    access: command.Access, archive: str, paths: Sequence[str],
+    on_progress: Callable[[int], None], root: str = "/",
+) -> Contents:
+    """Answer what `paths`, or without any everything, are in an archive; raises ServiceFailure.
+
+    `root`: where a file is looked for that is in this qube.
+    """
+    reader = _Reader(on_progress, root)
+    tail = command.list_files(access, archive, paths)
+    outcome = run_borg(tail, access, timeout=None, on_stdout=reader.take)
+    if outcome.cause is not None:
+        raise ServiceFailure(outcome.cause, outcome.detail)
+    reader.end()
+    if paths and not reader.found.all:
+        raise ServiceFailure("source-missing", "not in that archive")
+    return reader.found
+
+
+class _Reader:
+    """Reads borg's list while it comes, and keeps no more of it than can be told."""
+
+    def __init__(self, on_progress: Callable[[int], None], root: str) -> None:
+        self.found, self._rest, self._length = Contents(), b"", 0
+        self._on_progress, self._root = on_progress, os.fsencode(root)
+
+    def take(self, untrusted_chunk: bytes) -> None:
+        """Take the entries that a chunk ends; raises ServiceFailure for one without an end."""
+        *untrusted_entries, self._rest = (self._rest + untrusted_chunk).split(b"\0")
+        for untrusted_entry in untrusted_entries:
+            self._count(untrusted_entry)
+        self._on_progress(self.found.files)
+        if len(self._rest) > _LONGEST:
+            raise ServiceFailure("borg-failed", "its list of files has no end")
+
+    def end(self) -> None:
+        """Raise ServiceFailure if the list is cut."""
+        if self._rest:
+            raise ServiceFailure("borg-failed", "its list of files is cut")
+
+    def _count(self, untrusted_entry: bytes) -> None:
+        match = _ENTRY.fullmatch(untrusted_entry)
+        if match is None:
+            raise ServiceFailure("borg-failed", "its list of files is none")
+        kind, size, owner, path = match.groups()
+        found = self.found
+        found.all += 1
+        found.others += int(owner) != os.getuid()
+        if kind != b"d":
+            found.files += 1
+            found.size += int(size)
+            # A byte that borg could not print may stand for a file that is there.
+            found.there += b"?" in path or os.path.lexists(os.path.join(self._root, path))
+        if self._length <= told.LIMIT:
+            found.names.append(f"/{os.fsdecode(path)}" + "/" * (kind == b"d"))
+            self._length += len(path)
