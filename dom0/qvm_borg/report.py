@@ -1,17 +1,22 @@
 """What a person reads while a command runs.
 
 Runs in dom0. Everything passes one filter, so that no text moves the terminal's cursor; only the
-progress line of a terminal rewrites itself.
+block of progress, a line for each work that goes on, is written over itself on a terminal.
 """
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from qborg_wire.reply import Progress, printable
 from qvm_borg.errors import QvmBorgError
 
 _LIMIT = 2000
+_COLOURS = {"bad": "\x1b[31m", "hint": "\x1b[33m", "good": "\x1b[32m"}  # red, yellow, green
+_LONG = 30 * 86400  # seconds; what would take longer is no estimate
 _QUIET = 10.0  # seconds between two progress lines where there is no terminal
 
 
@@ -25,20 +30,44 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
+def moment(seconds: int) -> str:
+    """Answer a time in seconds since 1970 as a person reads it, in their own time zone."""
+    try:
+        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return "?"
+
+
 class Report:
     """Prints to standard output, errors to standard error."""
 
     def __init__(self, verbose: bool = False) -> None:
         self._verbose = verbose
         self._terminal = sys.stdout.isatty()
-        self._shown, self._width = time.monotonic(), 0
+        self._begun: dict[str, float] = {}  # each work, by its name
+        self._told: dict[str, float] = {}
+        self._block: dict[str, str] = {}
+        self._drawn = 0  # lines of the block on the terminal
+        self._colours = self._terminal and not os.environ.get("NO_COLOR")
 
-    def say(self, text: str) -> None:
-        """Print one line."""
-        if self._width:
-            sys.stdout.write("\r" + " " * self._width + "\r")
-            self._width = 0
-        print(printable(text, _LIMIT), flush=True)
+    def say(self, text: str, colour: str = "") -> None:
+        """Print one line, on a terminal in a colour of _COLOURS."""
+        self.over("")
+        begin, end = (_COLOURS[colour], "\x1b[0m") if colour and self._colours else ("", "")
+        self._draw(f"{begin}{printable(text, _LIMIT)}{end}")
+
+    def over(self, work: str) -> None:
+        """Show a work's progress no more."""
+        for known in (self._begun, self._told, self._block):
+            known.pop(work, None)
+
+    def _draw(self, *above: str) -> None:
+        """Write lines where the block begins, and the block below them."""
+        up, clear = (f"\x1b[{self._drawn}F", "\x1b[K") if self._drawn else ("", "")
+        lines = "".join(f"{line}{clear}\n" for line in (*above, *self._block.values()))
+        sys.stdout.write(up + lines + "\x1b[J" * bool(up))
+        sys.stdout.flush()
+        self._drawn = len(self._block)
 
     def detail(self, text: str) -> None:
         """Print one line if the person wants to see each call."""
@@ -50,23 +79,29 @@ class Report:
         total = str(len(steps))
         self.say(f"[{steps.index(name) + 1:>{len(total)}}/{total}] {name:<10} {text}")
 
-    def progress(self, progress: Progress) -> None:
-        """Tell how far long work is, rewriting the line on a terminal."""
-        done = f": {progress.files} files, {size(progress.size)}" if progress.files else ""
-        line = f"      {progress.stage}{done}"
+    def progress(self, progress: Progress, work: str = "", whole: int = 0) -> None:
+        """Tell how far a work is: of the bytes that it had before, if that is known."""
+        now, done = time.monotonic(), progress.size
+        seconds = now - self._begun.setdefault(work, now)
+        told = [f"{progress.files} files", size(done)] * bool(progress.files)
+        if done and seconds >= 1:
+            told.append(f"{size(int(done / seconds))}/s")
+            left = seconds * (whole - done) / done
+            if 0 < left < _LONG:  # both numbers are the qube's own
+                told.append(f"{timedelta(seconds=int(left))} left")
+        line = "      " + ": ".join(filter(None, (work, progress.stage, ", ".join(told))))
         if self._terminal:
-            sys.stdout.write("\r" + line.ljust(self._width))
-            sys.stdout.flush()
-            self._width = len(line)
-        elif time.monotonic() >= self._shown + _QUIET:
-            self._shown = time.monotonic()
-            self.say(line)
+            self._block[work] = printable(line, shutil.get_terminal_size().columns - 1)
+            self._draw()
+        elif now >= self._told.setdefault(work, now) + _QUIET:
+            self._told[work] = now
+            self._draw(printable(line, _LIMIT))
 
     def error(self, error: QvmBorgError) -> int:
         """Print what went wrong and what to do, one line each; answers the exit code."""
-        if self._width:
-            print(flush=True)
-            self._width = 0
+        block, self._block = self._block, {}
+        self._draw()
         print(f"error: {printable(error.message, _LIMIT)}", file=sys.stderr)
         print(f"hint: {printable(error.hint, _LIMIT)}", file=sys.stderr, flush=True)
+        self._block = block
         return error.exit_code

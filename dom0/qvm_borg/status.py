@@ -1,24 +1,36 @@
-"""What dom0 itself knows of each enrolled qube, and what a person should do about it.
+"""How each enrolled qube's backups are, and what a person should do about it.
 
-Runs in dom0; asks qubesd only. No qube is called or started, so a backup that the schedule made is
-not in it: it tells what dom0 has seen.
+Runs in dom0; pure but for what qubesd says. What dom0 saw itself, what the qube claims and what
+the server shows stand beside each other: the server's word counts where there is one.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
-from qvm_borg import record
+from qborg_wire import data
+from qborg_wire.causes import CAUSES
+from qvm_borg import record, schedule
 from qvm_borg.enrolment import ORDER
-from qvm_borg.qubes import Qube
+from qvm_borg.errors import QvmBorgError, filled
+from qvm_borg.qubes import Qube, System
+from qvm_borg.report import moment
+from qvm_borg.telling import from_failure
 
-_COLUMNS = ("qube", "repository", "backup seen", "proved", "escrow")
+_TROUBLES = data.beside(__file__, "troubles")
+IGNORED = "x-qborg-ignore"
+_NO_CLIENT = (record.FEATURE, IGNORED, "service.qborg-maintenance", "service.qborg-vault")
+_NUMBERS = {"backup": "backup", "claim": "last_success", "server": "time", "size": "size",
+            "grown": "grown", "proved": "proved"}
+_HOUR, _PROOF_AGE = 3600, 90 * 86400  # seconds; two clocks may differ by an hour
 
 
 @dataclass(frozen=True)
 class Trouble:
     """What is not as it should be, and what to do; one that was chosen needs nobody now."""
 
+    name: str
     what: str
     do: str
     chosen: bool = False
@@ -26,13 +38,17 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Row:
-    """One enrolled qube; times in seconds since 1970, 0 for never."""
+    """One enrolled qube. numbers: seconds since 1970, 0 for never, and bytes; None: not told.
+
+    backup: what dom0 saw; claim and outcome: what the qube says; server (its newest backup), size
+    and grown (in seven days): what the server shows; proved: the recovery secrets.
+    """
 
     qube: str
     repository: str
-    backup: int
-    proved: int
     escrow: str
+    outcome: str | None
+    numbers: Mapping[str, int | None]
     troubles: Sequence[Trouble]
 
     @property
@@ -41,64 +57,67 @@ class Row:
         return not all(trouble.chosen for trouble in self.troubles)
 
 
-def rows(records: Sequence[tuple[Qube, record.Record]]) -> list[Row]:
+def rows(found: Sequence[tuple[Qube, record.Record]], claims: Mapping[str, Any],
+         shown: Mapping[str, Mapping[str, str]], now: int) -> list[Row]:
     """Answer a row for each qube that has a record, those in trouble first."""
-    found = [_row(qube, known) for qube, known in records]
-    return sorted(found, key=lambda row: (not row.needs_you, row.qube))
+    made = [_row(qube, known, claims.get(qube.name, {}), shown.get(str(known.repository), {}), now)
+            for qube, known in found]
+    return sorted(made, key=lambda row: (not row.needs_you, row.qube))
 
 
-def _row(qube: Qube, known: record.Record) -> Row:
-    return Row(qube.name, str(known.repository), int(known.times.get("backup", "0")),
-               int(known.times.get("proved", "0")), known.notes.get("escrow", "unknown"),
-               tuple(_troubles(qube, known)))
+def _row(qube: Qube, known: record.Record, claim: Any, shown: Any, now: int) -> Row:
+    silent = [Trouble("unanswered", claim.message, claim.hint)] if (
+        isinstance(claim, QvmBorgError)) else []
+    told = {**known.notes, "backup": "0", "proved": "0", **known.times, "step": known.step,
+            **({} if silent else claim), **shown}
+    numbers = {name: int(told[part]) if told.get(part, "-").isdigit() else None
+               for name, part in _NUMBERS.items()}
+    proved, server, claimed = numbers["proved"] or 0, numbers["server"], numbers["claim"]
+    said = max(numbers["backup"] or 0, claimed or 0)  # by the qube, now or when dom0 backed it up
+    # A commit at the server may be of a run that was cut: if the qube says so, it did not succeed.
+    last = said if server is None else server if claimed is None else min(server, said)
+    behind = server is not None and said > server + _HOUR
+    late = 0 < last < now - 2 * _HOUR * (schedule.hours(qube) or schedule.USUAL) and (
+        behind or not schedule.is_clean(qube, known))
+    cause = told.get("last_outcome")
+    key, bundle = (known.digests.get(name, told.get(name)) for name in ("key", "bundle"))
+    key = "none" if known.encryption == record.KEYFILE else key
+    is_so = {
+        "copy": known.uuid != qube.uuid, "renamed": qube.name != known.repository.qube,
+        "half-enrolled": known.step != ORDER[-1] and (known.escrowed or known.step != "prove"),
+        "claims-more": behind,
+        "failing": late and cause in CAUSES, "overdue": late and cause not in CAUSES,
+        "old-proof": 0 < proved < now - _PROOF_AGE,
+        "another-key": told.get("key", key) not in (key, "missing", "unknown"),
+        "another-record": known.fingerprint != "" and told.get("fingerprint") not in (
+            None, known.fingerprint, known.notes.get(record.NEXT)),
+        "another-bundle": bundle != told.get("bundle", bundle),
+    }
+    wrong = [name for name, row in _TROUBLES.items() if is_so.get(name) or "when" in row and all(
+        re.fullmatch(pattern, told.get(part, "")) for part, pattern in row["when"].items())]
+    ends = next((at for at, name in enumerate(wrong, 1) if "alone" in _TROUBLES[name]), None)
+    words = {**told, **{name: when(number) for name, number in numbers.items()}, "qube": qube,
+             "former": known.repository.qube, "feature": record.FEATURE, "last": when(last),
+             "claim": when(said),
+             "hint": from_failure(qube, str(cause)).hint if cause in CAUSES else ""}
+    return Row(qube.name, str(known.repository), told.get("escrow", "unknown"), cause, numbers,
+               [*silent, *(trouble(name, **words) for name in wrong[:ends])])
 
 
-def _troubles(qube: Qube, known: record.Record) -> Iterator[Trouble]:
-    again = f"run `qvm-borg-enroll {qube}`"
-    if known.uuid != qube.uuid:
-        yield Trouble(f"it is a copy of the enrolled {known.repository.qube}, and not backed up",
-                      f"`qvm-features --unset {qube} {record.FEATURE}`, then {again}")
-        return
-    if qube.name != known.repository.qube:
-        yield Trouble(f"it was enrolled as {known.repository.qube} and renamed since, and is not "
-                      "backed up", f"rename it back; or `qvm-borg-revoke {qube}`, then {again}")
-    if known.step == record.REVOKING:
-        yield Trouble("its key is revoked, and the qube is not yet as it was before",
-                      f"run `qvm-borg-revoke {qube}` again")
-        return
-    if known.step != ORDER[-1] and (known.escrowed or known.step != "prove"):
-        yield Trouble(f"its enrolment ended after the step {known.step}", again)
-    if known.times.get("proved", "0") == "0":
-        yield Trouble("its recovery secrets were never proved to open it", again)
-    if not known.escrowed:
-        yield Trouble("no vault has what opens its repository", "`qvm-borg-setup --vault NAME`, "
-                      f"then {again}; else back up {qube} and the maintenance qube", chosen=True)
-    if record.ROTATION in known.notes:
-        yield Trouble("a rotation of its secrets is unfinished", again)
-    if record.SECRETS in known.notes:
-        yield Trouble(f"its secrets were {known.notes[record.SECRETS]}",
-                      "take care of every copy of the old scripts' host-keys directory")
+def trouble(name: str, **fields: object) -> Trouble:
+    """Answer a trouble of troubles.toml."""
+    row = _TROUBLES[name]
+    return Trouble(name, *(filled(row[part], **fields) for part in ("what", "do")), "chosen" in row)
 
 
-def table(found: Sequence[Row]) -> Iterator[str]:
-    """Answer the lines for a person: a row for each qube, what to do below it."""
-    cells = [_COLUMNS, *((row.qube, row.repository, _when(row.backup), _when(row.proved),
-                          row.escrow) for row in found)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    below: list[Sequence[Trouble]] = [(), *(row.troubles for row in found)]
-    for line, troubles in zip(cells, below, strict=True):
-        padded = zip(line, widths, strict=True)
-        yield "  ".join(cell.ljust(width) for cell, width in padded).rstrip()
-        for trouble in troubles:
-            yield f"    ! {trouble.what}"
-            yield f"      {trouble.do}"
+def unenrolled(system: System) -> list[str]:
+    """Answer the qubes that could be enrolled and are not, less those with the feature IGNORED."""
+    return [qube.name for qube in system.qubes()
+            if qube.property("klass") in ("AppVM", "StandaloneVM")
+            and not qube.property("template_for_dispvms") and not qube.property("provides_network")
+            and not any(map(qube.feature, _NO_CLIENT))]
 
 
-def _when(seconds: int) -> str:
-    """Answer a moment in the person's own time zone."""
-    if not seconds:
-        return "never"
-    try:
-        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return "?"
+def when(seconds: int | None) -> str:
+    """Answer a moment, or that there was none; None: not told."""
+    return moment(seconds) if seconds else "-" if seconds is None else "never"

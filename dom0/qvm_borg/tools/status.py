@@ -1,43 +1,53 @@
-"""Tell what dom0 has seen of the enrolled qubes' backups, those in trouble first.
+"""qvm-borg-status: what it does with its arguments; these and its help are data, status.toml.
 
-Runs in dom0, as your ordinary user. No qube is started or asked: a backup that a qube made by its
-own schedule is not shown here; `borgbak list` in the qube shows it.
-
-examples:
-  qvm-borg-status              every enrolled qube
-  qvm-borg-status work         only this one
-  qvm-borg-status --json       for a program; each time is in seconds since 1970, 0 is never
+Runs in dom0.
 """
 
 import json
+import shutil
+import time
 from argparse import Namespace
 from dataclasses import asdict
 
-from qvm_borg import status, tools
-from qvm_borg.errors import InTrouble
+from qvm_borg import evidence, gate, resync, status, table, tools
+from qvm_borg.errors import InTrouble, QvmBorgError
 from qvm_borg.session import Session
 
-
-def get_parser() -> tools.Parser:
-    """Answer the command's parser; the manual page is checked against it."""
-    parser = tools.Parser("qvm-borg-status", __doc__)
-    parser.add_argument("qubes", metavar="QUBE", nargs="*", help="only these; else all")
-    parser.add_argument("--json", action="store_true", help="print a list of objects")
-    return parser
+_NO_TERMINAL = 200, 24  # columns and lines
 
 
 def _work(session: Session, options: Namespace) -> None:
-    rows = status.rows([session.known(name) for name in options.qubes] or session.records())
+    if options.resync:
+        resync.resync(session, options.qubes)
+        return
+    found = [session.known(name) for name in options.qubes] or session.records()
+    with tools.apart(options.json):  # -v tells each call
+        claims, shown = evidence.look(session, found)
+    wrong = [status.trouble("stale-gate", file=gate.NAME)] * gate.is_stale(session.gates)
+    if isinstance(shown, QvmBorgError):
+        wrong.append(status.Trouble("unobserved", shown.message, shown.hint))
+        shown = {}
+    rows = status.rows(found, claims, shown or {}, int(time.time()))
+    others = [] if options.qubes else status.unenrolled(session.system)
+    needy = [row for row in rows if row.needs_you]
     if options.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
-    elif rows:
-        for line in status.table(rows):
-            session.report.say(line)
+        print(json.dumps({"troubles": list(map(asdict, wrong)), "unenrolled": others,
+                          "qubes": list(map(asdict, rows))}, indent=2))
     else:
-        session.report.say("no qube is enrolled; `qvm-borg-enroll NAME` enrols one")
-    troubled = [row.qube for row in rows if row.needs_you]
-    if troubled:
-        raise InTrouble(f"{len(troubled)} of {len(rows)} qubes need you: {' '.join(troubled)}")
+        width = shutil.get_terminal_size(_NO_TERMINAL).columns
+        for line, colour in (*table.troubles(wrong, width),
+                             *table.lines(needy if options.quiet else rows, width)):
+            session.report.say(line, colour)
+        if not (rows or options.quiet):
+            session.tell("none-enrolled")
+        elif shown is None and not options.quiet:
+            session.tell("server-not-asked")
+        if others and not options.quiet:
+            session.tell("others-unenrolled", count=len(others))
+            session.report.detail(" ".join(others))
+    if needy or wrong:
+        raise InTrouble(f"{len(needy)} of {len(rows)} qubes need you: "
+                        + " ".join(row.qube for row in needy) if needy else wrong[0].what)
 
 
-main = tools.command(get_parser, _work, changes=False)
+main = tools.command("status", _work)

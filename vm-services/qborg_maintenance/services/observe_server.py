@@ -11,10 +11,11 @@ from qborg_wire.row import Role
 
 
 def observe_server(call: Call) -> dict[str, str]:
-    """Answer the digest of the key in each repository that was asked for."""
+    """Answer one word of evidence for each repository that was asked for."""
     state = own_state()
-    found = evidence.keys(state, settings.require(state), call.texts("repositories"))
-    return {"keys": " ".join(f"{name}:{digest}" for name, digest in found) or "none"}
+    found = evidence.observe(
+        state, settings.require(state), call.texts("repositories"), call.text("look"))
+    return {"evidence": " ".join(map(str, found)) or evidence.NONE}
 
 
 main = service("ObserveServer", Role.MAINTENANCE, observe_server)
