@@ -4,15 +4,17 @@
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 FAST := tests/static tests/unit tests/contract tests/policy tests/fuzz
-SLOW := tests/keepassxc tests/kit tests/lab/selftest tests/scenarios
+SLOW := tests/bench tests/keepassxc tests/kit tests/lab/selftest tests/scenarios
 KILL := tests/kill
 ROLES := dom0 common client maintenance vault worker
+# Two for each processor: half of a scenario's time is spent waiting.
+WORKERS := $(shell expr 2 '*' `nproc`)
 # A file's tests stay together: those of one file share a lab.
-PYTEST := $(VENV) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+PYTEST := $(VENV) -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile
 DESTDIR :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kill test-user check fuzz docs clean $(ROLES:%=install-%)
+.PHONY: help demo test test-kill test-user check bench fuzz docs clean $(ROLES:%=install-%)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -22,20 +24,24 @@ demo: ## the whole way in a simulated Qubes: set up, enrol, back up, restore
 	@$(PYTHON) tests/bootstrap.py demo
 	@$(PYTHON) tests/demo
 
-test: ## everything: what check does, the lab's own tests, the scenarios in the lab
+test: ## what check does, the lab's own tests, the scenarios in the lab; all but the long kills
 	@$(PYTHON) tests/bootstrap.py test
-	$(PYTEST) $(FAST) $(SLOW)
+	$(PYTEST) -m "not kill" $(FAST) $(SLOW)
 
 check: ## the fast part: no lab, no root, some two minutes
 	@$(PYTHON) tests/bootstrap.py check
 	$(PYTEST) $(FAST)
 
-test-kill: ## every kill in a set-up and an enrolment, some 600 of them; about two hours, ends in a table
+test-kill: ## every kill in a set-up, an enrolment and a rotation: hours; RUN=rotate for one, ends in a table
 	@$(PYTHON) tests/bootstrap.py test
-	$(VENV) -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=load $(KILL)
+	$(VENV) -m pytest --quiet --numprocesses=$(WORKERS) --maxprocesses=8 --dist=load $(if $(RUN),-k $(RUN) $(KILL),-m kill $(KILL) tests/scenarios)
 
 test-user: ## a part of it in a fresh clone as a fresh user without any rights; needs root
 	@$(PYTHON) tests/fresh_user.py
+
+bench: ## how long things take against the same by hand, in a table; BENCH="--rows list" for one; an hour
+	@$(PYTHON) tests/bootstrap.py bench
+	@$(PYTHON) tests/bench $(BENCH)
 
 fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again; some minutes
 	@$(PYTHON) tests/bootstrap.py fuzz

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What `make check`, `test`, `fuzz` and `demo` need on this machine; asks before it installs.
+"""What the targets of make that run something need on this machine; asks before it installs.
 
 Runs on a developer's host with nothing but Python. YES=1 answers the question. Without a terminal
 and without YES=1 it prints what it would run, changes nothing and exits 3.
@@ -24,6 +24,11 @@ VENV = HERE / ".venv"
 REQUIREMENTS = HERE / "requirements-dev.txt"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DECLINED = 3
+PIP = (".venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install",
+       "--no-deps")
+# Beside Debian 13's own 1.9.14: what Fedora has, and the newest. The rest they need is Debian's.
+BORGMATICS = ("2.0.13", "2.1.10")
+PSUTIL = "psutil==7.2.2"
 
 
 class NotReady(Exception):
@@ -86,6 +91,7 @@ KIT_PACKAGES = (
     Package("zbar-tools", ("zbarimg",)),
 )
 LAB_TEST_PACKAGES = (
+    Package("scrypt", ("scrypt",)),
     Package("keepassxc", ("keepassxc-cli",)),
     Package("procps", ("pgrep",)),
     Package("strace", ("strace",)),
@@ -102,6 +108,7 @@ class Goal:
 
 
 GOALS = {
+    "bench": Goal((*LAB_PACKAGES, Package("scrypt", ("scrypt",))), venv=False, lab=True),
     "check": Goal(TEST_PACKAGES, venv=True, lab=False),
     "demo": Goal(LAB_PACKAGES, venv=False, lab=True),
     "fuzz": Goal(TEST_PACKAGES, venv=True, lab=False),
@@ -139,14 +146,27 @@ def venv_step() -> Step | None:
     """Answer how .venv is made, None if it is ready."""
     if venv_ready():
         return None
-    pip = (".venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install")
     return Step(
         "Python packages of requirements-dev.txt, in .venv",
         (
             ("/usr/bin/python3", "-m", "venv", "--clear", ".venv"),
-            (*pip, "--no-deps", "--requirement", "requirements-dev.txt"),
+            (*PIP, "--requirement", "requirements-dev.txt"),
         ),
     )
+
+
+def borgmatic_step() -> Step | None:
+    """Answer how they come, None if they are there; making .venv anew takes them away."""
+    missed = [version for version in BORGMATICS if not venv_ready() or not
+              (VENV / "borgmatic" / version / f"borgmatic-{version}.dist-info").is_dir()]
+    if not missed:
+        return None
+    commands = tuple(
+        (*PIP, "--upgrade", "--target", f".venv/borgmatic/{version}", f"borgmatic=={version}",
+         PSUTIL)
+        for version in missed
+    )
+    return Step(f"borgmatic {' and '.join(missed)}, in .venv/borgmatic", commands)
 
 
 def ids_step() -> Step | None:
@@ -184,6 +204,8 @@ def missing(goal: Goal) -> list[Step]:
         steps.append(venv_step())
     if goal.lab:
         steps += [ids_step(), template_step()]
+    if goal.lab and goal.venv:
+        steps.append(borgmatic_step())
     return [step for step in steps if step is not None]
 
 

@@ -29,7 +29,7 @@ Where to go next
                     a lab that stays; then `tests/labctl shell` is its dom0,
                     `tests/labctl shell work` the qube; `tests/labctl down` ends it
   README.md         what each domain is trusted with, and where is what
-  CONTRIBUTING.md   the first hour; `make check` is the fast part, `make test` everything
+  CONTRIBUTING.md   the first hour; `make check` is the fast part, `make test` all but long kills
 """
 
 

@@ -111,6 +111,22 @@ def test_a_lab_whose_template_is_not_built_asks_before_it_builds(tmp_path: Path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_each_borgmatic_comes_once_and_again_with_another_venv(clone: Path) -> None:
+    script = "import bootstrap; step = bootstrap.borgmatic_step(); print(step and step.title)"
+    asked = [PYTHON, "-B", "-c", script]
+    finish_venv(clone)
+    (clone / ".venv/borgmatic/2.0.13/borgmatic-2.0.13.dist-info").mkdir(parents=True)
+
+    one = subprocess.check_output(asked, cwd=clone / "tests", text=True)
+    (clone / ".venv/borgmatic/2.1.10/borgmatic-2.1.10.dist-info").mkdir(parents=True)
+    none = subprocess.check_output(asked, cwd=clone / "tests", text=True)
+    (clone / ".venv/ready").unlink()
+    both = subprocess.check_output(asked, cwd=clone / "tests", text=True)
+
+    assert (one, none) == ("borgmatic 2.1.10, in .venv/borgmatic\n", "None\n")
+    assert both == "borgmatic 2.0.13 and 2.1.10, in .venv/borgmatic\n"
+
+
 def test_a_wrong_goal_is_a_usage_error(clone: Path) -> None:
     assert run(clone, "everything").returncode == 2
 
