@@ -68,6 +68,14 @@ def _awaits_value(argument: str, values: Sequence[str], flags: Sequence[str]) ->
     return bool(taking) and letters.index(taking) == len(letters) - 1
 
 
+def writes(arguments: Sequence[str], line: Line) -> bool:
+    """Tell whether a line changes the repository; borg takes a beginning of an option for it."""
+    options = [word for word in arguments if word.startswith("--") and word != "--"]
+    return bool(line.row.get("writes")) or any(
+        name.startswith(option) for name in line.row.get("writing", ()) for option in options
+    )
+
+
 def names_latest(arguments: Sequence[str], line: Line, known: Mapping[str, Any]) -> bool:
     """Tell whether one of the archives in a line is the newest, whatever its name."""
     return bool(_latest(arguments, line, known))

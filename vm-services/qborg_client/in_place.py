@@ -34,7 +34,7 @@ def run(
     whose way leads over a link, stays away and is a warning. Our own state stays as it is.
     """
     inside = [_own_path(paths, path) for path in wanted]
-    opened, stage = access(paths, bundle), paths.state / "restoring"
+    opened, stage = access(paths, bundle), paths.stage
     name = archives.named(opened, archive, bundle.qube)
     left_out = [*restore.never(paths), relative(paths.state)]
     # No backup of a half of it; one that is under way, or a cut run of this, is waited for.

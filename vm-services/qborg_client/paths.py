@@ -78,6 +78,11 @@ class Paths:
         return self.home / proof.MANIFEST
 
     @property
+    def stage(self) -> Path:
+        """Where a restore in place extracts to; what a cut one left is no file of the user's."""
+        return self.state / "restoring"
+
+    @property
     def secrets(self) -> tuple[Path, ...]:
         """What is never backed up and never restored."""
         borg = (self.home / ".config" / "borg", self.home / ".cache" / "borg")

@@ -132,9 +132,8 @@ def compose(lines: Sequence[Line], paths: Paths) -> tuple[str, ...]:
 def never(paths: Paths) -> tuple[str, ...]:
     """Answer what is left out whatever the user wrote, by both names that a home has."""
     aliases = (str(paths.home), f"/rw{paths.home}")
-    return tuple(
-        f"{alias}/{secret.relative_to(paths.home)}" for alias in aliases for secret in paths.secrets
-    )
+    inside = [path.relative_to(paths.home) for path in (*paths.secrets, paths.stage)]
+    return tuple(f"{alias}/{path}" for alias in aliases for path in inside)
 
 
 def _present_roots(roots: Sequence[str], home: Path) -> list[str]:

@@ -88,6 +88,11 @@ WRITES = {
     "prune": ("-v prune --keep-daily 7", True),
     "lock": ("break-lock", True),
     "key": ("--remote-path=x key change-passphrase", True),
+    "repair": ("check --repair", True),
+    "repair-short": ("check --repa", True),
+    "repair-of-archives": ("check --archives-only --repair --last 1", True),
+    "check": ("check --verify-data --archives-only", False),
+    "repair-elsewhere": ("list --repair", False),
     "list": ("list", False),
     "extract-a-file-named-create": ("extract A create", False),
     "nothing": ("", False),
@@ -128,9 +133,9 @@ def test_a_word_is_only_the_latest_where_an_archive_is_wanted(typed: str, gets: 
 
 @pytest.mark.parametrize(("typed", "writing"), WRITES.values(), ids=WRITES)
 def test_what_writes_is_known_by_its_command(typed: str, writing: bool) -> None:
-    line = borg_line.read(typed.split(), KNOWN)
+    arguments = typed.split()
 
-    assert bool(line.row.get("writes")) is writing
+    assert borg_line.writes(arguments, borg_line.read(arguments, KNOWN)) is writing
 
 
 @pytest.mark.parametrize(("typed", "offered"), TABS.values(), ids=TABS)

@@ -22,7 +22,7 @@ def main(args: Sequence[str] | None = None) -> int:
     home = pwd.getpwuid(os.getuid()).pw_dir
     if "place" in line.row and line.row.get("waits", True) and borg_start.backup_runs(home):
         print(known["waiting"], file=sys.stderr)
-    careful = line.row.get("writes") or borg_line.names_latest(arguments, line, known)
+    careful = borg_line.writes(arguments, line) or borg_line.names_latest(arguments, line, known)
     reach = None if careful else borg_start.look(home)
     if reach is None:
         from qborg_client.tools import borgbak_checked  # it takes longer than all of this

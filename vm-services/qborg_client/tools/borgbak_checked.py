@@ -21,7 +21,7 @@ def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any
     paths = own_paths()
     try:
         bundle = generation.required(paths)
-        if line.row.get("writes"):
+        if borg_line.writes(arguments, line):
             identity.require_own(bundle)
         said = borg_line.spell_out(arguments, line, known, lambda: _newest(paths, bundle))
         variables = borg_start.environment(os.environ, reach(paths, bundle))
