@@ -78,14 +78,14 @@ def _row(qube: Qube, known: record.Record, claim: Any, shown: Any, now: int) -> 
     last = said if server is None else server if claimed is None else min(server, said)
     behind = server is not None and said > server + _HOUR
     late = 0 < last < now - 2 * _HOUR * (schedule.hours(qube) or schedule.USUAL) and (
-        behind or not schedule.is_clean(qube, known))
+        behind or not (schedule.is_paused(qube) or schedule.is_clean(qube, known)))
     cause = told.get("last_outcome")
     key, bundle = (known.digests.get(name, told.get(name)) for name in ("key", "bundle"))
     key = "none" if known.encryption == record.KEYFILE else key
     is_so = {
         "copy": known.uuid != qube.uuid, "renamed": qube.name != known.repository.qube,
         "half-enrolled": known.step != ORDER[-1] and (known.escrowed or known.step != "prove"),
-        "claims-more": behind,
+        "claims-more": behind, "paused": schedule.is_paused(qube),
         "failing": late and cause in CAUSES, "overdue": late and cause not in CAUSES,
         "old-proof": 0 < proved < now - _PROOF_AGE,
         "another-key": told.get("key", key) not in (key, "missing", "unknown"),

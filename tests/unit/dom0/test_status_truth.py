@@ -22,6 +22,21 @@ def test_one_that_has_nothing_new_is_not_late(halted: Honest, volume: str, needs
     assert look(halted) == (errors.InTrouble.exit_code if needs else 0)
 
 
+@pytest.mark.parametrize("paused", [True, False], ids=["paused", "not-paused"])
+def test_a_pause_in_dom0_is_told_and_alarms_nobody(
+    running: Honest, paused: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vm, long_ago = running.app.domains.all["work"], str(NOW - 9 * DAY)
+    has(running, replace(GOOD, times={**GOOD.times, "backup": long_ago}))
+    running.answers["DescribeClient"] = answer(**{**CLAIM, "last_success": long_ago})
+    if paused:
+        vm.features.own["vm-config.qborg-pause"] = "1"
+
+    assert look(running) == (0 if paused else errors.InTrouble.exit_code)
+
+    assert ("are paused; the last one: 20" in capsys.readouterr().out) is paused
+
+
 def test_a_halted_qubes_backup_that_the_server_never_got_is_told(running: Honest) -> None:
     vm = running.app.domains.all["work"]
     vm.state, vm.revisions = "Halted", ["1"]
