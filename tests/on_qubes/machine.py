@@ -1,0 +1,113 @@
+"""The qubes that a run makes, and what it writes into dom0: noted before, removed after.
+
+Runs in dom0. Only what the note names is ever removed, and it is written before anything is made.
+"""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+try:
+    import qubesadmin
+    from qubesadmin.exc import QubesException
+except ImportError:
+    qubesadmin, QubesException = None, OSError
+
+WORK, VAULT, KEEPER = "qborg-test-work", "qborg-test-vault", "qborg-test-keeper"
+_ALL = (WORK, VAULT, KEEPER, "borg-worker")  # the last one is made by the commands for a proof
+_OURS = "x-qborg"  # begins each feature that the commands give dom0
+_SETTINGS = Path(".config/qubes-borg/settings.toml")
+_NOTE = Path(".local/state/qubes-borg-on-qubes.json")
+_STOPPING = 120.0  # seconds until a qube that shuts down is killed
+
+
+class NotPossible(Exception):
+    """This machine is not for it: one line why, one line what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Machine:
+    """The machine as qubesd tells it; raises NotPossible where there is none."""
+
+    def __init__(self) -> None:
+        if qubesadmin is None:
+            raise NotPossible("there is no qubesadmin here", "run this in dom0, as its user")
+        self.app: Any = qubesadmin.Qubes()
+        self._note = Path.home() / _NOTE
+
+    def must_be_untouched(self) -> None:
+        """Raise NotPossible if this machine is in use, or an earlier run has left something."""
+        if self._note.exists():
+            raise NotPossible("an earlier run has left something", "run it with --clean first")
+        if (Path.home() / _SETTINGS).exists() or self._features():
+            raise NotPossible("qubes-borg is set up here, and this must not touch your backups",
+                              "use a machine, or an installation of Qubes, that has no set-up")
+        taken = [name for name in _ALL if name in self.app.domains]
+        if taken:
+            raise NotPossible(f"there is a qube named {taken[0]}", "it is not removed for this")
+
+    def make(self, template: str | None, netvm: str | None) -> None:
+        """Make the qube to be backed up and the vault; raises NotPossible."""
+        self._note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._note.write_text(json.dumps(_ALL), encoding="ascii")
+        try:
+            work, vault = (self.app.add_new_vm("AppVM", name, "red", template)
+                           for name in (WORK, VAULT))
+            vault.netvm = None
+            if netvm:
+                work.netvm = netvm
+            work.start()
+        except (QubesException, KeyError) as error:
+            raise NotPossible(f"the qubes cannot be made: {error}",
+                              "see --template and --netvm") from error
+
+    def _features(self) -> list[str]:
+        """Answer the features that a set-up has given dom0."""
+        return [name for name in self.app.domains["dom0"].features if name.startswith(_OURS)]
+
+    def shell(self, name: str, script: str) -> str:
+        """Run a shell's lines in a running qube as its user; answers what they print."""
+        vm = self.app.domains[name]
+        out, _errors = vm.run_service_for_stdio(
+            "qubes.VMShell", input=f"set -e\n{script}\nexit 0\n".encode(), timeout=300)
+        return str(out.decode("utf-8", "replace"))
+
+    def remove(self, name: str) -> None:
+        """Remove a qube, running or not, if there is one."""
+        self.app.domains.clear_cache()
+        if name not in self.app.domains:
+            return
+        vm = self.app.domains[name]
+        deadline = time.monotonic() + _STOPPING
+        if not vm.is_halted():
+            vm.shutdown(force=True)
+        while not vm.is_halted() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        if not vm.is_halted():
+            vm.kill()
+        del self.app.domains[name]
+
+    def clean(self) -> None:
+        """Remove what the note names, as often as that is needed; says what it could not."""
+        if not self._note.exists():
+            print("there is nothing to remove")
+            return
+        left = []
+        for feature in self._features():
+            del self.app.domains["dom0"].features[feature]
+        for name in json.loads(self._note.read_text(encoding="ascii")):
+            try:
+                self.remove(name)
+            except (QubesException, KeyError, subprocess.SubprocessError) as error:
+                left.append(f"{name}: {error}")
+        (Path.home() / _SETTINGS).unlink(missing_ok=True)
+        if left:
+            print("could not be removed, run it with --clean again:", *left, sep="\n  ")
+            return
+        self._note.unlink()
+        print("the qubes, dom0's features and the settings of this run are removed")
