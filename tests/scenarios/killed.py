@@ -109,7 +109,7 @@ def mended(lab: Lab, row: Row) -> None:
 
 
 def _until_halted(lab: Lab, qube: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while lab.qubes()[qube]["state"] != "Halted":
         assert time.monotonic() < deadline, f"{qube} does not halt"
         time.sleep(0.05)

@@ -9,7 +9,7 @@ KEYS = ".ssh/authorized_keys"
 HOME = "/home/zh1234"
 
 
-def runs(lab: Lab, *command: str, code: int = 0, timeout: float = 300) -> str:
+def runs(lab: Lab, *command: str, code: int = 0, timeout: float = 900) -> str:
     """Run a command in dom0 as its user and answer all it printed; its exit code must be CODE."""
     result = lab.run(list(command), timeout=timeout)
     said = (result.stdout + result.stderr).decode()

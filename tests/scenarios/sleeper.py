@@ -39,7 +39,7 @@ def begins(lab: Lab) -> RunningProcess:
     bent.root_does(lab, "work", _BORG)
     lab.exec("work", ["sh", "-euc", _FILES], check=True)
     is_due(lab)
-    before, deadline = _commits(lab), time.monotonic() + 120
+    before, deadline = _commits(lab), time.monotonic() + 600
     running = lab.popen("work", SCHEDULED, input=False)
     while _commits(lab) < before + 3:
         assert time.monotonic() < deadline, "no checkpoint came"

@@ -114,7 +114,7 @@ def test_a_rotation_that_was_cut_leaves_one_that_works_and_the_next_run_ends_it(
     before = _reads(escrowed, ".ssh/backups/borgpass")
     escrowed.faults.clear()
     escrowed.faults.add(where="qrexec", match=call, action=victim, when=when, n=0)
-    cut = escrowed.run(["qvm-borg-rotate", CLIENT], timeout=300)
+    cut = escrowed.run(["qvm-borg-rotate", CLIENT], timeout=900)
     assert any(entry["hit"] for entry in escrowed.trace())
     escrowed.faults.clear()
     if escrowed.qubes()[CLIENT]["state"] == "Halted":

@@ -186,7 +186,7 @@ def test_what_was_cut_is_brought_to_its_end(
     _renames(escrowed)
     escrowed.faults.clear()
     escrowed.faults.add(where="qrexec", match=call, action=victim, when=when, n=0)
-    escrowed.run(["qvm-borg-enroll", "office", "--continue", "work"], timeout=300)
+    escrowed.run(["qvm-borg-enroll", "office", "--continue", "work"], timeout=900)
     assert any(entry["hit"] for entry in escrowed.trace())
     escrowed.faults.clear()
     if escrowed.qubes()["office"]["state"] == "Halted":

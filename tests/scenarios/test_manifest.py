@@ -43,7 +43,7 @@ print(json.dumps([manifest.of(made), told]))
 
 
 def _product(lab: Lab, script: str, text: str = "") -> Any:
-    done = lab.run(["python3", "-c", _PRODUCT + script], input=text.encode(), timeout=300)
+    done = lab.run(["python3", "-c", _PRODUCT + script], input=text.encode(), timeout=900)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -115,7 +115,7 @@ def test_what_a_client_writes_instead_is_not_taken(
     escrowed.exec(CLIENT, ["qborg-run"], check=True)
 
     script = _PRODUCT + _READS.replace("DIGESTS", repr({"manifest": digest}))
-    done = escrowed.run(["python3", "-c", script], timeout=300)
+    done = escrowed.run(["python3", "-c", script], timeout=900)
 
     assert done.returncode == 1 and b"is not what was saved" in done.stderr
     assert b"\x1b" not in done.stdout + done.stderr

@@ -139,7 +139,7 @@ def test_one_that_was_cut_opens_all_the_time_and_the_next_run_ends_it(
     (archive,), public = state.archives(escrowed), _public(escrowed)
     escrowed.faults.clear()
     escrowed.faults.add(where="qrexec", match=call, action=victim, when=when, n=number)
-    escrowed.run(list(ROTATE), timeout=300)
+    escrowed.run(list(ROTATE), timeout=900)
     assert any(entry["hit"] for entry in escrowed.trace())
     escrowed.faults.clear()
     for qube in (CLIENT, VAULT):
@@ -185,7 +185,7 @@ def test_what_is_in_the_way_is_not_overwritten(escrowed: Lab) -> None:
     escrowed.faults.clear()
     escrowed.faults.add(where="qrexec", match="qborg.PublishKeys*", action="kill-tool",
                         when="after", n=0)  # fmt: skip
-    escrowed.run(list(ROTATE), timeout=300)
+    escrowed.run(list(ROTATE), timeout=900)
     escrowed.faults.clear()
     escrowed.server.exec(["mkdir", f"{REPOS}/{FORMER}"], check=True)
 

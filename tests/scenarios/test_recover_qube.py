@@ -188,7 +188,7 @@ def test_what_was_cut_is_brought_to_its_end(
 ) -> None:
     escrowed.faults.clear()
     escrowed.faults.add(where=where, match=call, action=victim, when="after", n=0)
-    escrowed.run([*RECOVER, "--yes"], timeout=300)
+    escrowed.run([*RECOVER, "--yes"], timeout=900)
     assert any(entry["hit"] for entry in escrowed.trace())
     escrowed.faults.clear()
 

@@ -229,7 +229,7 @@ def test_a_target_that_dies_amid_leaves_nothing_open(written: Lab, call: str) ->
     written.faults.add(where="qrexec", match=f"qborg.{call}+qubes-work", when="after", n=0,
                        action=f"kill-qube:{OTHER}")  # fmt: skip
 
-    assert written.run([*RESTORE, DOCS, "--to", OTHER], timeout=300).returncode not in (0, 1)
+    assert written.run([*RESTORE, DOCS, "--to", OTHER], timeout=900).returncode not in (0, 1)
 
     written.faults.clear()
     assert state.gates(written) == []
@@ -269,7 +269,7 @@ def test_an_archive_leads_nowhere_else(written: Lab, name: str) -> None:
         written.do("start", OTHER)
         _does(written, "mkdir -m 700 .ssh", OTHER)
 
-    said = written.run([*RESTORE, DOCS, "--archive", evil, *way], timeout=300).stdout
+    said = written.run([*RESTORE, DOCS, "--archive", evil, *way], timeout=900).stdout
 
     assert b"warnings: 0" not in said
     assert _does(written, "ls .ssh/authorized_keys 2>/dev/null || true", where) == ""

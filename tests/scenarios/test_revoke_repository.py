@@ -38,7 +38,7 @@ def _entry(lab: Lab) -> dict[str, Any]:
 
 def _at_a_terminal(lab: Lab, answer: str) -> tuple[int, str]:
     """Run the deletion at a terminal of its own, and type ANSWER."""
-    done = lab.run(["python3", "-c", _TYPES], input=f"{answer}\n".encode(), timeout=300)
+    done = lab.run(["python3", "-c", _TYPES], input=f"{answer}\n".encode(), timeout=900)
     return done.returncode, done.stdout.decode()
 
 

@@ -26,7 +26,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal, open("{JOURNAL
 def _journal(lab: Lab) -> Iterator[None]:
     """Have something listen in work as journald does."""
     with lab.popen("work", ["python3", "-c", _JOURNALD], user="root", input=False):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while lab.exec("work", ["test", "-w", "/dev/log"]).returncode != 0:
             assert time.monotonic() < deadline
             time.sleep(0.2)

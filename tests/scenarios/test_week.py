@@ -42,7 +42,7 @@ HALF_A_WEEK = 3.5
 
 def _runs(lab: Lab, code: int = 0) -> None:
     """Let cron's hour come in work."""
-    assert lab.exec("work", ["qborg-run", "--scheduled"], timeout=300).returncode == code
+    assert lab.exec("work", ["qborg-run", "--scheduled"], timeout=900).returncode == code
 
 
 def _claims(lab: Lab, qube: str, *options: str) -> None:

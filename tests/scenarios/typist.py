@@ -35,7 +35,7 @@ def begins(lab: Lab) -> RunningProcess:
     lab.faults.clear()
     tool = lab.popen("dom0", ["qvm-borg-setup", "--password"], input=False)
     pending = ["test", "-e", "/home/user/.local/share/qubes-borg/pending.json"]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while lab.exec(KEEPER, pending).returncode != 0:
         assert time.monotonic() < deadline
         time.sleep(0.1)

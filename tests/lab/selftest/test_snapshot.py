@@ -83,7 +83,7 @@ def test_restore_can_be_done_again_and_again(lab: Lab) -> None:
         _touch(lab, "work", f"/home/user/{number}")
         lab.restore("d")
         assert not _there(lab, "work", f"/home/user/{number}")
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 150
 
 
 @pytest.mark.parametrize("label", ["none", "../x", "", "."])

@@ -177,7 +177,7 @@ def test_who_does_not_finish_in_time_is_killed(actions: Actions) -> None:
     with pytest.raises(errors.ServiceTimeout):
         call(liar, QUICK)
 
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 40
     assert liar.process.returncode is not None
 
 

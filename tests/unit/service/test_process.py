@@ -76,7 +76,7 @@ def test_a_child_that_keeps_the_pipe_does_not_keep_the_caller(tmp_path: Path) ->
     done = run(SHELL, "-c", f"sleep 60 & echo $! > {note}; echo out")
 
     assert done.stdout == b"out\n"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert gone(int(note.read_text()))
 
 
