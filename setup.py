@@ -17,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = "usr/lib/qubes-borg"
+MANUAL = "usr/share/man/man1"
 COMPLETIONS = "usr/share/bash-completion/completions"
 STUB = """\
 #!/usr/bin/python3 -I
@@ -28,7 +29,7 @@ PACKAGE_SUFFIXES = frozenset({".py", ".j2", ".toml"})  # all that a package inst
 
 @dataclass(frozen=True)
 class Command:
-    """A program in /usr/bin and the module whose main() it runs."""
+    """A program in /usr/bin, the module whose main() it runs; its page is docs/man/NAME.1."""
 
     name: str
     module: str
@@ -124,6 +125,8 @@ def role_items(role: Role) -> Iterator[Item]:
         yield from package_items(source)
     for command in role.commands:
         yield Item(f"usr/bin/{command.name}", STUB.format(module=command.module).encode(), 0o755)
+        page = f"{command.name}.1"
+        yield Item(f"{MANUAL}/{page}", (HERE / "docs/man" / page).read_bytes(), 0o644)
     if role.rpc is not None:
         for path in sorted((HERE / "qubes-rpc" / role.rpc).glob("qborg.*")):
             yield Item(f"etc/qubes-rpc/{path.name}", path.read_bytes(), 0o755)
