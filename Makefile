@@ -47,10 +47,11 @@ fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again
 	@$(PYTHON) tests/bootstrap.py fuzz
 	@$(VENV) tests/fuzz $(if $(SEED),--seed $(SEED))
 
-docs: ## write the tables and the manual's pages in docs/ anew from what the code holds as data
+docs: ## write tables, the manual's pages and completions anew from what the code holds as data
 	@$(PYTHON) tests/bootstrap.py check
 	@$(VENV) tests/static/tables.py
 	@$(VENV) tests/static/manpages.py
+	@$(VENV) tests/static/completions.py
 
 $(ROLES:%=install-%): install-%:
 	@$(PYTHON) setup.py install_role --role $* --root "$(DESTDIR)/"

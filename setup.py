@@ -42,7 +42,7 @@ class Role:
     packages: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     rpc: str | None = None  # folder under qubes-rpc/
-    completions: str | None = None  # folder under vm-services/completions/
+    completions: str | None = None  # folder with what bash's TAB does behind the commands
     policy: tuple[str, ...] = ()  # files under policy/
     units: str | None = None  # folder with units for the user's systemd
 
@@ -72,6 +72,7 @@ ROLES = {
             Command("qvm-borg-revoke", "qvm_borg.tools.revoke"),
             Command("qvm-borg-rotate", "qvm_borg.tools.rotate"),
         ),
+        completions="dom0/completions",
         policy=("70-qubes-borg.policy",),
         units="dom0/systemd",
     ),
@@ -86,7 +87,7 @@ ROLES = {
             Command("qborg-run", "qborg_client.tools.run"),
         ),
         rpc="client",
-        completions="client",
+        completions="vm-services/completions/client",
     ),
     "maintenance": Role(
         packages=("vm-services/qborg_maintenance",),
@@ -131,7 +132,7 @@ def role_items(role: Role) -> Iterator[Item]:
         for path in sorted((HERE / "qubes-rpc" / role.rpc).glob("qborg.*")):
             yield Item(f"etc/qubes-rpc/{path.name}", path.read_bytes(), 0o755)
     if role.completions is not None:
-        for path in sorted((HERE / "vm-services/completions" / role.completions).iterdir()):
+        for path in sorted((HERE / role.completions).iterdir()):
             yield Item(f"{COMPLETIONS}/{path.name}", path.read_bytes(), 0o644)
     for name in role.policy:
         data = (HERE / "policy" / name).read_bytes()

@@ -64,8 +64,8 @@ def _sentence(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Answer text that roff shows as it is, words in `backticks` bold."""
-    for plain, shown in {"\\": r"\e", "-": r"\-", "~": r"\(ti", "^": r"\(ha", "...": r"...\&"}.items():
-        text = text.replace(plain, shown)
+    text = text.replace("\\", r"\e").replace("-", r"\-").replace("~", r"\(ti")
+    text = text.replace("^", r"\(ha").replace("...", r"...\&")
     text = re.sub(r"`([^`]+)`", r"\\fB\1\\fR", text)
     return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.M)
 

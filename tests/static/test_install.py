@@ -51,7 +51,7 @@ def expected(role: str) -> dict[str, int]:
                 want[f"usr/lib/qubes-borg/{rest}"] = 0o644
         if name.startswith(f"qubes-rpc/{role}/") and role != "dom0":
             want[f"etc/qubes-rpc/{Path(name).name}"] = 0o755
-        if name.startswith(f"vm-services/completions/{role}/"):
+        if name.startswith((f"vm-services/completions/{role}/", f"{role}/completions/")):
             want[f"usr/share/bash-completion/completions/{Path(name).name}"] = 0o644
     if role == "dom0":
         want["etc/qubes/policy.d/70-qubes-borg.policy"] = 0o644
