@@ -47,9 +47,12 @@ fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again
 	@$(PYTHON) tests/bootstrap.py fuzz
 	@$(VENV) tests/fuzz $(if $(SEED),--seed $(SEED))
 
-docs: ## write the tables of docs/ anew from what the code holds as data
+docs: ## write tables, manual, completions and the picture anew from what the code holds as data
 	@$(PYTHON) tests/bootstrap.py check
 	@$(VENV) tests/static/tables.py
+	@$(VENV) tests/static/manpages.py
+	@$(VENV) tests/static/completions.py
+	@$(VENV) tests/static/picture.py
 
 $(ROLES:%=install-%): install-%:
 	@$(PYTHON) setup.py install_role --role $* --root "$(DESTDIR)/"

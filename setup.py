@@ -17,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = "usr/lib/qubes-borg"
+MANUAL = "usr/share/man/man1"
 COMPLETIONS = "usr/share/bash-completion/completions"
 STUB = """\
 #!/usr/bin/python3 -I
@@ -28,7 +29,7 @@ PACKAGE_SUFFIXES = frozenset({".py", ".j2", ".toml"})  # all that a package inst
 
 @dataclass(frozen=True)
 class Command:
-    """A program in /usr/bin and the module whose main() it runs."""
+    """A program in /usr/bin, the module whose main() it runs; its page is docs/man/NAME.1."""
 
     name: str
     module: str
@@ -41,7 +42,7 @@ class Role:
     packages: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     rpc: str | None = None  # folder under qubes-rpc/
-    completions: str | None = None  # folder under vm-services/completions/
+    completions: str | None = None  # folder with what bash's TAB does behind the commands
     policy: tuple[str, ...] = ()  # files under policy/
     units: str | None = None  # folder with units for the user's systemd
 
@@ -71,6 +72,7 @@ ROLES = {
             Command("qvm-borg-revoke", "qvm_borg.tools.revoke"),
             Command("qvm-borg-rotate", "qvm_borg.tools.rotate"),
         ),
+        completions="dom0/completions",
         policy=("70-qubes-borg.policy",),
         units="dom0/systemd",
     ),
@@ -85,7 +87,7 @@ ROLES = {
             Command("qborg-run", "qborg_client.tools.run"),
         ),
         rpc="client",
-        completions="client",
+        completions="vm-services/completions/client",
     ),
     "maintenance": Role(
         packages=("vm-services/qborg_maintenance",),
@@ -124,11 +126,13 @@ def role_items(role: Role) -> Iterator[Item]:
         yield from package_items(source)
     for command in role.commands:
         yield Item(f"usr/bin/{command.name}", STUB.format(module=command.module).encode(), 0o755)
+        page = f"{command.name}.1"
+        yield Item(f"{MANUAL}/{page}", (HERE / "docs/man" / page).read_bytes(), 0o644)
     if role.rpc is not None:
         for path in sorted((HERE / "qubes-rpc" / role.rpc).glob("qborg.*")):
             yield Item(f"etc/qubes-rpc/{path.name}", path.read_bytes(), 0o755)
     if role.completions is not None:
-        for path in sorted((HERE / "vm-services/completions" / role.completions).iterdir()):
+        for path in sorted((HERE / role.completions).iterdir()):
             yield Item(f"{COMPLETIONS}/{path.name}", path.read_bytes(), 0o644)
     for name in role.policy:
         data = (HERE / "policy" / name).read_bytes()

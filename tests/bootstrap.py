@@ -71,6 +71,7 @@ TEST_PACKAGES = (
     Package("python3-venv", module="ensurepip"),
     Package("openssh-client", ("ssh", "ssh-keygen")),
     Package("git", ("git",)),
+    Package("mandoc", ("mandoc",)),
 )
 LAB_PACKAGES = (
     Package("uidmap", ("newuidmap", "newgidmap")),

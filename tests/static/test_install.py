@@ -1,29 +1,16 @@
 """What `make install-ROLE` lays down: exactly its role, the same on every machine."""
 
-import importlib.util
 import itertools
 import re
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from static import tree
+from static.roles import SETUP
 
 
-def load_setup() -> ModuleType:
-    """Answer setup.py as a module; loading it must do nothing."""
-    spec = importlib.util.spec_from_file_location("qubes_borg_setup", tree.ROOT / "setup.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-SETUP = load_setup()
 VM_ROLES = tuple(role for role in SETUP.ROLES if role != "dom0")
 PACKAGES = {
     "dom0": {"qborg_wire", "qvm_borg"},
@@ -64,12 +51,15 @@ def expected(role: str) -> dict[str, int]:
                 want[f"usr/lib/qubes-borg/{rest}"] = 0o644
         if name.startswith(f"qubes-rpc/{role}/") and role != "dom0":
             want[f"etc/qubes-rpc/{Path(name).name}"] = 0o755
-        if name.startswith(f"vm-services/completions/{role}/"):
+        if name.startswith((f"vm-services/completions/{role}/", f"{role}/completions/")):
             want[f"usr/share/bash-completion/completions/{Path(name).name}"] = 0o644
     if role == "dom0":
         want["etc/qubes/policy.d/70-qubes-borg.policy"] = 0o644
         want |= {f"usr/lib/systemd/user/{name}": 0o644 for name in UNITS}
-    return want | {f"usr/bin/{command.name}": 0o755 for command in SETUP.ROLES[role].commands}
+    for command in SETUP.ROLES[role].commands:
+        want[f"usr/bin/{command.name}"] = 0o755
+        want[f"usr/share/man/man1/{command.name}.1"] = 0o644
+    return want
 
 
 @pytest.mark.parametrize("role", sorted(SETUP.ROLES))

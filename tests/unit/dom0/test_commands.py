@@ -14,12 +14,12 @@ from qborg_wire.reply import Progress
 from qvm_borg import errors, lock, record
 from qvm_borg.report import Report, size
 from qvm_borg.tools.command_line import Parser
+from static.roles import SETUP
 from unit.dom0.honest import HOST_KEY, Honest
 from unit.dom0.machine import failure
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("setup", "enroll", "backup", "restore", "status", "check", "recover", "revoke",
-            "rotate")
+COMMANDS = [command.name.removeprefix("qvm-borg-") for command in SETUP.ROLES["dom0"].commands]
 ARCHIVE = "work-2026-01-31T10:17:00"
 
 

@@ -1,6 +1,10 @@
 """Install the bundle of a plain host, made by `qborg-host-bundle` in the maintenance qube.
 
-A qube gets its bundle from the maintenance qube itself, and refuses one from here.
+Run it as the user whose files are backed up; `./install` beside the bundle does that. A qube gets
+its bundle from the maintenance qube itself, and refuses one from here.
+
+example:
+  qborg-install laptop2/bundle.json      on the host of that name
 """
 
 import argparse
@@ -21,9 +25,7 @@ _HINT = "run it as the user whose files are backed up, on the host that the bund
 
 def main(args: Sequence[str] | None = None) -> int:
     """Check everything, then write what differs; answers 0, or 1 after telling why not."""
-    parser = argparse.ArgumentParser("qborg-install", description=__doc__, allow_abbrev=False)
-    parser.add_argument("bundle", metavar="FILE", type=Path, help="the bundle.json")
-    path = parser.parse_args(args).bundle
+    path = parser().parse_args(args).bundle
     try:
         print(_install(path))
         return 0
@@ -35,6 +37,17 @@ def main(args: Sequence[str] | None = None) -> int:
         problem = f"{error.filename}: {error.strerror}"
     print(f"error: {printable(problem, 300)}\nhint: {_HINT}", file=sys.stderr)
     return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Answer what knows the arguments."""
+    summary, _, rest = (__doc__ or "").partition("\n\n")
+    made = argparse.ArgumentParser(
+        "qborg-install", description=summary, epilog=rest, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("bundle", metavar="FILE", type=Path, help="the bundle.json")
+    return made
 
 
 def _install(path: Path) -> str:

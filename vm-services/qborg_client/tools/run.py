@@ -98,12 +98,13 @@ def _scheduled(paths: Paths, bundle: Bundle, plan: Schedule) -> int:
     return 0
 
 
-def _options(args: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Answer what knows the options; what they may not be together, main() looks at."""
+    made = argparse.ArgumentParser(
         prog="qborg-run", description="Back up this qube to its repository, now.",
         allow_abbrev=False, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    what = parser.add_mutually_exclusive_group()
+    what = made.add_mutually_exclusive_group()
     what.add_argument(
         "--scheduled", action="store_true",
         help="for cron: only if it is due and not paused; says nothing when all is well",
@@ -112,14 +113,19 @@ def _options(args: Sequence[str] | None) -> argparse.Namespace:
         "--preview", action="store_true",
         help="only say how much would be sent and what is left out; nothing is written or asked",
     )
-    how = parser.add_mutually_exclusive_group()
+    how = made.add_mutually_exclusive_group()
     how.add_argument("-v", "--verbose", action="store_true",
                      help="show progress, and what each warning is about")
     how.add_argument("-q", "--quiet", action="store_true", help="say nothing when all is well")
     how.add_argument("--json", action="store_true", help="answer one JSON object on stdout")
-    options = parser.parse_args(args)
+    return made
+
+
+def _options(args: Sequence[str] | None) -> argparse.Namespace:
+    known = parser()
+    options = known.parse_args(args)
     if options.scheduled and (options.verbose or options.quiet or options.json):
-        parser.error("--scheduled says nothing and takes no other option")
+        known.error("--scheduled says nothing and takes no other option")
     return options
 
 

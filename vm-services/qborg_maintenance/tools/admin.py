@@ -36,7 +36,7 @@ _OTHER = "mend that and run the command again; nothing was lost"
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one of the commands; answers 0, or 1 after telling why not."""
-    options = _parser().parse_args(args)
+    options = parser().parse_args(args)
     commands: dict[str, Callable[[State, argparse.Namespace], str]] = {
         "login": _login, "import": _import, "unlock": _unlock, "show": _show,
     }
@@ -102,13 +102,14 @@ def _secret(options: argparse.Namespace, question: str) -> Secret:
     return typed.terminal(question) if options.fd is None else typed.descriptor(options.fd)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Answer what knows the commands and their options."""
     summary, _, rest = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         "qborg-admin", description=summary, epilog=rest, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     login = commands.add_parser("login", help="install the admin key by the account's password")
     login.add_argument("--password-fd", dest="fd", type=int, metavar="N",
                        help="read the password from this descriptor")  # fmt: skip
@@ -118,4 +119,4 @@ def _parser() -> argparse.ArgumentParser:
     unlock.add_argument("--passphrase-fd", dest="fd", type=int, metavar="N",
                         help="read the passphrase from this descriptor")  # fmt: skip
     commands.add_parser("show", help="print the admin key's line of authorized_keys")
-    return parser
+    return made

@@ -34,7 +34,7 @@ _HINT = "mend that and run the command again: it goes on"
 
 def main(args: Sequence[str] | None = None) -> int:
     """Make keys, publish them, make the repository, write the bundle; answers 0, or 1."""
-    options = _parser().parse_args(args)
+    options = parser().parse_args(args)
     try:
         print(_make(own_state(), options.name, options.directory))
         return 0
@@ -76,12 +76,13 @@ def _name(untrusted_text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Answer what knows the arguments."""
     summary, _, rest = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         "qborg-host-bundle", description=summary, epilog=rest, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", type=_name, help="the host's own name")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="a new or an empty directory")
-    return parser
+    made.add_argument("name", metavar="NAME", type=_name, help="the host's own name")
+    made.add_argument("directory", metavar="DIR", type=Path, help="a new or an empty directory")
+    return made

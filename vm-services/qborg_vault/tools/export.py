@@ -34,9 +34,14 @@ from qborg_vault.tools import database
 
 def main(args: Sequence[str] | None = None) -> int:
     """Export; answers 0, or 1 after telling why not, or that a record is damaged."""
-    parser = database.parser("qborg-vault-export", __doc__ or "")
-    parser.add_argument("--new", action="store_true", help="make the database; none is replaced")
-    return database.run(parser.parse_args(args), _export)
+    return database.run(parser().parse_args(args), _export)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Answer what knows the options."""
+    made = database.parser("qborg-vault-export", __doc__ or "")
+    made.add_argument("--new", action="store_true", help="make the database; none is replaced")
+    return made
 
 
 def _export(options: argparse.Namespace) -> int:

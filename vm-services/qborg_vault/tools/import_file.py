@@ -38,13 +38,19 @@ _KIT_LIMIT = 4 << 20  # bytes
 
 def main(args: Sequence[str] | None = None) -> int:
     """Import; answers 0, or 1 after telling why not, or that a record is damaged."""
-    parser = database.parser("qborg-vault-import", __doc__ or "")
-    parser.add_argument("--machine", metavar="NAME", help="take only what belongs to this computer")
-    parser.add_argument("--kit", action="store_true", help="FILE is what was typed off a kit")
-    options = parser.parse_args(args)
+    known = parser()
+    options = known.parse_args(args)
     if options.kit and (options.fd is not None or options.key_file or options.no_password):
-        parser.error("a kit has no password and no key file")
+        known.error("a kit has no password and no key file")
     return database.run(options, _import)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Answer what knows the options; what they may not be together, main() looks at."""
+    made = database.parser("qborg-vault-import", __doc__ or "")
+    made.add_argument("--machine", metavar="NAME", help="take only what belongs to this computer")
+    made.add_argument("--kit", action="store_true", help="FILE is what was typed off a kit")
+    return made
 
 
 def _import(options: argparse.Namespace) -> int:
