@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ PACKAGES = {
     "vault": {"qborg_vault"},
     "worker": {"qborg_worker"},
 }
+LINK = 0o777
 UNITS = tuple(f"qubes-borg-{name}.{kind}" for name in ("backup", "status")
               for kind in ("service", "timer"))
 
@@ -63,7 +65,14 @@ def expected(role: str) -> dict[str, int]:
             if name.endswith((".py", ".j2", ".toml")):
                 want[f"usr/lib/qubes-borg/{rest}"] = 0o644
         if name.startswith(f"qubes-rpc/{role}/") and role != "dom0":
-            want[f"etc/qubes-rpc/{Path(name).name}"] = 0o755
+            want[f"usr/lib/qubes-borg/rpc/{Path(name).name}"] = 0o755
+            want[f"etc/qubes-rpc/{Path(name).name}"] = LINK
+        if name in {f"docs/man/{command.name}.1" for command in SETUP.ROLES[role].commands}:
+            want[f"usr/share/man/man1/{Path(name).name}"] = 0o644
+        if name.startswith("salt/qubes-borg/") and role == "dom0":
+            want[f"srv/{name}"] = 0o644
+        if name in SETUP.ROLES[role].documents:
+            want[f"usr/share/doc/qubes-borg-{role}/{Path(name).name}"] = 0o644
         if name.startswith(f"vm-services/completions/{role}/"):
             want[f"usr/share/bash-completion/completions/{Path(name).name}"] = 0o644
     if role == "dom0":
@@ -77,6 +86,38 @@ def test_a_role_installs_exactly_its_files(role: str, tmp_path: Path) -> None:
     install(tmp_path, role)
 
     assert installed(tmp_path) == expected(role)
+
+
+def test_a_service_is_a_link_that_leads_to_its_program_in_the_root(tmp_path: Path) -> None:
+    install(tmp_path, *SETUP.ROLES)
+
+    links = sorted(tmp_path.glob("etc/qubes-rpc/*"))
+    assert links
+    for link in links:
+        assert link.readlink() == Path(f"/usr/lib/qubes-borg/rpc/{link.name}")
+        assert (tmp_path / str(link.readlink())[1:]).is_file()
+
+
+def test_a_role_takes_no_page_of_another_roles_command(tmp_path: Path) -> None:
+    """In a copy with pages and states, since this repository may have none yet."""
+    copy = tmp_path / "copy"
+    shutil.copytree(tree.ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "build"))
+    for name in ("docs/man/qvm-borg-new.1", "docs/man/borgbak.1", "docs/man/qvm-borg-setup.1",
+                 "salt/qubes-borg/files/deep.conf", "salt/qubes-borg/map.jinja"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("")
+
+    for role in ("dom0", "client"):
+        command = ["make", "-s", f"install-{role}", f"DESTDIR={tmp_path / role}"]
+        subprocess.run(command, cwd=copy, check=True, capture_output=True)
+
+    pages = {role: {path.name for path in (tmp_path / role).rglob("*.1")}
+             for role in ("dom0", "client")}
+    assert "qvm-borg-setup.1" in pages["dom0"] and "borgbak.1" in pages["client"]
+    assert not {"borgbak.1", "qvm-borg-new.1"} & pages["dom0"]
+    assert not {name for name in pages["client"] if name.startswith("qvm-")}
+    assert (tmp_path / "dom0/srv/salt/qubes-borg/files/deep.conf").is_file()
+    assert not (tmp_path / "client/srv").exists()
 
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(VM_ROLES, 2)), ids="-".join)
