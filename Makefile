@@ -14,7 +14,7 @@ PYTEST := $(VENV) -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=lo
 DESTDIR :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kill test-user check bench fuzz docs clean $(ROLES:%=install-%)
+.PHONY: help demo test test-kill test-user check bench fuzz docs rpm deb clean $(ROLES:%=install-%)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -50,6 +50,14 @@ fuzz: ## 200,000 inputs that lie for each parser, SEED=N for the same ones again
 docs: ## write the tables of docs/ anew from what the code holds as data
 	@$(PYTHON) tests/bootstrap.py check
 	@$(VENV) tests/static/tables.py
+
+rpm: ## the packages for dom0 and Fedora templates, in build/rpm
+	@$(PYTHON) tests/bootstrap.py rpm
+	@$(PYTHON) rpm_spec/build.py rpm
+
+deb: ## the packages for Debian templates, in build/deb
+	@$(PYTHON) tests/bootstrap.py deb
+	@$(PYTHON) rpm_spec/build.py deb
 
 $(ROLES:%=install-%): install-%:
 	@$(PYTHON) setup.py install_role --role $* --root "$(DESTDIR)/"
