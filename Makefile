@@ -4,7 +4,7 @@
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 FAST := tests/static tests/unit tests/contract tests/policy tests/fuzz
-SLOW := tests/bench tests/keepassxc tests/kit tests/lab/selftest tests/scenarios
+SLOW := tests/bench tests/keepassxc tests/kit tests/lab/selftest tests/packages tests/scenarios
 KILL := tests/kill
 ROLES := dom0 common client maintenance vault worker
 # Two for each processor: half of a scenario's time is spent waiting.
@@ -14,7 +14,7 @@ PYTEST := $(VENV) -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=lo
 DESTDIR :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kill test-user check bench fuzz docs clean $(ROLES:%=install-%)
+.PHONY: help demo test test-kill test-user check bench fuzz docs rpm deb clean $(ROLES:%=install-%)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -53,6 +53,14 @@ docs: ## write tables, manual, completions and the picture anew from what the co
 	@$(VENV) tests/static/manpages.py
 	@$(VENV) tests/static/completions.py
 	@$(VENV) tests/static/picture.py
+
+rpm: ## the packages for dom0 and Fedora templates, in build/rpm
+	@$(PYTHON) tests/bootstrap.py rpm
+	@$(PYTHON) rpm_spec/build.py rpm
+
+deb: ## the packages for Debian templates, in build/deb
+	@$(PYTHON) tests/bootstrap.py deb
+	@$(PYTHON) rpm_spec/build.py deb
 
 $(ROLES:%=install-%): install-%:
 	@$(PYTHON) setup.py install_role --role $* --root "$(DESTDIR)/"

@@ -17,8 +17,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = "usr/lib/qubes-borg"
-MANUAL = "usr/share/man/man1"
 COMPLETIONS = "usr/share/bash-completion/completions"
+MANUAL = "usr/share/man/man1"
+SALT = "srv/salt/qubes-borg"
 STUB = """\
 #!/usr/bin/python3 -I
 import sys; sys.path.insert(0, "/usr/lib/qubes-borg")
@@ -45,15 +46,18 @@ class Role:
     completions: str | None = None  # folder with what bash's TAB does behind the commands
     policy: tuple[str, ...] = ()  # files under policy/
     units: str | None = None  # folder with units for the user's systemd
+    salt: str | None = None  # folder with states; installed whole, if it is there
+    documents: tuple[str, ...] = ()  # what a person may need where there is no network
 
 
 @dataclass(frozen=True)
 class Item:
-    """One file to install: where below the root, what it holds, its mode."""
+    """One file to install: where below the root, what it holds, its mode; or where it leads."""
 
     path: str
-    data: bytes
-    mode: int
+    data: bytes = b""
+    mode: int = 0o644
+    link: str | None = None
 
 
 # No file belongs to two roles of a qube, so any set of them can be installed in one template;
@@ -75,9 +79,13 @@ ROLES = {
         completions="dom0/completions",
         policy=("70-qubes-borg.policy",),
         units="dom0/systemd",
+        salt="salt/qubes-borg",
+        documents=("CHANGELOG.md", "README.md", "docs/exit-codes.md", "docs/recovery.md",
+                   "docs/status.md", "docs/threat-model.md"),
     ),
     "common": Role(
         packages=("dom0/qborg_wire", "vm-services/qborg_service", "vm-services/qborg_borg"),
+        documents=("README.md",),
     ),
     "client": Role(
         packages=("vm-services/qborg_client",),
@@ -88,6 +96,7 @@ ROLES = {
         ),
         rpc="client",
         completions="vm-services/completions/client",
+        documents=("docs/borgbak.md",),
     ),
     "maintenance": Role(
         packages=("vm-services/qborg_maintenance",),
@@ -104,6 +113,7 @@ ROLES = {
             Command("qborg-vault-import", "qborg_vault.tools.import_file"),
         ),
         rpc="vault",
+        documents=("docs/recovery.md",),
     ),
     "worker": Role(packages=("vm-services/qborg_worker",), rpc="worker"),
 }
@@ -117,7 +127,26 @@ def package_items(source: str) -> Iterator[Item]:
     for path in sorted(folder.rglob("*")):
         if path.suffix in PACKAGE_SUFFIXES and path.is_file():
             target = f"{LIBRARY}/{folder.name}/{path.relative_to(folder)}"
-            yield Item(target, path.read_bytes(), 0o644)
+            yield Item(target, path.read_bytes())
+
+
+def rpc_items(folder: Path) -> Iterator[Item]:
+    """Yield each service and the link by which it is found; see docs/adr/0015.
+
+    The link is no configuration file, so a package's removal takes it away: a template would else
+    go on offering a service whose program is gone.
+    """
+    for path in sorted(folder.glob("qborg.*")):
+        program = f"{LIBRARY}/rpc/{path.name}"
+        yield Item(program, path.read_bytes(), 0o755)
+        yield Item(f"etc/qubes-rpc/{path.name}", link=f"/{program}")
+
+
+def folder_items(folder: Path, target: str, pattern: str) -> Iterator[Item]:
+    """Yield the files of a folder that fit, with their paths below it; none, if it is not there."""
+    for path in sorted(folder.rglob(pattern)):
+        if path.is_file() and path.suffix != ".pyc":
+            yield Item(f"{target}/{path.relative_to(folder)}", path.read_bytes())
 
 
 def role_items(role: Role) -> Iterator[Item]:
@@ -127,19 +156,25 @@ def role_items(role: Role) -> Iterator[Item]:
     for command in role.commands:
         yield Item(f"usr/bin/{command.name}", STUB.format(module=command.module).encode(), 0o755)
         page = f"{command.name}.1"
-        yield Item(f"{MANUAL}/{page}", (HERE / "docs/man" / page).read_bytes(), 0o644)
+        yield Item(f"{MANUAL}/{page}", (HERE / "docs/man" / page).read_bytes())
     if role.rpc is not None:
-        for path in sorted((HERE / "qubes-rpc" / role.rpc).glob("qborg.*")):
-            yield Item(f"etc/qubes-rpc/{path.name}", path.read_bytes(), 0o755)
+        yield from rpc_items(HERE / "qubes-rpc" / role.rpc)
     if role.completions is not None:
-        for path in sorted((HERE / role.completions).iterdir()):
-            yield Item(f"{COMPLETIONS}/{path.name}", path.read_bytes(), 0o644)
+        yield from folder_items(HERE / role.completions, COMPLETIONS, "*")
     for name in role.policy:
-        data = (HERE / "policy" / name).read_bytes()
-        yield Item(f"etc/qubes/policy.d/{name}", data, 0o644)
+        yield Item(f"etc/qubes/policy.d/{name}", (HERE / "policy" / name).read_bytes())
     if role.units is not None:
-        for path in sorted((HERE / role.units).glob("qubes-borg-*")):
-            yield Item(f"usr/lib/systemd/user/{path.name}", path.read_bytes(), 0o644)
+        yield from folder_items(HERE / role.units, "usr/lib/systemd/user", "qubes-borg-*")
+    if role.salt is not None:
+        yield from folder_items(HERE / role.salt, SALT, "*")
+    for name in role.documents:
+        folder = f"usr/share/doc/qubes-borg-{role_name(role)}"
+        yield Item(f"{folder}/{Path(name).name}", (HERE / name).read_bytes())
+
+
+def role_name(role: Role) -> str:
+    """Answer the name under which a role stands in the table."""
+    return next(name for name, each in ROLES.items() if each is role)
 
 
 def make_folder(folder: Path) -> None:
@@ -148,6 +183,17 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir()
         folder.chmod(0o755)
+
+
+def write(item: Item, path: Path) -> None:
+    """Make one file or link where there is nothing; raises OSError."""
+    if item.link is not None:
+        path.symlink_to(item.link)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "wb") as file:
+        file.write(item.data)
+        os.fchmod(file.fileno(), stat.S_IMODE(item.mode))
 
 
 def install(role: Role, root: Path) -> int:
@@ -162,10 +208,7 @@ def install(role: Role, root: Path) -> int:
         make_folder(path.parent)
         beside = path.with_name(f".{path.name}.new")
         beside.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with open(os.open(beside, flags, 0o600), "wb") as file:
-            file.write(item.data)
-            os.fchmod(file.fileno(), stat.S_IMODE(item.mode))
+        write(item, beside)
         beside.replace(path)
     return len(items)
 

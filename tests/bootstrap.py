@@ -97,6 +97,11 @@ LAB_TEST_PACKAGES = (
     Package("procps", ("pgrep",)),
     Package("strace", ("strace",)),
 )
+# No compiler: see rpm_spec/build.py.
+DEB_PACKAGES = (Package("debhelper", ("dh",)), Package("dh-python", ("dh_python3",)),
+                Package("dpkg-dev", ("dpkg-buildpackage",)), Package("make", ("make",)))
+RPM_PACKAGES = (Package("make", ("make",)), Package("rpm", ("rpm", "rpmbuild")))
+LINT_PACKAGES = (Package("lintian", ("lintian",)), Package("rpmlint", ("rpmlint",)))
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,13 @@ class Goal:
 GOALS = {
     "bench": Goal((*LAB_PACKAGES, Package("scrypt", ("scrypt",))), venv=False, lab=True),
     "check": Goal(TEST_PACKAGES, venv=True, lab=False),
+    "deb": Goal(DEB_PACKAGES, venv=False, lab=False),
     "demo": Goal(LAB_PACKAGES, venv=False, lab=True),
     "fuzz": Goal(TEST_PACKAGES, venv=True, lab=False),
-    "test": Goal(TEST_PACKAGES + LAB_PACKAGES + LAB_TEST_PACKAGES + KIT_PACKAGES,
-                 venv=True, lab=True),
+    "rpm": Goal(RPM_PACKAGES, venv=False, lab=False),
+    "test": Goal(tuple(dict.fromkeys((
+        *TEST_PACKAGES, *LAB_PACKAGES, *LAB_TEST_PACKAGES, *KIT_PACKAGES, *DEB_PACKAGES,
+        *RPM_PACKAGES, *LINT_PACKAGES))), venv=True, lab=True),
 }
 
 

@@ -20,6 +20,7 @@ PACKAGES = {
     "vault": {"qborg_vault"},
     "worker": {"qborg_worker"},
 }
+LINK = 0o777
 UNITS = tuple(f"qubes-borg-{name}.{kind}" for name in ("backup", "status")
               for kind in ("service", "timer"))
 
@@ -50,7 +51,12 @@ def expected(role: str) -> dict[str, int]:
             if name.endswith((".py", ".j2", ".toml")):
                 want[f"usr/lib/qubes-borg/{rest}"] = 0o644
         if name.startswith(f"qubes-rpc/{role}/") and role != "dom0":
-            want[f"etc/qubes-rpc/{Path(name).name}"] = 0o755
+            want[f"usr/lib/qubes-borg/rpc/{Path(name).name}"] = 0o755
+            want[f"etc/qubes-rpc/{Path(name).name}"] = LINK
+        if name.startswith("salt/qubes-borg/") and role == "dom0":
+            want[f"srv/{name}"] = 0o644
+        if name in SETUP.ROLES[role].documents:
+            want[f"usr/share/doc/qubes-borg-{role}/{Path(name).name}"] = 0o644
         if name.startswith((f"vm-services/completions/{role}/", f"{role}/completions/")):
             want[f"usr/share/bash-completion/completions/{Path(name).name}"] = 0o644
     if role == "dom0":
@@ -67,6 +73,27 @@ def test_a_role_installs_exactly_its_files(role: str, tmp_path: Path) -> None:
     install(tmp_path, role)
 
     assert installed(tmp_path) == expected(role)
+
+
+def test_a_service_is_a_link_that_leads_to_its_program_in_the_root(tmp_path: Path) -> None:
+    install(tmp_path, *SETUP.ROLES)
+
+    links = sorted(tmp_path.glob("etc/qubes-rpc/*"))
+    assert links
+    for link in links:
+        assert link.readlink() == Path(f"/usr/lib/qubes-borg/rpc/{link.name}")
+        assert (tmp_path / str(link.readlink())[1:]).is_file()
+
+
+def test_a_role_takes_no_page_of_another_roles_command(tmp_path: Path) -> None:
+    for role in ("dom0", "client"):
+        install(tmp_path / role, role)
+
+    pages = {role: {path.name for path in (tmp_path / role).rglob("*.1")}
+             for role in ("dom0", "client")}
+    assert "qvm-borg-setup.1" in pages["dom0"] and "borgbak.1" in pages["client"]
+    assert not pages["dom0"] & pages["client"]
+    assert not (tmp_path / "client/srv").exists()
 
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(VM_ROLES, 2)), ids="-".join)

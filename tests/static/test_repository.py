@@ -10,9 +10,10 @@ from static import tree
 
 DOCUMENTS = tuple(name for name in tree.files() if name.endswith(".md"))
 TOP = {
-    ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-    "SECURITY.md", "docs", "dom0", "policy", "pyproject.toml", "qubes-rpc",
-    "requirements-dev.txt", "salt", "setup.py", "tests", "version", "vm-services",
+    ".ci", ".gitignore", ".qubesbuilder", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+    "Makefile", "README.md", "SECURITY.md", "debian", "docs", "dom0", "policy", "pyproject.toml",
+    "qubes-rpc", "requirements-dev.txt", "rpm_spec", "salt", "setup.py", "tests", "version",
+    "vm-services",
 }  # fmt: skip
 MAKEFILE = tree.text("Makefile")
 SPELLED = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M))
