@@ -44,6 +44,7 @@ class Role:
     completions: str | None = None  # folder under vm-services/completions/
     policy: tuple[str, ...] = ()  # files under policy/
     units: str | None = None  # folder with units for the user's systemd
+    states: str | None = None  # folder under salt/
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ ROLES = {
         ),
         policy=("70-qubes-borg.policy",),
         units="dom0/systemd",
+        states="qubes-borg",
     ),
     "common": Role(
         packages=("dom0/qborg_wire", "vm-services/qborg_service", "vm-services/qborg_borg"),
@@ -136,6 +138,9 @@ def role_items(role: Role) -> Iterator[Item]:
     if role.units is not None:
         for path in sorted((HERE / role.units).glob("qubes-borg-*")):
             yield Item(f"usr/lib/systemd/user/{path.name}", path.read_bytes(), 0o644)
+    if role.states is not None:
+        for path in sorted((HERE / "salt" / role.states).glob("*.*")):
+            yield Item(f"srv/salt/{role.states}/{path.name}", path.read_bytes(), 0o644)
 
 
 def make_folder(folder: Path) -> None:

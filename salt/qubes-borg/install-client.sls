@@ -1,3 +1,3 @@
-{#- What a qube that keeps backups of itself has to have, cron among it: for its template, or for a standalone. -#}
+{#- For the template of a qube that keeps backups of itself, or for a standalone qube. -#}
 {%- from "qubes-borg/install.jinja" import install with context -%}
 {{ install("client") }}

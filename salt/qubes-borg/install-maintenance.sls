@@ -1,3 +1,3 @@
-{#- What a qube that holds the server's admin key has to have: for its template, or for a standalone. -#}
+{#- For the template of a qube that holds the server's admin key, or for a standalone qube. -#}
 {%- from "qubes-borg/install.jinja" import install with context -%}
 {{ install("maintenance") }}

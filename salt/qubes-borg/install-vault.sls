@@ -1,3 +1,3 @@
-{#- What a qube that keeps the recovery records has to have: for its template, or for a standalone. -#}
+{#- For the template of a qube that keeps the recovery records, or for a standalone qube. -#}
 {%- from "qubes-borg/install.jinja" import install with context -%}
 {{ install("vault") }}

@@ -1,3 +1,3 @@
-{#- What a qube that is a disposable for one job on one repository has to have: for its template, or for a standalone. -#}
+{#- For the template of a qube that does one job on one repository, or for a standalone qube. -#}
 {%- from "qubes-borg/install.jinja" import install with context -%}
 {{ install("worker") }}

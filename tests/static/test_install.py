@@ -66,6 +66,8 @@ def expected(role: str) -> dict[str, int]:
             want[f"etc/qubes-rpc/{Path(name).name}"] = 0o755
         if name.startswith(f"vm-services/completions/{role}/"):
             want[f"usr/share/bash-completion/completions/{Path(name).name}"] = 0o644
+        if role == "dom0" and name.startswith("salt/qubes-borg/"):
+            want[f"srv/{name}"] = 0o644
     if role == "dom0":
         want["etc/qubes/policy.d/70-qubes-borg.policy"] = 0o644
         want |= {f"usr/lib/systemd/user/{name}": 0o644 for name in UNITS}
