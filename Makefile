@@ -4,7 +4,7 @@
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 FAST := tests/static tests/unit tests/contract tests/policy tests/fuzz
-SLOW := tests/bench tests/keepassxc tests/kit tests/lab/selftest tests/packages tests/scenarios
+SLOW := tests/bench tests/keepassxc tests/kit tests/lab/selftest tests/packages tests/salt tests/scenarios
 KILL := tests/kill
 ROLES := dom0 common client maintenance vault worker
 # Two for each processor: half of a scenario's time is spent waiting.

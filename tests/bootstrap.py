@@ -29,6 +29,7 @@ PIP = (".venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check"
 # Beside Debian 13's own 1.9.14: what Fedora has, and the newest. The rest they need is Debian's.
 BORGMATICS = ("2.0.13", "2.1.10")
 PSUTIL = "psutil==7.2.2"
+SALT = "tests/salt/requirements.txt"
 
 
 class NotReady(Exception):
@@ -147,8 +148,7 @@ def package_step(packages: Sequence[Package]) -> Step | None:
         return None
     apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet")
     install = (*apt, "install", "--yes", "--no-install-recommends", *names)
-    title = f"Debian packages: {' '.join(names)}"
-    return Step(title, ((*apt, "update"), install), root=True)
+    return Step(f"Debian packages: {' '.join(names)}", ((*apt, "update"), install), root=True)
 
 
 def venv_step() -> Step | None:
@@ -178,6 +178,16 @@ def borgmatic_step() -> Step | None:
     return Step(f"borgmatic {' and '.join(missed)}, in .venv/borgmatic", commands)
 
 
+def salt_step() -> Step | None:
+    """Answer how Salt comes, in an environment of its own, None if it is there."""
+    wanted, had = HERE / SALT, VENV / "salt/requirements.txt"
+    if venv_ready() and had.is_file() and had.read_bytes() == wanted.read_bytes():
+        return None
+    make = ("/usr/bin/python3", "-m", "venv", "--clear", ".venv/salt")
+    fill = (".venv/salt/bin/python", *PIP[1:], "--requirement", SALT)
+    return Step("Salt, in .venv/salt", (make, fill, ("cp", SALT, ".venv/salt/requirements.txt")))
+
+
 def ids_step() -> Step | None:
     """Answer how a user gets the ids that the lab's user namespace needs; root needs none."""
     from lab import ns
@@ -190,8 +200,8 @@ def ids_step() -> Step | None:
         user = pwd.getpwuid(os.getuid()).pw_name
     ids = ("--add-subuids", "231072-296607", "--add-subgids", "231072-296607")
     title = f"a range of ids for {user}, so that the lab needs no root"
-    commands = (("touch", "/etc/subuid", "/etc/subgid"), ("usermod", *ids, user))
-    return Step(title, commands, root=True)
+    touch = ("touch", "/etc/subuid", "/etc/subgid")
+    return Step(title, (touch, ("usermod", *ids, user)), root=True)
 
 
 def template_step() -> Step | None:
@@ -214,7 +224,7 @@ def missing(goal: Goal) -> list[Step]:
     if goal.lab:
         steps += [ids_step(), template_step()]
     if goal.lab and goal.venv:
-        steps.append(borgmatic_step())
+        steps += [borgmatic_step(), salt_step()]
     return [step for step in steps if step is not None]
 
 

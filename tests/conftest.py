@@ -61,5 +61,6 @@ def clean_environment(
             monkeypatch.delenv(variable)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     group = group_of(str(request.path.relative_to(HERE.parent)))
-    if group not in ("tests/bench", "tests/lab/selftest", "tests/packages", "tests/scenarios"):
+    if group not in ("tests/bench", "tests/lab/selftest", "tests/packages", "tests/salt",
+                     "tests/scenarios"):
         monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))

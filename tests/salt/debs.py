@@ -1,0 +1,134 @@
+"""The Debian packages that the states install: Debian's own, fetched once, and ours.
+
+Runs on the host. What is fetched stays in the lab's cache; a qube gets it as a repository in a
+folder, since templates of the lab have no network.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import template
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSION = (ROOT / "version").read_text(encoding="ascii").strip()
+ROLES = ("common", "client", "maintenance", "vault", "worker")
+# Of the lab's tree, what a fresh template of Qubes need not have. All of it comes back by Salt.
+PURGED = (
+    "borgmatic", "borgbackup", "cron", "cron-daemon-common", "qrencode",
+    "python3-pexpect", "python3-ptyprocess", "python3-jinja2", "python3-markupsafe",
+)  # fmt: skip
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
+_POSTINST = """#!/bin/sh
+set -e
+[ ! -x /etc/qubes-rpc/qubes.PostInstall ] || /etc/qubes-rpc/qubes.PostInstall
+"""
+_PRERM = """#!/bin/sh
+set -e
+find /usr/lib/qubes-borg -name __pycache__ -prune -exec rm -rf {} +
+"""
+
+
+def _run(*command: str | Path, **rest: str) -> bytes:
+    """Run a program to its end and answer what it prints; CalledProcessError tells why not."""
+    done = subprocess.run(
+        [str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        timeout=900, cwd=ROOT, env=_ENVIRONMENT | rest,
+    )  # fmt: skip
+    assert done.returncode == 0, (command, (done.stdout + done.stderr).decode())
+    return done.stdout
+
+
+def index(folder: Path) -> None:
+    """Write the list of a folder's packages that apt reads."""
+    entries = []
+    for path in sorted(folder.glob("*.deb")):
+        fields = _run("/usr/bin/dpkg-deb", "--field", path).decode().rstrip("\n")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        size = path.stat().st_size
+        entries.append(f"{fields}\nFilename: ./{path.name}\nSize: {size}\nSHA256: {digest}\n")
+    (folder / "Packages").write_text("\n".join(entries), encoding="utf-8")
+
+
+def repository(folder: Path, *sources: Path) -> Path:
+    """Fill a folder with the packages of others and their list; answers it."""
+    folder.mkdir()
+    for source in sources:
+        for path in source.glob("*.deb"):
+            shutil.copy(path, folder)
+    index(folder)
+    return folder
+
+
+def _apt(tree: Path, place: Path) -> None:
+    """Have apt fetch into PLACE what the tree would need once more had it lost PURGED."""
+    for folder in ("etc/apt", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"):
+        (place / folder).mkdir(parents=True)
+    shutil.copy(tree / "etc/apt/sources.list", place / "etc/apt")
+    status = (tree / "var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n")
+    kept = [entry for entry in status if not re.match(rf"Package: ({'|'.join(PURGED)})\n", entry)]
+    (place / "status").write_text("\n\n".join(kept), encoding="utf-8")
+    proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
+    apt = ("/usr/bin/apt-get", "--quiet", "--yes", "-o", f"Dir={place}",
+           "-o", f"Dir::State::status={place}/status", "-o", "APT::Sandbox::User=root",
+           "-o", f"Dir::Etc::TrustedParts={tree}/etc/apt/trusted.gpg.d",
+           "-o", "Acquire::Languages=none", "-o", "Debug::NoLocking=true")
+    _run(*apt, "update", **proxies)
+    _run(*apt, "--no-install-recommends", "--download-only", "install", *PURGED, **proxies)
+
+
+def fetched() -> Path:
+    """Answer the folder in the cache with what Debian has of PURGED, fetched if it is not there."""
+    tree = template.ensure()
+    digest = hashlib.sha256("\n".join(PURGED).encode()).hexdigest()[:12]
+    folder = template.cache_dir() / f"debs-{tree.name}-{digest}"
+    if not folder.is_dir():
+        place = folder.with_suffix(f".{os.getpid()}")
+        _apt(tree, place)
+        archives = place / "var/cache/apt/archives"
+        shutil.rmtree(archives / "partial")
+        archives.rename(place.with_suffix(".done"))
+        shutil.rmtree(place)
+        place.with_suffix(".done").rename(folder)
+    return folder
+
+
+def build(folder: Path, name: str, depends: Sequence[str], tree: Path, scripts: dict[str, str],
+          version: str = VERSION) -> None:  # fmt: skip
+    """Make one package of a tree; what that has in /etc is configuration, as by debhelper."""
+    control = tree / "DEBIAN"
+    control.mkdir(parents=True, exist_ok=True, mode=0o755)
+    etc = sorted(f"/{path.relative_to(tree)}\n" for path in tree.glob("etc/**/*") if path.is_file())
+    (control / "conffiles").write_text("".join(etc), encoding="ascii")
+    for script, text in scripts.items():
+        (control / script).write_text(text, encoding="ascii")
+        (control / script).chmod(0o755)
+    needs = f"Depends: {', '.join(depends)}\n" if depends else ""
+    (control / "control").write_text(
+        f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: the lab <lab@lab>\n"
+        f"{needs}Description: {name}, made for a test\n", encoding="ascii")  # fmt: skip
+    _run("/usr/bin/dpkg-deb", "--root-owner-group", "--build", tree,
+         folder / f"{name}_{version}_all.deb")  # fmt: skip
+
+
+def ours(folder: Path) -> Path:
+    """Fill a folder with our own packages, from `make install-ROLE`; answers it."""
+    for role in ROLES:
+        tree = folder / "trees" / role
+        _run("/usr/bin/make", f"install-{role}", f"DESTDIR={tree}")
+        depends = ["python3"] if role == "common" else ["qubes-borg-common"]
+        build(folder, f"qubes-borg-{role}", depends, tree,
+              {"postinst": _POSTINST, "prerm": _PRERM})  # fmt: skip
+    shutil.rmtree(folder / "trees")
+    return folder
+
+
+def of_qubes(folder: Path) -> Path:
+    """Fill a folder with the package of Qubes that the states ask for, here an empty one."""
+    build(folder, "qubes-core-agent-networking", [], folder / "tree", {}, "4.3")
+    shutil.rmtree(folder / "tree")
+    return folder
