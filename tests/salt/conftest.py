@@ -20,7 +20,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> cases.Data:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab whose templates have nothing of ours, with our packages in dom0's state tree."""
     folder = tmp_path_factory.mktemp("world")
-    with Lab.up(place.world(folder)) as lab:
+    with Lab.up(place.world(folder, tmp_path_factory)) as lab:
         place.prepare(lab, folder / "ours")
         yield lab
 

@@ -9,28 +9,20 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from lab import template
+from packages import built
 
 ROOT = Path(__file__).resolve().parents[2]
-VERSION = (ROOT / "version").read_text(encoding="ascii").strip()
-ROLES = ("common", "client", "maintenance", "vault", "worker")
 # Of the lab's tree, what a fresh template of Qubes need not have. All of it comes back by Salt.
 PURGED = (
     "borgmatic", "borgbackup", "cron", "cron-daemon-common", "qrencode",
     "python3-pexpect", "python3-ptyprocess", "python3-jinja2", "python3-markupsafe",
 )  # fmt: skip
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
-_POSTINST = """#!/bin/sh
-set -e
-[ ! -x /etc/qubes-rpc/qubes.PostInstall ] || /etc/qubes-rpc/qubes.PostInstall
-"""
-_PRERM = """#!/bin/sh
-set -e
-find /usr/lib/qubes-borg -name __pycache__ -prune -exec rm -rf {} +
-"""
 
 
 def _run(*command: str | Path, **rest: str) -> bytes:
@@ -97,38 +89,23 @@ def fetched() -> Path:
     return folder
 
 
-def build(folder: Path, name: str, depends: Sequence[str], tree: Path, scripts: dict[str, str],
-          version: str = VERSION) -> None:  # fmt: skip
-    """Make one package of a tree; what that has in /etc is configuration, as by debhelper."""
-    control = tree / "DEBIAN"
-    control.mkdir(parents=True, exist_ok=True, mode=0o755)
-    etc = sorted(f"/{path.relative_to(tree)}\n" for path in tree.glob("etc/**/*") if path.is_file())
-    (control / "conffiles").write_text("".join(etc), encoding="ascii")
-    for script, text in scripts.items():
-        (control / script).write_text(text, encoding="ascii")
-        (control / script).chmod(0o755)
-    needs = f"Depends: {', '.join(depends)}\n" if depends else ""
-    (control / "control").write_text(
-        f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: the lab <lab@lab>\n"
-        f"{needs}Description: {name}, made for a test\n", encoding="ascii")  # fmt: skip
-    _run("/usr/bin/dpkg-deb", "--root-owner-group", "--build", tree,
-         folder / f"{name}_{version}_all.deb")  # fmt: skip
-
-
-def ours(folder: Path) -> Path:
-    """Fill a folder with our own packages, from `make install-ROLE`; answers it."""
-    for role in ROLES:
-        tree = folder / "trees" / role
-        _run("/usr/bin/make", f"install-{role}", f"DESTDIR={tree}")
-        depends = ["python3"] if role == "common" else ["qubes-borg-common"]
-        build(folder, f"qubes-borg-{role}", depends, tree,
-              {"postinst": _POSTINST, "prerm": _PRERM})  # fmt: skip
-    shutil.rmtree(folder / "trees")
+def ours(folder: Path, factory: pytest.TempPathFactory) -> Path:
+    """Fill a folder with our own packages, as `make deb` builds them; answers it."""
+    folder.mkdir()
+    for path in built.build("deb", "tarball", factory):
+        if path.suffix == ".deb":
+            shutil.copy(path, folder)
     return folder
 
 
 def of_qubes(folder: Path) -> Path:
     """Fill a folder with the package of Qubes that the states ask for, here an empty one."""
-    build(folder, "qubes-core-agent-networking", [], folder / "tree", {}, "4.3")
+    name, control = "qubes-core-agent-networking", folder / "tree/DEBIAN/control"
+    control.parent.mkdir(parents=True, mode=0o755)
+    control.write_text(
+        f"Package: {name}\nVersion: 4.3\nArchitecture: all\nMaintainer: the lab <lab@lab>\n"
+        f"Description: {name}, made for a test\n", encoding="ascii")  # fmt: skip
+    _run("/usr/bin/dpkg-deb", "--root-owner-group", "--build", folder / "tree",
+         folder / f"{name}_4.3_all.deb")  # fmt: skip
     shutil.rmtree(folder / "tree")
     return folder

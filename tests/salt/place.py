@@ -6,6 +6,8 @@ Runs on the host. What stands for parts of Qubes lies in qubes/; Salt is the rea
 import json
 from pathlib import Path
 
+import pytest
+
 from lab import Lab
 from salt import debs
 
@@ -82,11 +84,9 @@ def _dom0() -> list[str]:
     ]
 
 
-def world(folder: Path) -> Path:
+def world(folder: Path, factory: pytest.TempPathFactory) -> Path:
     """Write the world file; answers it. Our packages are in FOLDER/ours and in one repository."""
-    for name in ("ours", "qubes"):
-        (folder / name).mkdir()
-    ours, of_qubes = debs.ours(folder / "ours"), debs.of_qubes(folder / "qubes")
+    ours, of_qubes = debs.ours(folder / "ours", factory), debs.of_qubes(folder / "qubes")
     fetched = debs.fetched()
     templates = {
         "debian-13": _bare(debs.repository(folder / "first", fetched, of_qubes)),
