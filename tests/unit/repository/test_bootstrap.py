@@ -20,7 +20,7 @@ PYTHON = "/usr/bin/python3"
 def fixture_clone(tmp_path: Path) -> Path:
     """Return a folder with the bootstrap and the requirements, and nothing installed."""
     (tmp_path / "tests").mkdir()
-    for name in ("tests/bootstrap.py", "requirements-dev.txt"):
+    for name in ("tests/bootstrap.py", "tests/needed.py", "requirements-dev.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
