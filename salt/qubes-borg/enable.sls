@@ -25,7 +25,7 @@ qubes-borg-enable-refused:
 {%- for name in enrolled %}
 qubes-borg-enable-{{ name }}:
   qvm.service:
-    - name: {{ name }}
+    - name: {{ name | json }}
     - enable: {{ known.services | json }}
 {% else %}
 qubes-borg-enable-nobody:

@@ -50,17 +50,24 @@ def _tell(error: object, hint: str, code: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Tell the story, or clean; answers 0, 1 if a step failed, 3 if nothing could be begun."""
+    """Tell the story, or clean; answers 0, 1 if a step or the cleaning failed, 3 for no start."""
     options = _options(arguments)
     try:
         machine = Machine()
         if options.clean:
-            machine.clean()
-            return 0
+            return 0 if machine.clean() else 1
         machine.must_be_untouched()
-        story = Story(machine, options)
     except NotPossible as error:
         return _tell(error, error.hint, 3)
+    code = _told(Story(machine, options))
+    if options.keep:
+        print("kept, as asked for; `--clean` removes it")
+        return code
+    return code if machine.clean() else code or 1
+
+
+def _told(story: Story) -> int:
+    """Take every step; answers the exit code."""
     try:
         for number, (title, act) in enumerate(STORY, 1):
             print(f"[{number:>2}/{len(STORY)}] {title}", flush=True)
@@ -71,11 +78,6 @@ def main(arguments: list[str]) -> int:
         return _tell(error, error.hint, 3)
     except KeyboardInterrupt:
         return _tell("interrupted", "run it again", 130)
-    finally:
-        if options.keep:
-            print("kept, as asked for; `--clean` removes it")
-        else:
-            machine.clean()
     print(f"all {len(STORY)} steps are as they should be")
     return 0
 

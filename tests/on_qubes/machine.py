@@ -4,7 +4,6 @@ Runs in dom0. Only what the note names is ever removed, and it is written before
 """
 
 import json
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ except ImportError:
     qubesadmin, QubesException = None, OSError
 
 WORK, VAULT, KEEPER = "qborg-test-work", "qborg-test-vault", "qborg-test-keeper"
-_ALL = (WORK, VAULT, KEEPER, "borg-worker")  # the last one is made by the commands for a proof
-_OURS = "x-qborg"  # begins each feature that the commands give dom0
+WORKER = "borg-worker"  # made by the commands for a proof
+MACHINE = "qborgtest"  # this computer in the names of repositories
+_OURS = "x-qborg"  # begins each feature that the commands give dom0, and is that of a client
 _SETTINGS = Path(".config/qubes-borg/settings.toml")
 _NOTE = Path(".local/state/qubes-borg-on-qubes.json")
 _STOPPING = 120.0  # seconds until a qube that shuts down is killed
@@ -47,24 +47,42 @@ class Machine:
         if (Path.home() / _SETTINGS).exists() or self._features():
             raise NotPossible("qubes-borg is set up here, and this must not touch your backups",
                               "use a machine, or an installation of Qubes, that has no set-up")
-        taken = [name for name in _ALL if name in self.app.domains]
+        taken = [name for name in (WORK, VAULT, KEEPER, WORKER) if name in self.app.domains]
         if taken:
             raise NotPossible(f"there is a qube named {taken[0]}", "it is not removed for this")
 
     def make(self, template: str | None, netvm: str | None) -> None:
         """Make the qube to be backed up and the vault; raises NotPossible."""
-        self._note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._note.write_text(json.dumps(_ALL), encoding="ascii")
+        self._write({})
         try:
-            work, vault = (self.app.add_new_vm("AppVM", name, "red", template)
-                           for name in (WORK, VAULT))
-            vault.netvm = None
+            for name in (WORK, VAULT):
+                self.app.add_new_vm("AppVM", name, "red", template)
+                self.take(name)
+            self.app.domains[VAULT].netvm = None
             if netvm:
-                work.netvm = netvm
-            work.start()
+                self.app.domains[WORK].netvm = netvm
+            self.app.domains[WORK].start()
         except (QubesException, KeyError) as error:
             raise NotPossible(f"the qubes cannot be made: {error}",
                               "see --template and --netvm") from error
+
+    def take(self, name: str) -> None:
+        """Note a qube, as it is now, as one of this run's."""
+        self.app.domains.clear_cache()
+        self._write({**self._noted(), name: str(self.app.domains[name].uuid)})
+
+    def _write(self, noted: dict[str, str]) -> None:
+        self._note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = self._note.with_suffix(".new")
+        beside.write_text(json.dumps(noted), encoding="ascii")
+        beside.replace(self._note)
+
+    def _noted(self) -> dict[str, str]:
+        try:
+            found = json.loads(self._note.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _features(self) -> list[str]:
         """Answer the features that a set-up has given dom0."""
@@ -78,9 +96,9 @@ class Machine:
         return str(out.decode("utf-8", "replace"))
 
     def remove(self, name: str) -> None:
-        """Remove a qube, running or not, if there is one."""
+        """Remove a qube of this run's, running or not, if there is one; others are left alone."""
         self.app.domains.clear_cache()
-        if name not in self.app.domains:
+        if name not in self.app.domains or not self._is_ours(name):
             return
         vm = self.app.domains[name]
         deadline = time.monotonic() + _STOPPING
@@ -92,22 +110,43 @@ class Machine:
             vm.kill()
         del self.app.domains[name]
 
-    def clean(self) -> None:
-        """Remove what the note names, as often as that is needed; says what it could not."""
+    def _is_ours(self, name: str) -> bool:
+        """Tell whether the note, or a command of this run that was cut, has made that very qube."""
+        vm, dom0 = self.app.domains[name], self.app.domains["dom0"].features
+        said = {dom0[feature] for feature in self._features()} if self._is_our_set_up() else set()
+        enrolled = f'"{MACHINE}-' in str(vm.features.get(_OURS, ""))
+        return enrolled or str(vm.uuid) in {self._noted().get(name), *said} or (
+            f"creating:{name}" in said)
+
+    def _is_our_set_up(self) -> bool:
+        """Tell whether dom0's settings are this run's, or none are written yet."""
+        try:
+            text = (Path.home() / _SETTINGS).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return True
+        return f'machine = "{MACHINE}"\n' in text
+
+    def clean(self) -> bool:
+        """Remove what a run has made, and nothing else; answers whether that is done."""
         if not self._note.exists():
             print("there is nothing to remove")
-            return
-        left = []
-        for feature in self._features():
-            del self.app.domains["dom0"].features[feature]
-        for name in json.loads(self._note.read_text(encoding="ascii")):
+            return True
+        left, ours = [], self._is_our_set_up()
+        for name in (WORKER, WORK, KEEPER, VAULT):
             try:
                 self.remove(name)
-            except (QubesException, KeyError, subprocess.SubprocessError) as error:
+            except (QubesException, KeyError) as error:
                 left.append(f"{name}: {error}")
-        (Path.home() / _SETTINGS).unlink(missing_ok=True)
+        for feature in self._features() if ours and not left else ():
+            try:
+                del self.app.domains["dom0"].features[feature]
+            except (QubesException, KeyError) as error:
+                left.append(f"dom0's {feature}: {error}")
         if left:
             print("could not be removed, run it with --clean again:", *left, sep="\n  ")
-            return
+            return False
+        if ours:
+            (Path.home() / _SETTINGS).unlink(missing_ok=True)
         self._note.unlink()
         print("the qubes, dom0's features and the settings of this run are removed")
+        return True

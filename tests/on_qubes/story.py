@@ -9,9 +9,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from machine import KEEPER, VAULT, WORK, Machine
+from machine import KEEPER, MACHINE, VAULT, WORK, Machine
 
 _FILES = "/home/user/qborg-test"
 _RESTORED = "/home/user/qborg-test-restored"
@@ -28,6 +29,7 @@ cd %s
 find . -printf '%%P %%y %%m %%l %%T@\\n' | sort
 find . -type f -exec sha256sum {} + | sort
 """
+_POLICY = Path("/etc/qubes/policy.d/70-qubes-borg.policy")
 _REFUSED = 126  # by the policy
 
 
@@ -79,7 +81,7 @@ def set_up(story: Story) -> None:
     also = [word for flag, value in (("--template", given.template), ("--netvm", given.netvm))
             if value for word in (flag, value)]
     story.dom0("qvm-borg-setup", "--server", given.server, "--fingerprint", given.fingerprint,
-               "--machine", "qborgtest", "--maintenance", KEEPER, "--vault", VAULT, *also,
+               "--machine", MACHINE, "--maintenance", KEEPER, "--vault", VAULT, *also,
                "--password" if given.password else "--no-password", "--wait", "900", asks=True)
 
 
@@ -95,6 +97,10 @@ def enroll(story: Story) -> None:
 
 def closed(story: Story) -> None:
     """At rest no qube may call another one's services."""
+    # Qubes refuses what no rule names, too: so the rules themselves have to be there.
+    rules = _POLICY.read_text(encoding="ascii").splitlines() if _POLICY.exists() else []
+    denied = [line.split()[0] for line in rules if line.split()[1:] == ["*", "*", "*", "deny"]]
+    story.same("qborg.DescribeRecord" in denied, True, f"the rule of {_POLICY}")
     for name in (VAULT, KEEPER, "dom0"):
         said = story.machine.shell(
             WORK, f"code=0; qrexec-client-vm {name} qborg.DescribeRecord+qborgtest-x </dev/null "
@@ -152,6 +158,7 @@ def lose(story: Story) -> None:
     story.dom0("qvm-borg-backup", WORK)
     story.machine.remove(WORK)
     story.dom0("qvm-borg-recover", WORK, "--yes")
+    story.machine.take(WORK)
     story.same(_look(story, _FILES), story.files, "files of the qube that came back")
 
 

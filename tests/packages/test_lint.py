@@ -26,12 +26,10 @@ class Row:
     tag: str
     reason: str
     of: str = ""  # the version that alone says it
-    unless: str = ""  # what ends it, once it is there
 
     def is_wanted(self, version: str) -> bool:
         """Answer whether the tool must say it here."""
-        ended = self.unless and (tree.ROOT / self.unless).exists()
-        return version.startswith(self.of) and not ended
+        return version.startswith(self.of)
 
 
 def rows(tool: str) -> list[Row]:

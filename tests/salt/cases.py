@@ -99,11 +99,12 @@ def record(uuid: str, step: str, notes: str = "{}") -> str:
             f'"step":"{step}","times":{{"backup":"1"}},"uuid":"{uuid}"}}')  # fmt: skip
 
 
-U = [f"0000000{number}-0000-4000-8000-000000000000" for number in range(10)]
-# Name, class, uuid, what its feature x-qborg holds. Only the first two are enrolled.
+U = [f"{number:08}-0000-4000-8000-000000000000" for number in range(11)]
+# Name, class, uuid, what its feature x-qborg holds. Only the first three are enrolled.
 QUBES = (
     ("work", "AppVM", U[1], record(U[1], "forget")),
     ("mail.2-x", "StandaloneVM", U[2], record(U[2], "schedule")),
+    ("yes", "AppVM", U[10], record(U[10], "forget")),  # for YAML that is a truth
     ("copy", "AppVM", U[3], record(U[1], "forget")),
     ("young", "AppVM", U[4], record(U[4], "create")),
     ("leaving", "AppVM", U[5], record(U[5], "revoke")),

@@ -184,7 +184,7 @@ def test_only_what_is_enrolled_is_enabled(rendered: Data) -> None:
     found = states(rendered, "enable dom0").values()
 
     assert {function for function, _arguments in found} == {"qvm.service"}
-    assert sorted(each["name"] for _function, each in found) == ["mail.2-x", "work"]
+    assert sorted(each["name"] for _function, each in found) == ["mail.2-x", "work", "yes"]
     assert all(each["enable"] == ["crond", "qborg-client"] for _function, each in found)
 
 

@@ -115,6 +115,41 @@ def test_what_a_killed_run_has_left_is_removed_by_another(copied: Lab) -> None:
     assert "nothing to remove" in person.runs(copied, *RUN, "--clean")
 
 
+NOTE = "/home/user/.local/state/qubes-borg-on-qubes.json"
+# A note that is older than the qube, that somebody else wrote, or that was cut.
+NOTES = {
+    "of-another-uuid": '{"qborg-test-work": "00000000-0000-4000-8000-000000000000"}',
+    "of-somebody's": '{"personal": "00000000-0000-4000-8000-000000000000", "work": ""}',
+    "cut": "",
+}
+
+
+@pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
+def test_a_qube_that_is_not_this_suites_own_stays(copied: Lab, note: str) -> None:
+    copied.clone("personal", "qborg-test-work")
+    before = state.qubesd(copied)
+    script = f"mkdir -p {NOTE.rpartition('/')[0]} && cat > {NOTE}"
+    copied.exec("dom0", ["sh", "-c", script], input=note.encode(), check=True)
+
+    person.runs(copied, *RUN, "--clean")
+
+    _is_clean(copied, before)
+
+
+def test_what_cannot_be_removed_is_said_and_is_no_success(copied: Lab) -> None:
+    before = state.qubesd(copied)
+    run = (*RUN, "--server", person.SERVER, "--fingerprint", "SHA256:x")
+    copied.faults.add(where="qubesd", match="admin.vm.Remove+", n=0, action="error")
+
+    said = person.runs(copied, *run, code=1)
+    assert "could not be removed, run it with --clean again:\n  qborg-test-work" in said
+    person.runs(copied, *RUN, "--clean", code=1)
+    copied.faults.clear()
+    person.runs(copied, *RUN, "--clean")
+
+    _is_clean(copied, before)
+
+
 WRONG = {
     "no-server": ((), 2, "--server and --fingerprint are needed"),
     "a-qube-of-that-name": (("--netvm", "sys-firewall"), 3, "there is a qube named qborg-test"),

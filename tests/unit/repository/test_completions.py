@@ -111,6 +111,18 @@ def test_no_qube_is_asked_for_its_archives(place: Path) -> None:
     assert (place / "asked").read_text() == "-- work x-qborg\n"
 
 
+def test_the_qubes_are_asked_for_once_a_minute(place: Path) -> None:
+    press = PRESS.format(folder=FOLDER, name="backup")
+    script = f"COMP_WORDBREAKS=:=; {press}\n{press}"
+    done = subprocess.run(
+        ["/bin/bash", "--norc", "--noprofile", "-uc", script, "bash", "qvm-borg-backup p"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=place,
+        env=environment(place), timeout=60)  # fmt: skip
+
+    assert done.stdout.split() == ["personal", "personal"]
+    assert len((place / "asked").read_text().splitlines()) == 1
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_name_that_is_not_plain_is_neither_offered_nor_run(hostile: str, place: Path) -> None:
     for answer in ("qvm-ls.answer", "qvm-features.answer"):
