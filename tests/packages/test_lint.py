@@ -34,7 +34,7 @@ class Row:
 
 def rows(tool: str) -> list[Row]:
     """Answer what is accepted of one tool."""
-    return [Row(**row) for row in ACCEPTED[tool]]
+    return [Row(**row) for row in ACCEPTED.get(tool, [])]
 
 
 def says(tool: str, *words: str | Path) -> tuple[str, set[str]]:
