@@ -106,8 +106,13 @@ CUTS = {
 }
 
 
-@pytest.mark.parametrize("victim", ["kill-tool", f"kill-qube:{CLIENT}"], ids=["tool", "qube"])
-@pytest.mark.parametrize(("call", "when"), CUTS.values(), ids=CUTS)
+OFTEN = ("registered", "adopted")  # at each commit; the others with `make test-kill`
+VICTIMS = {"tool": "kill-tool", "qube": f"kill-qube:{CLIENT}"}
+ROWS = [pytest.param(*CUTS[cut], VICTIMS[victim], id=f"{cut}-{victim}", marks=[pytest.mark.kill] * (
+    cut not in OFTEN or victim != "tool")) for cut in CUTS for victim in VICTIMS]
+
+
+@pytest.mark.parametrize(("call", "when", "victim"), ROWS)
 def test_a_rotation_that_was_cut_leaves_one_that_works_and_the_next_run_ends_it(
     escrowed: Lab, call: str, when: str, victim: str
 ) -> None:

@@ -129,10 +129,15 @@ def test_a_full_vault_stops_the_enrolment_before_delivery_and_loses_nothing(vaul
     person.runs(vaulted, "qvm-borg-enroll", "work")
 
 
-@pytest.mark.parametrize("call", ["qborg.StoreRecord+qubes-work", "qborg.SendRecord+qubes-work",
-                                  "qborg.ForgetSecrets+qubes-work"])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("victim", ["kill-tool", "kill-qube:vault", "kill-qube:borg-maintenance"])
+# Those of the tool after each call at each commit; the others with `make test-kill`, whose table has
+# all of them once more.
+ROWS = [pytest.param(f"qborg.{call}+qubes-work", when, victim, id=f"{victim}-{when}-{call}",
+                     marks=[pytest.mark.kill] * ((when, victim) != ("after", "kill-tool")))
+        for victim in ("kill-tool", "kill-qube:vault", "kill-qube:borg-maintenance")
+        for when in ("before", "after") for call in ("StoreRecord", "SendRecord", "ForgetSecrets")]
+
+
+@pytest.mark.parametrize(("call", "when", "victim"), ROWS)
 def test_a_kill_at_the_records_way_loses_nothing(
     vaulted: Lab, call: str, when: str, victim: str
 ) -> None:
