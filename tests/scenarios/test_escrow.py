@@ -129,8 +129,8 @@ def test_a_full_vault_stops_the_enrolment_before_delivery_and_loses_nothing(vaul
     person.runs(vaulted, "qvm-borg-enroll", "work")
 
 
-# Those of the tool after each call at each commit; the others with `make test-kill`, whose table has
-# all of them once more.
+# Those of the tool after each call at each commit; the others with `make test-kill`, whose table
+# has all of them once more.
 ROWS = [pytest.param(f"qborg.{call}+qubes-work", when, victim, id=f"{victim}-{when}-{call}",
                      marks=[pytest.mark.kill] * ((when, victim) != ("after", "kill-tool")))
         for victim in ("kill-tool", "kill-qube:vault", "kill-qube:borg-maintenance")
