@@ -40,7 +40,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--clean", action="store_true", help="only remove what a run has left")
     options = parser.parse_args(arguments)
     if not options.clean and not (options.server and options.fingerprint):
-        parser.error("--server and --fingerprint are needed, or --clean")
+        sys.exit(_tell("--server and --fingerprint are needed, or --clean",
+                       "`python3 on_qubes --help` explains all of it", 2))
     return options
 
 

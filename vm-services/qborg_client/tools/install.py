@@ -15,7 +15,7 @@ from pathlib import Path
 from qborg_borg.bundle import RECORD_LIMIT, BundleRefused, match_bundle
 from qborg_client import identity, installation
 from qborg_client.paths import own_paths
-from qborg_service import qubesdb
+from qborg_service import command_line, qubesdb
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited
 from qborg_wire.reply import printable
@@ -41,11 +41,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Answer what knows the arguments."""
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    made = argparse.ArgumentParser(
-        "qborg-install", description=summary, epilog=rest, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = command_line.parser("qborg-install", __doc__)
     made.add_argument("bundle", metavar="FILE", type=Path, help="the bundle.json")
     return made
 

@@ -16,6 +16,7 @@ from qborg_client import backup, generation, identity, journal, preview, schedul
 from qborg_client.paths import Paths, own_paths
 from qborg_client.schedule import Schedule
 from qborg_client.tools import hints, telling
+from qborg_service import command_line
 from qborg_service.failure import ServiceFailure
 from qborg_wire.reply import printable
 
@@ -100,10 +101,8 @@ def _scheduled(paths: Paths, bundle: Bundle, plan: Schedule) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Answer what knows the options; what they may not be together, main() looks at."""
-    made = argparse.ArgumentParser(
-        prog="qborg-run", description="Back up this qube to its repository, now.",
-        allow_abbrev=False, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    summary = "Back up this qube to its repository, now."
+    made = command_line.parser("qborg-run", f"{summary}\n\n{_EXAMPLES}")
     what = made.add_mutually_exclusive_group()
     what.add_argument(
         "--scheduled", action="store_true",

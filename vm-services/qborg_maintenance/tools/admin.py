@@ -18,7 +18,7 @@ from pathlib import Path
 from qborg_maintenance import admin_key, agent, first_login, settings, waiting
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State, own_state
-from qborg_service import typed
+from qborg_service import command_line, typed
 from qborg_service.failure import ServiceFailure
 from qborg_service.secret import Secret
 from qborg_wire.reply import printable
@@ -104,11 +104,7 @@ def _secret(options: argparse.Namespace, question: str) -> Secret:
 
 def parser() -> argparse.ArgumentParser:
     """Answer what knows the commands and their options."""
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    made = argparse.ArgumentParser(
-        "qborg-admin", description=summary, epilog=rest, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = command_line.parser("qborg-admin", __doc__)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     login = commands.add_parser("login", help="install the admin key by the account's password")
     login.add_argument("--password-fd", dest="fd", type=int, metavar="N",

@@ -18,6 +18,7 @@ from qborg_maintenance import (
     keys, publish, registry, render, repository, revocation, settings,
 )
 from qborg_maintenance.state import State, own_state
+from qborg_service import command_line
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
 from qborg_wire.key_line import restricted_line
@@ -78,11 +79,7 @@ def _name(untrusted_text: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Answer what knows the arguments."""
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    made = argparse.ArgumentParser(
-        "qborg-host-bundle", description=summary, epilog=rest, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = command_line.parser("qborg-host-bundle", __doc__)
     made.add_argument("name", metavar="NAME", type=_name, help="the host's own name")
     made.add_argument("directory", metavar="DIR", type=Path, help="a new or an empty directory")
     return made

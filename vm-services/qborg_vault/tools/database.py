@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qborg_service import typed
+from qborg_service import command_line, typed
 from qborg_service.failure import ServiceFailure, is_full
 from qborg_service.files import read_limited
 from qborg_vault import keepass
@@ -26,11 +26,7 @@ _OTHER = "mend that and run the command again; nothing was changed"
 
 def parser(name: str, text: str) -> argparse.ArgumentParser:
     """Answer a parser with what both commands take; `text` is a module's docstring."""
-    summary, _, rest = text.partition("\n\n")
-    made = argparse.ArgumentParser(
-        name, description=summary, epilog=rest, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = command_line.parser(name, text)
     made.add_argument("file", metavar="FILE.kdbx", type=Path, help="the KeePassXC database")
     made.add_argument("--password-fd", dest="fd", type=int, metavar="N",
                       help="read the master password from this descriptor")  # fmt: skip
