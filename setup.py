@@ -46,7 +46,7 @@ class Role:
     completions: str | None = None  # folder with what bash's TAB does behind the commands
     policy: tuple[str, ...] = ()  # files under policy/
     units: str | None = None  # folder with units for the user's systemd
-    salt: str | None = None  # folder with states; installed whole, if it is there
+    salt: str | None = None  # folder with states; installed whole
     documents: tuple[str, ...] = ()  # what a person may need where there is no network
 
 
@@ -143,14 +143,17 @@ def rpc_items(folder: Path) -> Iterator[Item]:
 
 
 def folder_items(folder: Path, target: str, pattern: str) -> Iterator[Item]:
-    """Yield the files of a folder that fit, with their paths below it; none, if it is not there."""
+    """Yield the files of a folder that fit, with their paths below it; raises FileNotFoundError."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not there")
     for path in sorted(folder.rglob(pattern)):
-        if path.is_file() and path.suffix != ".pyc":
+        if path.is_file():
             yield Item(f"{target}/{path.relative_to(folder)}", path.read_bytes())
 
 
-def role_items(role: Role) -> Iterator[Item]:
-    """Yield every file of a role, the same bytes and modes on every machine."""
+def role_items(name: str) -> Iterator[Item]:
+    """Yield every file of the role of that name, the same bytes and modes on every machine."""
+    role = ROLES[name]
     for source in role.packages:
         yield from package_items(source)
     for command in role.commands:
@@ -161,20 +164,15 @@ def role_items(role: Role) -> Iterator[Item]:
         yield from rpc_items(HERE / "qubes-rpc" / role.rpc)
     if role.completions is not None:
         yield from folder_items(HERE / role.completions, COMPLETIONS, "*")
-    for name in role.policy:
-        yield Item(f"etc/qubes/policy.d/{name}", (HERE / "policy" / name).read_bytes())
+    for rules in role.policy:
+        yield Item(f"etc/qubes/policy.d/{rules}", (HERE / "policy" / rules).read_bytes())
     if role.units is not None:
         yield from folder_items(HERE / role.units, "usr/lib/systemd/user", "qubes-borg-*")
     if role.salt is not None:
         yield from folder_items(HERE / role.salt, SALT, "*")
-    for name in role.documents:
-        folder = f"usr/share/doc/qubes-borg-{role_name(role)}"
-        yield Item(f"{folder}/{Path(name).name}", (HERE / name).read_bytes())
-
-
-def role_name(role: Role) -> str:
-    """Answer the name under which a role stands in the table."""
-    return next(name for name, each in ROLES.items() if each is role)
+    for document in map(Path, role.documents):
+        target = f"usr/share/doc/qubes-borg-{name}/{document.name}"
+        yield Item(target, (HERE / document).read_bytes())
 
 
 def make_folder(folder: Path) -> None:
@@ -196,10 +194,10 @@ def write(item: Item, path: Path) -> None:
         os.fchmod(file.fileno(), stat.S_IMODE(item.mode))
 
 
-def install(role: Role, root: Path) -> int:
+def install(name: str, root: Path) -> int:
     """Lay a role under a root, modules of an older version removed; answers how many files."""
-    items = list(role_items(role))  # read first: what cannot be read replaces nothing
-    for source in role.packages:
+    items = list(role_items(name))  # read first: what cannot be read replaces nothing
+    for source in ROLES[name].packages:
         old = root / LIBRARY / Path(source).name
         if old.exists():
             shutil.rmtree(old)
@@ -220,7 +218,7 @@ def install_role(arguments: Sequence[str]) -> int:
     parser.add_argument("--root", required=True, type=Path, help="where / of the qube begins")
     options = parser.parse_args(arguments)
     try:
-        count = install(ROLES[options.role], options.root)
+        count = install(options.role, options.root)
     except OSError as error:
         print(f"error: cannot install {options.role}: {error}", file=sys.stderr)
         print("hint: use a whole clone and a folder that you may write to", file=sys.stderr)

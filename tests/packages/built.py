@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from static import tree
+from static.roles import VM_ROLES
 
 VERSION = tree.text("version").strip()
 OLDER = "0.0.9"
-ROLES = ("common", "client", "maintenance", "vault", "worker")
+ROLES = VM_ROLES  # common first
 LINK = 0o777
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nowhere"}
 SECONDS = 600

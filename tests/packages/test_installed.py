@@ -86,6 +86,14 @@ def is_kept(root: Root) -> bool:
     return {path: root.read(path) for path in KEPT} == KEPT
 
 
+def assert_left_and_told(root: Root, said: str, before: set[str]) -> None:
+    """After a removal only the user's files are left, and it has said where they are."""
+    for path in (".ssh/backups", ".config/qubes-borg", ".local/state/qubes-borg",
+                 ".local/share/qubes-borg", ".local/share/qubes-borg/records"):
+        assert path in said
+    assert is_kept(root) and root.files() == before
+
+
 def test_each_role_alone_and_all_roles_install_in_debian(
     root: Root, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -130,10 +138,7 @@ def test_removal_in_debian_leaves_a_users_files_and_says_so(
 
     said = dpkg(root, "--remove", *names(*built.ROLES))
 
-    for path in (".ssh/backups", ".config/qubes-borg", ".local/state/qubes-borg",
-                 ".local/share/qubes-borg", ".local/share/qubes-borg/records"):
-        assert path in said
-    assert is_kept(root) and root.files() == before
+    assert_left_and_told(root, said, before)
 
 
 def test_an_upgrade_in_debian_takes_away_what_is_gone_and_says_nothing(
@@ -192,10 +197,7 @@ def test_removal_by_rpm_leaves_a_users_files_and_says_so(
 
     said = rpm(root, "--erase", *names(*built.ROLES))
 
-    for path in (".ssh/backups", ".config/qubes-borg", ".local/state/qubes-borg",
-                 ".local/share/qubes-borg", ".local/share/qubes-borg/records"):
-        assert path in said
-    assert is_kept(root) and root.files() == before
+    assert_left_and_told(root, said, before)
 
 
 def test_an_upgrade_by_rpm_takes_away_what_is_gone_and_says_nothing(

@@ -25,6 +25,12 @@ _THIN = """import sys; sys.path.insert(0, "/usr/lib/lab-salt/site")
 from salt.utils import thin; thin.gen_thin("/var/cache/salt/master")"""
 
 
+_ROOT_SHELL = (
+    "printf '#!/bin/sh\\nexec /bin/bash\\n' > $ROOT/etc/qubes-rpc/qubes.VMRootShell",
+    "chmod 755 $ROOT/etc/qubes-rpc/qubes.VMRootShell",
+)
+
+
 def _installs(mode: str, folder: str, *names: str) -> str:
     files = " ".join(str(QUBES / name) for name in names)
     return f"install -D -m {mode} -t $ROOT{folder} {files}"
@@ -50,8 +56,7 @@ def _bare(repository: Path) -> list[str]:
         f"cp -r {repository} $ROOT{REPOSITORY}",
         f"echo 'deb [trusted=yes] file:{REPOSITORY} ./' > $ROOT/etc/apt/sources.list",
         _installs("755", "/etc/qubes-rpc", "qubes.PostInstall"),
-        "printf '#!/bin/sh\\nexec /bin/bash\\n' > $ROOT/etc/qubes-rpc/qubes.VMRootShell",
-        "chmod 755 $ROOT/etc/qubes-rpc/qubes.VMRootShell",
+        *_ROOT_SHELL,
         _installs("755", "/usr/local/bin", "systemctl", "systemd-run"),
     ]
 
@@ -64,8 +69,7 @@ def _managing() -> list[str]:
         "chroot $ROOT python3 -m compileall -q /usr/lib/lab-salt/site",
         f"chroot $ROOT python3 -I -c '{_THIN}'",
         _installs("755", "/etc/qubes-rpc", "qubes.SaltLinuxVM"),
-        "printf '#!/bin/sh\\nexec /bin/bash\\n' > $ROOT/etc/qubes-rpc/qubes.VMRootShell",
-        "chmod 755 $ROOT/etc/qubes-rpc/qubes.VMRootShell",
+        *_ROOT_SHELL,
         _installs("755", "/usr/lib/lab-salt/wrapper", "ssh"),
         f"ln -s ssh {_SALT}/wrapper/scp",
     ]

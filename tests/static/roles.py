@@ -21,3 +21,4 @@ def load_setup() -> ModuleType:
 
 
 SETUP = load_setup()
+VM_ROLES = tuple(role for role in SETUP.ROLES if role != "dom0")

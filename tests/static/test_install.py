@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from static import tree
-from static.roles import SETUP
+from static.roles import SETUP, VM_ROLES
 
 
-VM_ROLES = tuple(role for role in SETUP.ROLES if role != "dom0")
 PACKAGES = {
     "dom0": {"qborg_wire", "qvm_borg"},
     "common": {"qborg_wire", "qborg_service", "qborg_borg"},
@@ -124,6 +123,22 @@ def test_installing_again_removes_what_an_older_version_had(tmp_path: Path) -> N
     install(tmp_path, "dom0")
 
     assert installed(tmp_path) == expected("dom0")
+
+
+@pytest.mark.parametrize("lost", ["dom0/systemd", "salt/qubes-borg", "docs/man", "dom0/qvm_borg"])
+def test_from_half_a_clone_nothing_is_installed(lost: str, tmp_path: Path) -> None:
+    copy, root = tmp_path / "copy", tmp_path / "root"
+    for name in tree.files():
+        if not name.startswith((f"{lost}/", "tests/")):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((tree.ROOT / name).read_bytes())
+
+    done = subprocess.run(
+        ["make", "-s", "install-dom0", f"DESTDIR={root}"], cwd=copy, capture_output=True, text=True)
+
+    assert done.returncode != 0 and not root.exists()
+    assert len(re.findall("^error: cannot install dom0", done.stderr, re.MULTILINE)) == 1
+    assert len(re.findall("^hint: ", done.stderr, re.MULTILINE)) == 1
 
 
 def test_folders_can_be_entered_whatever_the_umask(tmp_path: Path) -> None:
