@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -65,7 +66,7 @@ class Call:
     pid: int = 0
     due: list[Rule] = field(default_factory=list)
     kill_service: Callable[[], None] | None = None
-    entry: TraceEntry | None = None
+    number: int = -1  # of its entry in the trace
     begun: float = 0.0
     over: bool = False
 
@@ -94,7 +95,9 @@ class Faults:
         self.is_running: Callable[[str], bool] = lambda name: False
         self._lock = threading.Lock()
         self._rules: list[tuple[Rule, int]] = []
-        self._trace: list[TraceEntry] = []
+        self._number = 0  # of the next call; never used twice
+        self._trace: dict[int, TraceEntry] = {}
+        self._seen: Counter[tuple[str, str, str, str]] = Counter()
         self._open: dict[int, Call] = {}  # by the thread that serves it
 
     def add(self, rule: Rule) -> None:
@@ -107,11 +110,12 @@ class Faults:
         with self._lock:
             self._rules.clear()
             self._trace.clear()
+            self._seen.clear()
 
     def trace(self) -> tuple[TraceEntry, ...]:
         """Return all calls seen since the last `clear`, oldest first."""
         with self._lock:
-            return tuple(self._trace)
+            return tuple(self._trace.values())
 
     def before(self, call: Call) -> Verdict:
         """Note the call, apply what is due before it, and remember what is due after it."""
@@ -156,21 +160,19 @@ class Faults:
 
     def _note(self, call: Call) -> None:
         key = (call.where, call.source, call.target, call.name)
-        nth = 1 + sum(
-            key == (entry.where, entry.source, entry.target, entry.name) for entry in self._trace
-        )
+        self._seen[key] += 1
         within = list(self._open.values())[-1].name if self._open else ""
-        call.entry = TraceEntry(*key, nth, self.is_running(call.target), within)
+        call.number, self._number = self._number, self._number + 1
         call.begun = time.monotonic()
-        self._trace.append(call.entry)
+        self._trace[call.number] = TraceEntry(
+            *key, self._seen[key], self.is_running(call.target), within)
         if call.where == "qrexec":
             self._open[threading.get_ident()] = call
 
     def _rewrite(self, call: Call, **changes: Any) -> None:
         """Change what the trace says of a call, if that is still there; the lock is held."""
-        if call.entry in self._trace:
-            at = self._trace.index(call.entry)
-            call.entry = self._trace[at] = replace(call.entry, **changes)
+        if call.number in self._trace:
+            self._trace[call.number] = replace(self._trace[call.number], **changes)
 
     def _hit(self, rule: Rule, call: Call) -> Verdict:
         with self._lock:
