@@ -39,7 +39,9 @@ ROWS: dict[str, tuple[Bend, int, str]] = {
     "borg-2": (_prints("/usr/bin/borg", "borg 2.0.0b14"), 22, "too old, or of borg 2 (borg 2.0.0)"),
     "something-called-borg": (_prints("/usr/bin/borg", "hello"), 22, "there is no borg"),
     "service-removed": (_removes("/etc/qubes-rpc/qborg.DescribeClient"), 7, "(DescribeClient)"),
-    "half-installed": (_removes("/usr/lib/qubes-borg"), 8, "did not answer (DescribeClient)"),
+    "half-installed": (
+        _removes("/usr/lib/qubes-borg/qborg_client"), 8, "did not answer (DescribeClient)"),
+    "services-lead-nowhere": (_removes("/usr/lib/qubes-borg"), 7, "(DescribeClient)"),
     "paused": (lambda lab: lab.do("pause", "work"), 5, "work is paused, not running"),
 }
 
