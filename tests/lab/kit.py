@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .report import REQUEST_PROGRAM
+from .report import POST_INSTALL, PROGRAM, REQUEST_PROGRAM
 from .world import Server
 
 HERE = Path(__file__).resolve().parent
@@ -83,6 +83,7 @@ def _vm(root: Path) -> None:
     _put(root, "usr/share/qubes/marker-vm", f"{RELEASE}\n")
     _programs(root, _VM_PROGRAMS)
     _put(root, "usr/bin/qvm-features-request", REQUEST_PROGRAM, 0o755)
+    _put(root, PROGRAM.lstrip("/"), POST_INSTALL, 0o755)
     (root / "usr/lib/qubes").mkdir(parents=True)
     (root / "usr/lib/qubes/qrexec-client-vm").symlink_to("/usr/bin/qrexec-client-vm")
 

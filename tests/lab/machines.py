@@ -16,7 +16,7 @@ from .boot import Boot, Running
 from .errors import MachineError
 from .net import Network
 from .process import Process, Spawner
-from .report import REPORT, parse_report
+from .report import READ, parse_report
 from .volumes import Volumes
 
 __all__ = ["Boot", "MachineError", "Machines", "Process"]
@@ -159,7 +159,7 @@ class Machines:
             self._follow_netvms()
         for callback in self._callbacks["stop"]:
             callback(name)
-        for tell in self._template_callbacks if running.report is not None else []:
+        for tell in self._template_callbacks if running.report else []:
             tell(name, *parse_report(running.report or b""))
         del self._ending[name]
         running.gone.set()
@@ -175,7 +175,7 @@ class Machines:
             self.unpause(name)
         try:
             if self._volumes.is_persistent(name):
-                running.report = running.agent.run(["/bin/sh", "-c", REPORT], b"", "root")
+                running.report = running.agent.run(["/bin/sh", "-c", READ], b"", "root")
             running.agent.ask({"do": "shutdown"})
         except MachineError:
             running.agent.kill()

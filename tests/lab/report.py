@@ -1,22 +1,31 @@
-"""What a template reports about itself after an installation, as qubes.PostInstall does.
+"""What a template reports about itself when its qubes.PostInstall is run, and only then.
 
-The script runs in the template, the rest in the supervisor.
+As in the original, dpkg runs it after an installation that touches /etc/qubes-rpc or
+/etc/qubes/post-install.d (debian/qubes-core-agent.triggers of qubes-core-agent-linux); whoever puts
+files there by hand has to run it. The program runs in the template, the rest in the supervisor,
+which reads the report as the template stops: later than the original, which sends it at once.
 """
 
 from __future__ import annotations
 
+PROGRAM = "/etc/qubes-rpc/qubes.PostInstall"
+READ = "cat /run/qubes-report 2>/dev/null || true"
 # One line for each thing offered. Scripts in post-install.d call qvm-features-request, which in
 # a lab's VM writes its arguments to the file named here.
-REPORT = r"""
+POST_INSTALL = r"""#!/bin/sh
+# Stand-in for the service of qubes-core-agent.
+exec 3>/run/qubes-report.new || exit 1
 find -L /etc/qubes-rpc -maxdepth 1 -type f -perm /111 -printf '%f\n' | sed 's/+.*//' |
-  sort -u | sed 's/^/supported-rpc./; s/$/=1/'
-[ -e /etc/systemd/system/multi-user.target.wants/cron.service ] && echo supported-service.crond=1
+  sort -u | sed 's/^/supported-rpc./; s/$/=1/' >&3
+[ -e /etc/systemd/system/multi-user.target.wants/cron.service ] &&
+  echo supported-service.crond=1 >&3
 requests=/run/qubes-features-requests
 : > $requests
 for script in /etc/qubes/post-install.d/*.sh; do
   [ ! -x "$script" ] || "$script" >&2
 done
-cat $requests
+cat $requests >&3
+mv /run/qubes-report.new /run/qubes-report
 """
 
 REQUEST_PROGRAM = """#!/bin/sh

@@ -25,6 +25,7 @@ from .net import Network
 from .process import Spawner
 from .qrexec import Qrexec
 from .qubesd import Qubesd
+from .report import PROGRAM as POST_INSTALL
 from .server import NAME as SERVER
 from .server import BackupServer
 from .volumes import Volumes
@@ -102,6 +103,7 @@ class Supervisor:
             for template in self.world.templates:
                 # An installation ends with a report, which a running template makes.
                 self.machines.boot(template.name, Boot(persistence="full"))
+                self.machines.run(template.name, [POST_INSTALL])
                 self.machines.shutdown(template.name)
             self.qubesd.create_qubes(self.world)
             # The next start takes this one, whatever the file says then.

@@ -40,6 +40,29 @@ chroot "$root" passwd --quiet --delete user
 rm -f "$root/etc/resolv.conf" "$root/etc/hostname" "$root"/etc/ssh/ssh_host_*
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
 mkdir -p "$root/rw" "$root/etc/qubes-rpc" "$root/etc/qubes" "$root/var/lib/qubes"
+
+# What Qubes' package of this name does after each installation; its program is in the VM's layer.
+agent="$root/var/tmp/qubes-core-agent"
+mkdir -p -m 755 "$agent/DEBIAN"
+cat > "$agent/DEBIAN/control" <<END
+Package: qubes-core-agent
+Version: 4.3
+Architecture: all
+Maintainer: the lab <lab@lab>
+Description: a stand-in, with the triggers of the original
+END
+cat > "$agent/DEBIAN/triggers" <<END
+interest-noawait /etc/qubes/post-install.d
+interest-noawait /etc/qubes-rpc
+END
+cat > "$agent/DEBIAN/postinst" <<END
+#!/bin/sh
+[ "\$1" != triggered ] || /etc/qubes-rpc/qubes.PostInstall || true
+END
+chmod 755 "$agent/DEBIAN/postinst"
+chroot "$root" dpkg-deb --root-owner-group --build /var/tmp/qubes-core-agent
+chroot "$root" dpkg --install /var/tmp/qubes-core-agent.deb
+rm -r "$agent" "$agent.deb"
 """
 
 

@@ -115,7 +115,7 @@ def test_a_standalone_keeps_its_root_and_a_disposable_nothing(tmp_path: Path) ->
         command = f"print({vm}.features.check_with_template('supported-rpc.t.S'))"
         done = lab.run(["python3", "-c", command])
         assert done.stdout == b"1\n", done.stderr
-        assert _sh(lab, "solo", "ls /etc/qubes-rpc") == "t.S"
+        assert _sh(lab, "solo", "ls /etc/qubes-rpc") == "qubes.PostInstall\nt.S"
         look = "ls /etc/mine /home/user/mine /home/user/used 2>/dev/null || true"
         assert _sh(lab, "solo", look).split() == ["/etc/mine", "/home/user/mine"]
         assert _sh(lab, "disp", look).split() == ["/home/user/mine"]
@@ -124,7 +124,12 @@ def test_a_standalone_keeps_its_root_and_a_disposable_nothing(tmp_path: Path) ->
         assert _sh(lab, "dvm", look).split() == ["/home/user/mine"]
 
 
-def test_a_template_reports_what_was_installed(lab: Lab) -> None:
+def _offers(lab: Lab) -> list[str]:
+    command = "import qubesadmin; print(*qubesadmin.Qubes().domains['debian-13'].features)"
+    return lab.run(["python3", "-c", command], timeout=60).stdout.decode().split()
+
+
+def test_a_template_reports_what_was_installed_when_it_is_told_to(lab: Lab) -> None:
     script = "/etc/qubes/post-install.d/90-mine.sh"
     lab.do("start", "debian-13")
     _sh(lab, "debian-13", f"""
@@ -134,9 +139,12 @@ def test_a_template_reports_what_was_installed(lab: Lab) -> None:
         printf '#!/bin/sh\\nqvm-features-request supported-service.mine=1\\n' > {script}
         chmod +x {script}""")  # fmt: skip
     lab.do("shutdown", "debian-13")
+    assert "supported-rpc.my.Service" not in _offers(lab)
 
-    command = "import qubesadmin; print(*qubesadmin.Qubes().domains['debian-13'].features)"
-    names = lab.run(["python3", "-c", command], timeout=60).stdout.decode().split()
+    lab.do("start", "debian-13")
+    _sh(lab, "debian-13", "/etc/qubes-rpc/qubes.PostInstall")
+    lab.do("shutdown", "debian-13")
+    names = _offers(lab)
 
     wanted = {"supported-rpc.my.Service", "supported-service.mine", "supported-service.crond"}
     assert wanted <= set(names)

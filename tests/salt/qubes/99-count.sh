@@ -1,0 +1,3 @@
+#!/bin/sh
+# Runs in qubes.PostInstall: notes that it ran.
+date +%s.%N >> /var/log/post-install
