@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from qvm_borg import settings, vault
+from qvm_borg import firewall, salt, settings, vault
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
@@ -31,10 +31,16 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     known = settings.load()
     wanted = _wanted(options, known)
     keeper = vault.candidate(session.system, options.vault) if options.vault else None
+    if options.salt:
+        salt.install(session, options.salt)
     maintenance, changed = qube(session, options)
     if keeper:
         changed = session.system.give_role(Role.VAULT, keeper) or changed
     changed = complete(session, options, ask, maintenance, wanted) or changed
+    if options.firewall:
+        firewall.let_through(session, options.firewall)
+    elif not firewall.is_ours(maintenance):
+        session.tell("reaches-everything", qube=maintenance, server=wanted.server)
     session.tell("set-up" if changed else "set-up-already")
 
 

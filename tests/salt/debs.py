@@ -22,6 +22,7 @@ PURGED = (
     "borgmatic", "borgbackup", "cron", "cron-daemon-common", "qrencode",
     "python3-pexpect", "python3-ptyprocess", "python3-jinja2", "python3-markupsafe",
 )  # fmt: skip
+FETCHED = (*PURGED, "sudo")  # dom0 has it, and the lab's tree does not
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 
 
@@ -57,7 +58,7 @@ def repository(folder: Path, *sources: Path) -> Path:
 
 
 def _apt(tree: Path, place: Path) -> None:
-    """Have apt fetch into PLACE what the tree would need once more had it lost PURGED."""
+    """Have apt fetch into PLACE what the tree lacks of FETCHED, PURGED taken away."""
     for folder in ("etc/apt", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"):
         (place / folder).mkdir(parents=True)
     shutil.copy(tree / "etc/apt/sources.list", place / "etc/apt")
@@ -70,13 +71,13 @@ def _apt(tree: Path, place: Path) -> None:
            "-o", f"Dir::Etc::TrustedParts={tree}/etc/apt/trusted.gpg.d",
            "-o", "Acquire::Languages=none", "-o", "Debug::NoLocking=true")
     _run(*apt, "update", **proxies)
-    _run(*apt, "--no-install-recommends", "--download-only", "install", *PURGED, **proxies)
+    _run(*apt, "--no-install-recommends", "--download-only", "install", *FETCHED, **proxies)
 
 
 def fetched() -> Path:
-    """Answer the folder in the cache with what Debian has of PURGED, fetched if it is not there."""
+    """Answer the folder in the cache with what Debian has of FETCHED; fetched if need be."""
     tree = template.ensure()
-    digest = hashlib.sha256("\n".join(PURGED).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join(FETCHED).encode()).hexdigest()[:12]
     folder = template.cache_dir() / f"debs-{tree.name}-{digest}"
     if not folder.is_dir():
         place = folder.with_suffix(f".{os.getpid()}")

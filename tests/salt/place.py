@@ -75,10 +75,15 @@ def _managing() -> list[str]:
     ]
 
 
-def _dom0() -> list[str]:
+def _dom0(fetched: Path) -> list[str]:
     """The lines that install ours in dom0, and what Qubes has there of Salt."""
     return [
         "make install-dom0 DESTDIR=$ROOT",
+        f"cp {fetched}/sudo_*.deb $ROOT/var/tmp/sudo.deb",
+        "chroot $ROOT dpkg --install /var/tmp/sudo.deb",
+        # As Qubes has it for dom0's user.
+        "printf 'user ALL=(ALL) NOPASSWD: ALL\\n' > $ROOT/etc/sudoers.d/qubes",
+        "chmod 440 $ROOT/etc/sudoers.d/qubes",
         *_salt("salt-call"),
         _installs("755", "/usr/bin", "qubesctl", "qvm-ls", "qvm-features"),
         _installs("644", "/etc/salt", "minion"),
@@ -99,7 +104,7 @@ def world(folder: Path, factory: pytest.TempPathFactory) -> Path:
     }
     lines = ["[server]", 'host = "backup.example"', 'address = "198.51.100.10"',
              'user = "zh1234"', 'borg = ["borg14", "borg12"]', "[dom0]",
-             f"install = {json.dumps(_dom0())}"]  # fmt: skip
+             f"install = {json.dumps(_dom0(fetched))}"]  # fmt: skip
     for name, install in templates.items():
         lines += [f"[templates.{name}]", f"install = {json.dumps(install)}"]
     path = folder / "world.toml"

@@ -42,7 +42,8 @@ def main(tree: str, place: str, cases: str) -> None:
     for number, (name, case) in enumerate(json.loads(cases).items()):
         caller = salt.client.Caller(mopts=options(tree, Path(place, str(number)), case))
         pillar = {"qubes": {"type": case["type"]}} | case.get("pillar", {})
-        told[name] = caller.cmd("state.show_sls", f"qubes-borg.{case['state']}", pillar=pillar)
+        state = f"qubes-borg.{case['state']}".removesuffix(".init")
+        told[name] = caller.cmd("state.show_sls", state, pillar=pillar)
     data = caller.cmd("slsutil.renderer", string=MAP, default_renderer="jinja|json")
     json.dump({"version": salt.version.__version__, "map": data, "cases": told}, sys.stdout)
 

@@ -135,15 +135,27 @@ def test_a_qube_that_would_forget_is_refused(installed: Lab) -> None:
     assert re.search(r"Succeeded: 0\n +Failed: +1\n", said), said
 
 
-def test_qubesctl_is_silent_about_what_is_not_there(installed: Lab) -> None:
-    """As the original is: no line for an unknown target, and success where no top reaches."""
-    place.qubesctl(installed, "top.disable", "qubes-borg")
+def test_the_set_up_has_salt_install_every_role(installed: Lab) -> None:
+    """By dom0's own user, in a template that has none of it; again is no harm."""
+    assert not offered(installed, MINIMAL)
 
-    said = place.qubesctl(installed, "--skip-dom0", f"--targets=nobody,{TEMPLATE}", "state.apply")
+    person.sets_up(installed, "--salt", MINIMAL, "--template", MINIMAL)
 
-    assert re.findall(r"^\S+: .*$", said, re.MULTILINE)[:1] == [
-        f"{TEMPLATE}: SKIP (nothing to do)"], said  # fmt: skip
-    assert "nobody" not in said
+    assert packages(installed, MINIMAL) > NEEDS | OURS
+    assert offered(installed, MINIMAL) == offered(installed, TEMPLATE)
+    assert f"{MINIMAL} has our packages; shut it down" in person.runs(
+        installed, "qvm-borg-setup", "--salt", MINIMAL)  # fmt: skip
+
+
+def test_a_set_up_without_the_states_says_what_is_lacking(installed: Lab) -> None:
+    says(installed, "dom0", "rm", "-r", "/srv/salt/qubes-borg")
+
+    said = person.is_refused(
+        installed, "qvm-borg-setup", "--server", person.SERVER, "--salt", MINIMAL, code=22,
+        says="services that it does not offer: qborg.InstallBundle qborg.CheckSetup")  # fmt: skip
+
+    assert "/srv/salt/qubes-borg/packages" in said
+    assert "borg-maintenance" not in installed.qubes()
 
 
 def test_remove_takes_ours_away_and_names_nothing_else(enrolled: Lab) -> None:

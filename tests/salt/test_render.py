@@ -53,7 +53,16 @@ def test_every_case_is_rendered_to_states(rendered: Data) -> None:
 def test_every_id_is_ours_and_tells_its_state(rendered: Data) -> None:
     for name, told in rendered["cases"].items():
         state = "install-client" if name.startswith("packages") else name.split()[0]
-        assert all(key.startswith(f"qubes-borg-{state}-") for key in told), name
+        begin = "qubes-borg-install-" if state == "init" else f"qubes-borg-{state}-"
+        assert all(key.startswith(begin) for key in told), name
+
+
+@pytest.mark.parametrize("qube", cases.SYSTEMS)
+def test_the_state_of_all_is_each_role_and_no_more(rendered: Data, qube: str) -> None:
+    of_roles = {key: told for role in cases.ROLES
+                for key, told in states(rendered, f"install-{role} {qube}").items()}  # fmt: skip
+
+    assert states(rendered, f"init {qube}") == of_roles
 
 
 def test_every_source_lies_where_packages_lie(rendered: Data) -> None:

@@ -37,7 +37,7 @@ ROWS = {
     "no-more-than-one": ("revoke work --q", ["--quarantine"]),
     "behind-the-only-one": ("rotate work --new", ["--new-repository"]),
     "options": ("backup --j", ["--jobs", "--json"]),
-    "of-a-setup": ("setup --s", ["--server"]),
+    "of-a-setup": ("setup --s", ["--server", "--salt"]),
     "words": ("enroll work --keys ", ["maintenance", "client"]),
     "colour": ("setup --label g", ["green", "gray"]),
     "template": ("setup --template ", ["debian-13"]),
