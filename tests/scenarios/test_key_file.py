@@ -119,7 +119,9 @@ def test_a_rotation_changes_the_file_and_the_record(filed: Callable[[], Lab]) ->
     _restores(lab)
 
 
-CUTS = ("PrepareBundle", "OpenRepository", "SubmitRecord", "AdoptBundle", "ProveRecord")
+SELDOM = pytest.mark.kill  # for `make test-kill`; one of each kind at each commit
+CUTS = ("AdoptBundle", *(pytest.param(name, marks=SELDOM) for name in (
+    "PrepareBundle", "OpenRepository", "SubmitRecord", "ProveRecord")))  # fmt: skip
 
 
 @pytest.mark.parametrize("service", CUTS)
@@ -143,8 +145,10 @@ def test_the_keyholder_is_the_qube_itself(vaulted: Lab) -> None:
     _is_in_use(vaulted)
 
 
-@pytest.mark.parametrize("options", [(), ("--keys", "client")], ids=["maintenance", "client"])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("options", "when"), [
+    pytest.param((), "before", marks=SELDOM), ((), "after"),
+    (("--keys", "client"), "before"), pytest.param(("--keys", "client"), "after", marks=SELDOM),
+], ids=["maintenance-before", "maintenance-after", "client-before", "client-after"])  # fmt: skip
 def test_a_birth_that_was_cut_goes_on_in_the_mode_that_was_chosen(
     vaulted: Lab, options: tuple[str, ...], when: str
 ) -> None:
