@@ -9,8 +9,8 @@ KILL := tests/kill
 ROLES := dom0 common client maintenance vault worker
 # Two for each processor: half of a scenario's time is spent waiting.
 WORKERS := $(shell expr 2 '*' `nproc`)
-# A file's tests stay together: those of one file share a lab.
-PYTEST := $(VENV) -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile
+# A file's tests stay together: those of one file share a lab. Their order is tests/conftest.py's.
+PYTEST := $(VENV) -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 DESTDIR :=
 
 .DEFAULT_GOAL := help
@@ -26,7 +26,7 @@ demo: ## the whole way in a simulated Qubes: set up, enrol, back up, restore
 
 test: ## what check does, the lab's own tests, the scenarios in the lab; all but the long kills
 	@$(PYTHON) tests/bootstrap.py test
-	$(PYTEST) -m "not kill" $(FAST) $(SLOW)
+	$(PYTEST) -m "not kill" $(SLOW) $(FAST)
 
 check: ## the fast part: no lab, no root, some two minutes
 	@$(PYTHON) tests/bootstrap.py check

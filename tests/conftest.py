@@ -14,6 +14,9 @@ HERE = Path(__file__).parent
 PERSONAL = ("BORG_", "BORGMATIC_", "GIT_", "QREXEC_", "QUBES_", "SSH_", "XDG_CONFIG", "XDG_STATE")
 ENGINES = {"LAB_QREXEC": "genuine qrexec parser", "LAB_QUBESADMIN": "genuine qubesadmin"}
 
+# Single tests of minutes, most of which they wait: begun last, they would be waited for alone.
+LONG = ("schedule_silence", "two_computers", "week", "bench", "way_back", "interrupted", "kill",
+        "key_file", "new_repository", "continue")  # fmt: skip
 SLOWEST = 25  # files that are named at the end
 seconds: defaultdict[str, float] = defaultdict(float)
 tests: Counter[str] = Counter()
@@ -23,6 +26,12 @@ def group_of(name: str) -> str:
     """Answer the group that a test's file belongs to: its folder below tests/."""
     parts = Path(name).parts
     return "/".join(parts[:3] if parts[1:2] == ("lab",) else parts[:2])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the long files first; the groups that need no lab fill the gaps at the end."""
+    ranks = {f"test_{name}": rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 def pytest_report_header() -> list[str]:

@@ -144,10 +144,13 @@ def boundaries(calls: Sequence[Call]) -> list[Row]:
     """Answer the kills at the boundaries of the steps, for every change that is tested.
 
     The tool after each note of a step in the record, and in a set-up after whatever it changes in
-    qubesd; after each call of a service one of the others, in turn for each qube that is called.
+    qubesd; after the first call of each service one of the others, in turn for each qube that is
+    called.
     """
     every = rows(calls)
-    served = [call for call in calls if call.where == "qrexec"]
+    first = {(call.run, call.name.partition("+")[0]): call
+             for call in reversed(calls) if call.where == "qrexec"}
+    served = [call for call in calls if call in first.values()]
     chosen = [row for row in every if row.call.where == "qubesd" and not row.call.reads
               and row.victim == "tool" and row.moment == "after"
               and (row.call.name == _NOTE or row.call.run not in ON_CLIENTS)]

@@ -4,6 +4,7 @@ The command says so, closes the gate and leaves a state from which the next run 
 """
 
 import re
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -39,8 +40,13 @@ def _at(lab: Lab, service: str, *command: str) -> RunningProcess:
     """Start a command and come back when its call of a service has begun."""
     lab.faults.clear()
     tool = lab.popen("dom0", command, input=False)
-    _until(lambda: _begun(lab, service))
+    _until(lambda: _begun(lab, service) or _has_ended(tool))
+    assert _begun(lab, service), (service, tool.communicate(None, 120))
     return tool
+
+
+def _has_ended(tool: RunningProcess) -> bool:
+    return bool(select.select([tool.fileno()], [], [], 0)[0])
 
 
 def _ends(tool: RunningProcess, code: int) -> str:

@@ -21,7 +21,7 @@ def test_every_victim_is_killed_at_the_boundaries_too() -> None:
     rows = kills.boundaries(CALLS)
 
     assert set(rows) <= set(kills.rows(CALLS))
-    assert len(rows) == 83
+    assert len(rows) == 63
     assert {row.victim for row in rows} == {row.victim for row in kills.rows(CALLS)}
 
 

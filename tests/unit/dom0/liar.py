@@ -11,6 +11,8 @@ import os
 import sys
 import time
 
+Actions = list[list[object]]
+
 
 def nonce_of(request: bytes) -> str:
     """Answer the nonce of a request, zeros if there is none."""
@@ -27,7 +29,7 @@ def write(text: str) -> None:
         data = data[os.write(1, data):]
 
 
-def act(actions: list[list[object]]) -> int:
+def act(actions: Actions) -> int:
     """Do each action in turn; answers the exit code."""
     request, nonce = b"", "0" * 32
     for name, *rest in actions:

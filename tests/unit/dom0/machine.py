@@ -1,21 +1,17 @@
 """A small machine in place of qubesd: the attributes of qubesadmin that qubes.py uses, no more.
 
-Services run as real processes (liar.py); what they answer is up to the test's table.
+Services run as processes of their own (liar.py); what they answer is up to the test's table.
 """
 
 import itertools
-import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO, Any
 
 from qvm_borg import remote
+from unit.dom0.forked import Forked
+from unit.dom0.liar import Actions
 
-LIAR = Path(__file__).with_name("liar.py")
-Actions = list[list[object]]
 Handler = Callable[["Vm", str, str], Actions]
 
 
@@ -135,15 +131,12 @@ class Vm:
     def run_service(
         self, service: str, user: str | None = None, autostart: bool = True,
         stderr: IO[bytes] | None = None,
-    ) -> "subprocess.Popen[bytes]":
+    ) -> Forked:
         """Run what the machine's handler answers for this call."""
         assert not autostart and self.state == "Running", service
         self.app.trace.append(f"call {self.name} {service}" + (f" as {user}" if user else ""))
         name, _plus, argument = service.partition("+")
-        actions = self.app.handler(self, name.removeprefix("qborg."), argument)
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", LIAR, json.dumps(actions)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+        return Forked(self.app.handler(self, name.removeprefix("qborg."), argument), stderr)
 
 
 class Domains:

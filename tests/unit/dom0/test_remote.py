@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import pytest
@@ -15,8 +16,9 @@ from qborg_wire.reply import Progress
 from qborg_wire.row import Service
 from qborg_wire.services import SERVICES
 from qvm_borg import errors, remote
-from unit.dom0.machine import LIAR, Actions, answer, failure, once
+from unit.dom0.machine import Actions, answer, failure, once
 
+LIAR = Path(__file__).with_name("liar.py")
 ROW = SERVICES["StartSchedule"]
 LONG = dataclasses.replace(SERVICES["RunBackup"], request=())
 QUICK = dataclasses.replace(ROW, seconds=1)
