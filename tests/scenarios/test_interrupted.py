@@ -22,6 +22,7 @@ SLOW = b"interval_hours = 24\nupload_limit_kib = 300\n"
 # The steps of an enrolment that take long enough to be interrupted, in their order.
 STEPS = ("CheckSetup", "PublishKeys", "InitRepository", "InstallBundle", "RunBackup",
          "ProveBundle")  # fmt: skip
+PROBING = "/home/user/.local/share/qubes-borg/probe-lock"
 SIGNALS = {"ctrl-c": (signal.SIGINT,), "others": (signal.SIGTERM, signal.SIGHUP)}
 
 
@@ -84,6 +85,22 @@ def test_a_signal_in_each_step_in_turn_and_the_next_run_goes_on(
         assert "error: stopped" in said and state.gates(ready) == []
         assert attacker.calling(ready) == b""
     _is_enrolled(ready)
+
+
+def test_a_look_at_the_account_waits_for_one_that_a_stopped_command_left(ready: Lab) -> None:
+    """Both try what may be written by the same names; each would take the other's for a refusal."""
+    held = ready.popen("borg-maintenance", ["flock", PROBING, "sleep", "900"], input=False)
+    _until(lambda: ready.exec("borg-maintenance", ["flock", "-n", PROBING, "true"]).returncode == 1)
+    tool = ready.popen("dom0", ["qvm-borg-setup"], input=False)
+    waits = ["grep", "-q", "-e", "-> FLOCK", "/proc/locks"]
+    _until(lambda: ready.exec("borg-maintenance", waits).returncode == 0)
+
+    held.kill()
+
+    out, err = tool.communicate(None, 600)
+    assert tool.returncode == 0 and b"was set up already" in out, out + err
+    tool.close()
+    held.close()
 
 
 def test_a_qube_that_was_started_for_it_is_halted_again(ready: Lab) -> None:

@@ -86,14 +86,14 @@ class State:
         return self.root / "revoked-keys"
 
     @contextmanager
-    def locked(self) -> Iterator[int]:
-        """Hold the one writer's lock, waiting for it; answers its descriptor.
+    def locked(self, name: str = "lock") -> Iterator[int]:
+        """Hold the one writer's lock, or another one, waiting for it; answers its descriptor.
 
         A forked child that keeps the descriptor keeps the lock.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self.root / "lock", flags, 0o600)
+        descriptor = os.open(self.root / name, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
