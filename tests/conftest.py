@@ -15,8 +15,8 @@ PERSONAL = ("BORG_", "BORGMATIC_", "GIT_", "QREXEC_", "QUBES_", "SSH_", "XDG_CON
 ENGINES = {"LAB_QREXEC": "genuine qrexec parser", "LAB_QUBESADMIN": "genuine qubesadmin"}
 
 # Single tests of minutes, most of which they wait: begun last, they would be waited for alone.
-LONG = ("schedule_silence", "two_computers", "week", "bench", "way_back", "interrupted", "kill",
-        "key_file", "new_repository", "continue")  # fmt: skip
+LONG = ("schedule_silence", "two_computers", "week", "bench", "from_nothing", "way_back",
+        "interrupted", "kill", "key_file", "new_repository", "continue")  # fmt: skip
 SLOWEST = 25  # files that are named at the end
 seconds: defaultdict[str, float] = defaultdict(float)
 tests: Counter[str] = Counter()

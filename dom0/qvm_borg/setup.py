@@ -30,9 +30,9 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     """
     known = settings.load()
     wanted = _wanted(options, known)
-    keeper = vault.candidate(session.system, options.vault) if options.vault else None
     if options.salt:
         salt.install(session, options.salt)
+    keeper = vault.candidate(session.system, options.vault) if options.vault else None
     maintenance, changed = qube(session, options)
     if keeper:
         changed = session.system.give_role(Role.VAULT, keeper) or changed

@@ -22,12 +22,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("world")
     with Lab.up(place.world(folder, tmp_path_factory)) as lab:
         place.prepare(lab, folder / "ours")
+        lab.snapshot("bare")
         yield lab
+
+
+@pytest.fixture
+def bare(world: Lab) -> Lab:
+    """dom0 has our package and our states; no template has anything, nothing is set up."""
+    world.restore("bare")
+    return world
 
 
 @pytest.fixture(scope="session")
 def applied(world: Lab) -> str:
     """What the first run of all states in the first template printed, by the top of all."""
+    world.restore("bare")
     place.qubesctl(world, "top.enable", "qubes-borg")
     said = place.qubesctl(
         world, "--skip-dom0", "--targets=debian-13", "--show-output", "state.apply")

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ PURGED = (
     "borgmatic", "borgbackup", "cron", "cron-daemon-common", "qrencode",
     "python3-pexpect", "python3-ptyprocess", "python3-jinja2", "python3-markupsafe",
 )  # fmt: skip
-FETCHED = (*PURGED, "sudo")  # dom0 has it, and the lab's tree does not
+OF_DOM0 = ("rpm", "sudo")  # Qubes' dom0 has them, and the lab's tree does not
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 
 
@@ -57,13 +58,13 @@ def repository(folder: Path, *sources: Path) -> Path:
     return folder
 
 
-def _apt(tree: Path, place: Path) -> None:
-    """Have apt fetch into PLACE what the tree lacks of FETCHED, PURGED taken away."""
+def _apt(tree: Path, place: Path, names: Sequence[str]) -> None:
+    """Have apt fetch into PLACE what the tree would need to have NAMES, which it has lost."""
     for folder in ("etc/apt", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"):
         (place / folder).mkdir(parents=True)
     shutil.copy(tree / "etc/apt/sources.list", place / "etc/apt")
     status = (tree / "var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n")
-    kept = [entry for entry in status if not re.match(rf"Package: ({'|'.join(PURGED)})\n", entry)]
+    kept = [entry for entry in status if not re.match(rf"Package: ({'|'.join(names)})\n", entry)]
     (place / "status").write_text("\n\n".join(kept), encoding="utf-8")
     proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
     apt = ("/usr/bin/apt-get", "--quiet", "--yes", "-o", f"Dir={place}",
@@ -71,17 +72,17 @@ def _apt(tree: Path, place: Path) -> None:
            "-o", f"Dir::Etc::TrustedParts={tree}/etc/apt/trusted.gpg.d",
            "-o", "Acquire::Languages=none", "-o", "Debug::NoLocking=true")
     _run(*apt, "update", **proxies)
-    _run(*apt, "--no-install-recommends", "--download-only", "install", *FETCHED, **proxies)
+    _run(*apt, "--no-install-recommends", "--download-only", "install", *names, **proxies)
 
 
-def fetched() -> Path:
-    """Answer the folder in the cache with what Debian has of FETCHED; fetched if need be."""
+def fetched(names: Sequence[str]) -> Path:
+    """Answer the folder in the cache with Debian's packages of NAMES; fetched if need be."""
     tree = template.ensure()
-    digest = hashlib.sha256("\n".join(FETCHED).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
     folder = template.cache_dir() / f"debs-{tree.name}-{digest}"
     if not folder.is_dir():
         place = folder.with_suffix(f".{os.getpid()}")
-        _apt(tree, place)
+        _apt(tree, place, names)
         archives = place / "var/cache/apt/archives"
         shutil.rmtree(archives / "partial")
         archives.rename(place.with_suffix(".done"))
@@ -97,6 +98,11 @@ def ours(folder: Path, factory: pytest.TempPathFactory) -> Path:
         if path.suffix == ".deb":
             shutil.copy(path, folder)
     return folder
+
+
+def of_dom0(factory: pytest.TempPathFactory) -> Path:
+    """Answer our own package for dom0, as `make rpm` builds it."""
+    return built.of_role(built.build("rpm", "tarball", factory), "dom0")
 
 
 def of_qubes(folder: Path) -> Path:

@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 QUBES = HERE / "qubes"
 SITE = HERE.parents[1] / ".venv/salt/lib"
 REPOSITORY = "/var/lib/lab-debs"
+RPM = "rpm --dbpath /var/lib/rpm"  # Debian's has its database elsewhere
 _SALT = "$ROOT/usr/lib/lab-salt"
 _PROGRAM = r"""#!/usr/bin/python3 -I
 import sys; sys.path.insert(0, "/usr/lib/lab-salt/site")
@@ -75,12 +76,15 @@ def _managing() -> list[str]:
     ]
 
 
-def _dom0(fetched: Path) -> list[str]:
-    """The lines that install ours in dom0, and what Qubes has there of Salt."""
+def _dom0(package: Path) -> list[str]:
+    """The lines that install our package in dom0, and what Qubes has there of Salt."""
     return [
-        "make install-dom0 DESTDIR=$ROOT",
-        f"cp {fetched}/sudo_*.deb $ROOT/var/tmp/sudo.deb",
-        "chroot $ROOT dpkg --install /var/tmp/sudo.deb",
+        f"cp -r {debs.fetched(debs.OF_DOM0)} $ROOT/var/tmp/debs",
+        "chroot $ROOT sh -c 'dpkg --install /var/tmp/debs/*.deb'",
+        f"cp {package} $ROOT/var/tmp/ours.rpm",
+        # Of Fedora's packages that it asks for there are Debian's.
+        f"chroot $ROOT {RPM} --nodeps --install /var/tmp/ours.rpm",
+        "rm -rf $ROOT/var/tmp/debs $ROOT/var/tmp/ours.rpm $ROOT/dev/null",
         # As Qubes has it for dom0's user.
         "printf 'user ALL=(ALL) NOPASSWD: ALL\\n' > $ROOT/etc/sudoers.d/qubes",
         "chmod 440 $ROOT/etc/sudoers.d/qubes",
@@ -96,7 +100,7 @@ def _dom0(fetched: Path) -> list[str]:
 def world(folder: Path, factory: pytest.TempPathFactory) -> Path:
     """Write the world file; answers it. Our packages are in FOLDER/ours and in one repository."""
     ours, of_qubes = debs.ours(folder / "ours", factory), debs.of_qubes(folder / "qubes")
-    fetched = debs.fetched()
+    fetched = debs.fetched(debs.PURGED)
     templates = {
         "debian-13": _bare(debs.repository(folder / "first", fetched, of_qubes)),
         "debian-13-minimal": _bare(debs.repository(folder / "second", fetched, of_qubes, ours)),
@@ -104,7 +108,7 @@ def world(folder: Path, factory: pytest.TempPathFactory) -> Path:
     }
     lines = ["[server]", 'host = "backup.example"', 'address = "198.51.100.10"',
              'user = "zh1234"', 'borg = ["borg14", "borg12"]', "[dom0]",
-             f"install = {json.dumps(_dom0(fetched))}"]  # fmt: skip
+             f"install = {json.dumps(_dom0(debs.of_dom0(factory)))}"]  # fmt: skip
     for name, install in templates.items():
         lines += [f"[templates.{name}]", f"install = {json.dumps(install)}"]
     path = folder / "world.toml"

@@ -1,0 +1,57 @@
+"""From nothing to a restored file, and back to nothing, with packages and Salt alone.
+
+No checkout and no pip takes part: dom0 has the rpm, the template gets the debs by Salt.
+"""
+
+from pathlib import PurePath
+
+from lab import Lab
+from salt import place
+from scenarios import person, state
+
+TEMPLATE, LETTER = "debian-13", "/home/user/letter"
+OURS = ("find", "/etc", "/usr", "/srv", "/run/qubes", "-xdev", "(", "-name", "*qborg*", "-o",
+        "-name", "*qubes[_-]borg*", "-o", "-name", "*qvm[_-]borg*", "-o", "-name", "borgbak*", ")")
+# What the package names as it goes, and what is true of the template still: cron stays there.
+KEPT = {
+    "/borg-maintenance", "/dom0/features/x-qborg-maintenance", "/dom0/features/x-qborg-vault",
+    "/vault/features/service.qborg-vault", "/work/features/service.crond",
+    f"/{TEMPLATE}/features/supported-service.crond",
+}  # fmt: skip
+
+
+def ours(lab: Lab, qube: str) -> set[PurePath]:
+    """Answer what of ours lies outside of homes."""
+    if lab.qubes()[qube]["state"] != "Running":
+        lab.do("start", qube)
+    found = lab.exec(qube, list(OURS), user="root").stdout.decode()
+    return {PurePath(line) for line in found.splitlines()}
+
+
+def test_to_a_restored_file_and_back(bare: Lab) -> None:
+    for name in ("sys-firewall", "work"):
+        bare.do("start", name)
+    before = state.qubesd(bare)
+    assert not ours(bare, "work")
+
+    person.sets_up(bare, "--salt", TEMPLATE, "--vault", "vault")
+    bare.do("shutdown", "work")
+    bare.do("start", "work")
+    bare.exec("work", ["dd", f"of={LETTER}"], input=b"dear\n", check=True)
+    person.runs(bare, "qvm-borg-enroll", "work")
+    bare.exec("work", ["rm", LETTER], check=True)
+    person.runs(bare, "qvm-borg-restore", "work", LETTER, "--in-place", "--yes")
+    assert bare.exec("work", ["cat", LETTER], check=True).stdout == b"dear\n"
+
+    person.runs(bare, "qvm-borg-revoke", "work")
+    place.qubesctl(bare, "--skip-dom0", f"--targets={TEMPLATE}", "state.sls", "qubes-borg.remove")
+    erased = bare.exec("dom0", [*place.RPM.split(), "--erase", "qubes-borg-dom0"], user="root",
+                       check=True)  # fmt: skip
+
+    for word in (b"the maintenance qube", b"x-qborg*", b"service.crond", b"qubes-borg/packages"):
+        assert word in erased.stdout
+    assert {line.partition(":")[0] for line in state.changes(before, state.qubesd(bare))} == KEPT
+    folder = PurePath("/srv/salt/qubes-borg")
+    assert {path for path in ours(bare, "dom0") if path.parent != folder / "packages"} == {folder}
+    bare.do("shutdown", "work")
+    assert not ours(bare, "work") and not ours(bare, TEMPLATE)
