@@ -56,7 +56,7 @@ def _bare(repository: Path) -> list[str]:
         "rm -rf $ROOT/etc/cron* $ROOT/var/spool/cron",
         f"cp -r {repository} $ROOT{REPOSITORY}",
         f"echo 'deb [trusted=yes] file:{REPOSITORY} ./' > $ROOT/etc/apt/sources.list",
-        _installs("755", "/etc/qubes/post-install.d", "99-count.sh"),
+        f"install -D -m 755 {QUBES}/count $ROOT/etc/qubes/post-install.d/99-count.sh",
         *_ROOT_SHELL,
         _installs("755", "/usr/local/bin", "systemctl", "systemd-run"),
     ]

@@ -9,13 +9,13 @@ from lab import Lab
 from salt import place
 from scenarios import person, state
 
-TEMPLATE, LETTER = "debian-13", "/home/user/letter"
+TEMPLATE, QUBE, LETTER = "debian-13", "work", "/home/user/letter"
 OURS = ("find", "/etc", "/usr", "/srv", "/run/qubes", "-xdev", "(", "-name", "*qborg*", "-o",
         "-name", "*qubes[_-]borg*", "-o", "-name", "*qvm[_-]borg*", "-o", "-name", "borgbak*", ")")
 # What the package names as it goes, and what is true of the template still: cron stays there.
 KEPT = {
     "/borg-maintenance", "/dom0/features/x-qborg-maintenance", "/dom0/features/x-qborg-vault",
-    "/vault/features/service.qborg-vault", "/work/features/service.crond",
+    "/vault/features/service.qborg-vault", f"/{QUBE}/features/service.crond",
     f"/{TEMPLATE}/features/supported-service.crond",
 }  # fmt: skip
 
@@ -29,21 +29,21 @@ def ours(lab: Lab, qube: str) -> set[PurePath]:
 
 
 def test_to_a_restored_file_and_back(bare: Lab) -> None:
-    for name in ("sys-firewall", "work"):
+    for name in ("sys-firewall", QUBE):
         bare.do("start", name)
     before = state.qubesd(bare)
-    assert not ours(bare, "work")
+    assert not ours(bare, QUBE)
 
     person.sets_up(bare, "--salt", TEMPLATE, "--vault", "vault")
-    bare.do("shutdown", "work")
-    bare.do("start", "work")
-    bare.exec("work", ["dd", f"of={LETTER}"], input=b"dear\n", check=True)
-    person.runs(bare, "qvm-borg-enroll", "work")
-    bare.exec("work", ["rm", LETTER], check=True)
-    person.runs(bare, "qvm-borg-restore", "work", LETTER, "--in-place", "--yes")
-    assert bare.exec("work", ["cat", LETTER], check=True).stdout == b"dear\n"
+    bare.do("shutdown", QUBE)
+    bare.do("start", QUBE)
+    bare.exec(QUBE, ["dd", f"of={LETTER}"], input=b"dear\n", check=True)
+    person.runs(bare, "qvm-borg-enroll", QUBE)
+    bare.exec(QUBE, ["rm", LETTER], check=True)
+    person.runs(bare, "qvm-borg-restore", QUBE, LETTER, "--in-place", "--yes")
+    assert bare.exec(QUBE, ["cat", LETTER], check=True).stdout == b"dear\n"
 
-    person.runs(bare, "qvm-borg-revoke", "work")
+    person.runs(bare, "qvm-borg-revoke", QUBE)
     place.qubesctl(bare, "--skip-dom0", f"--targets={TEMPLATE}", "state.sls", "qubes-borg.remove")
     erased = bare.exec("dom0", [*place.RPM.split(), "--erase", "qubes-borg-dom0"], user="root",
                        check=True)  # fmt: skip
@@ -53,5 +53,5 @@ def test_to_a_restored_file_and_back(bare: Lab) -> None:
     assert {line.partition(":")[0] for line in state.changes(before, state.qubesd(bare))} == KEPT
     folder = PurePath("/srv/salt/qubes-borg")
     assert {path for path in ours(bare, "dom0") if path.parent != folder / "packages"} == {folder}
-    bare.do("shutdown", "work")
-    assert not ours(bare, "work") and not ours(bare, TEMPLATE)
+    bare.do("shutdown", QUBE)
+    assert not ours(bare, QUBE) and not ours(bare, TEMPLATE)

@@ -112,7 +112,7 @@ def _look(
         if access is None:
             return Findings(public_key, candidate.fingerprint, "refused")
         server = dataclasses.replace(server, access=access)
-        # Of a command that was stopped, the service may look for a moment longer, by the same names.
+        # Of a command that was stopped the service may still look, by the same names.
         with state.locked("probe-lock"):
             found, version, read, there = _probe(server, candidate, public_key, repositories)
     if recorded is not None and (found.access, found.keys) != (recorded.access, recorded.keys):

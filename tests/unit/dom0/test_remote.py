@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 import pytest
@@ -16,9 +15,9 @@ from qborg_wire.reply import Progress
 from qborg_wire.row import Service
 from qborg_wire.services import SERVICES
 from qvm_borg import errors, remote
+from unit.dom0.liar import __file__ as LIAR
 from unit.dom0.machine import Actions, answer, failure, once
 
-LIAR = Path(__file__).with_name("liar.py")
 ROW = SERVICES["StartSchedule"]
 LONG = dataclasses.replace(SERVICES["RunBackup"], request=())
 QUICK = dataclasses.replace(ROW, seconds=1)
@@ -296,7 +295,6 @@ def test_what_the_service_would_refuse_is_not_sent() -> None:
     liar = Liar(GOOD)
 
     with pytest.raises(errors.QvmBorgError, match="cannot be asked this"):
-        once(liar, SERVICES["RestoreFiles"], REPOSITORY, values,
-                    print)  # type: ignore[arg-type]
+        once(liar, SERVICES["RestoreFiles"], REPOSITORY, values, print)  # type: ignore[arg-type]
 
     assert liar.asked == ("", None)
