@@ -159,6 +159,10 @@ class System:
     def _get(self, name: str) -> Any:
         return _ask("list of qubes", lambda: self._app.domains.get(name))
 
+    def look_anew(self) -> None:
+        """Forget the list of qubes, which may have changed in a long time."""
+        _ask("list of qubes", lambda: self._app.domains.clear_cache())
+
     def qubes(self) -> list[Qube]:
         """Answer every qube but dom0."""
         return _ask("list of qubes", lambda: [

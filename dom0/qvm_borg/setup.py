@@ -36,10 +36,10 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     maintenance, changed = qube(session, options)
     if keeper:
         changed = session.system.give_role(Role.VAULT, keeper) or changed
-    changed = complete(session, options, ask, maintenance, wanted) or changed
     if options.firewall:
-        firewall.let_through(session, options.firewall)
-    elif not firewall.is_ours(maintenance):
+        firewall.let_through(session, options.firewall, wanted, maintenance)
+    changed = complete(session, options, ask, maintenance, wanted) or changed
+    if firewall.lets_all_through(maintenance):
         session.tell("reaches-everything", qube=maintenance, server=wanted.server)
     session.tell("set-up" if changed else "set-up-already")
 

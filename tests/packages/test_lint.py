@@ -26,6 +26,7 @@ class Row:
     tag: str
     reason: str
     of: str = ""  # the version that alone says it
+    error: bool = False  # for the tool more than a warning; an exception that the documents name
 
     def is_wanted(self, version: str) -> bool:
         """Answer whether the tool must say it here."""
@@ -76,6 +77,8 @@ def test_only_what_is_accepted_is_found_and_all_of_it(
     version = version_of(tool)
     said, tags = findings(tool, tmp_path_factory)
 
+    errors = {found["tag"] for found in SAID[tool].finditer(said) if found["level"] == "E"}
+    assert errors == {row.tag for row in rows(tool) if row.error}, said
     unknown = tags - {row.tag for row in rows(tool) if row.is_wanted(version)}
     unused = {row.tag for row in rows(tool) if row.is_wanted(version)} - tags
     assert not unknown, said

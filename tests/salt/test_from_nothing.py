@@ -3,6 +3,7 @@
 No checkout and no pip takes part: dom0 has the rpm, the template gets the debs by Salt.
 """
 
+import re
 from pathlib import PurePath
 
 from lab import Lab
@@ -28,13 +29,44 @@ def ours(lab: Lab, qube: str) -> set[PurePath]:
     return {PurePath(line) for line in found.splitlines()}
 
 
+TOPS = {"dom0": ("/etc", "/usr", "/srv", "/home", "/root", "/var"),
+        TEMPLATE: ("/etc", "/usr", "/srv", "/home", "/root", "/opt"),
+        QUBE: ("/home", "/rw/config", "/var/spool/cron")}
+# What there is more of than before, besides Debian's packages in the template: in dom0 the settings
+# and what Salt itself keeps, in the template what these packages enabled, in the qube borg's own.
+KEPT_FILES = {
+    "dom0": r"/home/user/(\.config|\.local(/state)?)|/(usr/lib/lab-salt|var/\w+|etc/salt)/.*"
+            r"|/home/user/\.(config|local/state)/qubes-borg(/.*)?",
+    TEMPLATE: r"/etc/rc\d\.d/...cron|/etc/systemd/system/(multi-user|timers)\.target\.wants"
+              r"(/cron\.service|/borgmatic\.timer)?",
+    QUBE: rf"{LETTER}|/home/user/\.(cache|config)(/borg(/.*)?)?|/home/user/\.local(/state)?"
+          r"|/var/spool/cron(/crontabs)?",
+}  # fmt: skip
+
+
+def packaged(lab: Lab, qube: str) -> set[str]:
+    """Answer what Debian's packages in a qube have brought."""
+    owned = lab.exec(qube, ["sh", "-c", "cat /var/lib/dpkg/info/*.list"], check=True).stdout
+    return set(owned.decode().splitlines())
+
+
+def listed(lab: Lab, qube: str) -> set[str]:
+    """Answer the names of all files below a qube's tops."""
+    if lab.qubes()[qube]["state"] != "Running":
+        lab.do("start", qube)
+    found = lab.exec(qube, ["find", *TOPS[qube], "-xdev"], user="root").stdout.decode()
+    return set(found.splitlines())
+
+
 def test_to_a_restored_file_and_back(bare: Lab) -> None:
     for name in ("sys-firewall", QUBE):
         bare.do("start", name)
-    before = state.qubesd(bare)
+    before, files = state.qubesd(bare), {qube: listed(bare, qube) for qube in TOPS}
+    bare.do("shutdown", TEMPLATE)
     assert not ours(bare, QUBE)
 
-    person.sets_up(bare, "--salt", TEMPLATE, "--vault", "vault")
+    person.sets_up(bare, "--salt", TEMPLATE, "--vault", "vault", "--firewall",
+                   "borg-maintenance")
     bare.do("shutdown", QUBE)
     bare.do("start", QUBE)
     bare.exec(QUBE, ["dd", f"of={LETTER}"], input=b"dear\n", check=True)
@@ -55,3 +87,7 @@ def test_to_a_restored_file_and_back(bare: Lab) -> None:
     assert {path for path in ours(bare, "dom0") if path.parent != folder / "packages"} == {folder}
     bare.do("shutdown", QUBE)
     assert not ours(bare, QUBE) and not ours(bare, TEMPLATE)
+    for qube, kept in KEPT_FILES.items():
+        more = listed(bare, qube) - files[qube] - packaged(bare, qube)
+        more = {path for path in more if "__pycache__" not in path}
+        assert not [path for path in more if not re.fullmatch(kept, path)], qube

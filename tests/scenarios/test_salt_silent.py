@@ -1,7 +1,7 @@
 """Salt that did not do what it was started for: qubesctl says so only in some of these cases.
 
-dom0's sudo is replaced here, so that it ends as qubesctl may end. What real Salt does is in
-tests/salt.
+dom0's sudo is replaced here, so that it ends as qubesctl may end; qubesctl is an empty file. What
+real Salt does is in tests/salt.
 """
 
 import re
@@ -21,24 +21,24 @@ def _ends(lab: Lab, code: int) -> None:
     script = f'#!/bin/sh\nprintf "%s\\n" "$@" > {ASKED}\nexit {code}\n'
     lab.exec("dom0", ["/usr/bin/install", "-m", "755", "/dev/stdin", "/usr/bin/sudo"],
              user="root", input=script.encode(), check=True)  # fmt: skip
+    bent.root_does(lab, "dom0", "touch /usr/bin/qubesctl")
 
 
-@pytest.mark.parametrize(("template", "code", "says"), [
-    ("bare", 0, r"ended with 0; .*: qborg\.InstallBundle qborg\.CheckSetup"),
-    ("bare", 20, r"ended with 20; .*: qborg\.InstallBundle"),
-    ("debian-13", 20, "ended with 20; services that it does not offer: none"),
-], ids=["nothing-was-to-do", "failed", "failed-though-they-are-there"])  # fmt: skip
+@pytest.mark.parametrize(("templates", "code", "says"), [
+    (("bare",), 0, r"bare: qubesctl ended with 0; .*: qborg\.InstallBundle qborg\.CheckSetup"),
+    (("debian-13", "bare"), 20, r"bare: qubesctl ended with 20; .*: qborg\.InstallBundle"),
+    (("debian-13",), 20, "ended with 20 for debian-13; their services are there"),
+], ids=["nothing-was-to-do", "the-second-failed", "failed-though-they-are-there"])  # fmt: skip
 def test_only_what_is_there_afterwards_counts(
-    ready: Lab, template: str, code: int, says: str
+    ready: Lab, templates: tuple[str, ...], code: int, says: str
 ) -> None:
     _ends(ready, code)
     before = state.everything(ready)
 
-    said = person.is_refused(
-        ready, SETUP, "--salt", template, code=22, says=f"{template}: qubesctl")
+    said = person.is_refused(ready, SETUP, "--salt", *templates, code=22, says="qubesctl ended")
 
     assert re.search(says, said), said
-    assert f"/var/log/qubes/mgmt-{template}.log" in said
+    assert re.search(r"/var/log/qubes/mgmt-(bare|NAME)\.log", said)
     changed = state.changes(before, state.everything(ready))
     assert changed == [], changed
 
@@ -51,8 +51,8 @@ def test_qubesctl_is_started_for_these_alone_and_the_set_up_goes_on(ready: Lab) 
     told = ready.exec("dom0", ["cat", ASKED], check=True).stdout.decode().split("\n")
     assert told == ["-n", "/usr/bin/qubesctl", "--skip-dom0", "--max-concurrency=1",
                     "--targets=debian-13", "state.sls", "qubes-borg", ""]  # fmt: skip
-    assert "debian-13 has our packages; shut it down" in said
-    assert re.search(r"run as it was before: (?=.*\bwork\b)(?=.*\bborg-maintenance\b)", said), said
+    assert re.search(r"debian-13 has our packages; shut it down, then restart what still runs as "
+                     r"before: (?=.*\bwork\b)(?=.*\bborg-maintenance\b)", said), said
     assert "was set up already" in said
 
 
@@ -72,6 +72,24 @@ def test_what_qubesctl_would_not_notice_never_reaches_it(ready: Lab, row: Refuse
 
 
 def test_a_dom0_without_it_is_told_so(ready: Lab) -> None:
-    bent.root_does(ready, "dom0", "rm -f /usr/bin/sudo")
+    _ends(ready, 0)
+    bent.root_does(ready, "dom0", "rm /usr/bin/qubesctl")
 
-    person.is_refused(ready, SETUP, "--salt", "debian-13", code=1, says="/usr/bin/sudo")
+    person.is_refused(ready, SETUP, "--salt", "debian-13", code=22, says="no qubesctl here")
+
+
+def test_one_that_is_stopped_waits_for_it(ready: Lab) -> None:
+    """Else the next command would have a second one, and both the same disposable."""
+    _ends(ready, 0)
+    script = f"#!/bin/sh\ntouch {ASKED}\nsleep 5\ntouch {ASKED}.done\n"
+    ready.exec("dom0", ["dd", "of=/usr/bin/sudo"], user="root", input=script.encode(), check=True)
+    tool = ready.popen("dom0", (SETUP, "--salt", "debian-13"), input=False)
+    while ready.exec("dom0", ["test", "-e", ASKED]).returncode:
+        assert tool.returncode is None
+
+    ready.exec("dom0", ["pkill", "-TERM", "-f", f"{SETUP} --salt"], check=True)
+
+    out, err = tool.communicate(None, 300)
+    tool.close()
+    assert tool.returncode == 128 + 15 and b"error: stopped" in err, out + err
+    assert ready.exec("dom0", ["test", "-e", f"{ASKED}.done"]).returncode == 0

@@ -145,8 +145,9 @@ def called(action: Action, between: str) -> str:
     """Answer one argument as it is typed, as roff; between: its ways."""
     choices = "|".join(action.choices or ())
     value = f"\\fI{escaped(str(action.metavar or choices or action.dest.upper()))}\\fR"
+    value += " ..." * (action.nargs in ("*", "+"))
     if not action.option_strings:
-        return value + " ..." * (action.nargs in ("*", "+"))
+        return value
     flags = between.join(f"\\fB{escaped(flag)}\\fR" for flag in action.option_strings)
     return flags if action.nargs == 0 else f"{flags} {value}"
 
