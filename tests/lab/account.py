@@ -11,8 +11,10 @@ import time
 from typing import Any, Callable
 
 WATCH = "/run/account"
+# Moved away first: a command that is just noting itself would make a file while it is emptied.
+_END = f"[ ! -e {WATCH} ] || mv {WATCH} {WATCH}.$$; rm -rf {WATCH}.$$"
 _BEGIN = f"""set -eu
-rm -rf {WATCH}
+{_END}
 mkdir -m 1777 {WATCH}
 touch {WATCH}/trace {WATCH}/held
 chmod 0666 {WATCH}/*
@@ -32,7 +34,7 @@ class Account:
 
     def unwatch(self) -> None:
         """Note nothing any more and let go whatever is held."""
-        self._sh(f"rm -rf {WATCH}")
+        self._sh(_END)
 
     def commands(self) -> list[str]:
         """Return the command lines seen, in the order in which they began."""
