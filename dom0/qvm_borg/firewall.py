@@ -17,14 +17,15 @@ _OURS = "comment=qubes-borg"
 _FOR_ALL = re.compile(r"action=(accept|drop)( comment=.*)?")  # a rule that all traffic meets
 
 
-def _rules(qube: Qube) -> list[str]:
+def rules_of(qube: Qube) -> list[str]:
+    """Answer a qube's rules as qubesd tells them, the first one first."""
     return qube.admin("firewall.Get").splitlines()
 
 
-def lets_all_through(qube: Qube) -> bool:
-    """Answer whether what no earlier rule speaks of is let through."""
-    met = [rule for rule in _rules(qube) if _FOR_ALL.fullmatch(rule)]
-    return bool(met) and met[0].startswith("action=accept")
+def let_all_through(rules: Sequence[str]) -> bool:
+    """Answer whether the rules let through what none of them speaks of in particular."""
+    met = next(filter(None, map(_FOR_ALL.fullmatch, rules)), None)
+    return met is not None and met[1] == "accept"
 
 
 def let_through(session: Session, names: Sequence[str], known: Settings, maintenance: Qube) -> None:
@@ -40,9 +41,8 @@ def let_through(session: Session, names: Sequence[str], known: Settings, mainten
             f"proto=tcp dstports={known.port}-{known.port}"]
     for qube in qubes:
         alone, netvm = qube.uuid == maintenance.uuid, session.system.find(qube.property("netvm"))
-        rest = [rule for rule in _rules(qube) if not rule.endswith(_OURS)]
-        open_already = not alone and bool(rest) and rest[0].startswith("action=accept") and (
-            _FOR_ALL.fullmatch(rest[0]) is not None)
+        rest = [rule for rule in rules_of(qube) if not rule.endswith(_OURS)]
+        open_already = not alone and let_all_through(rest[:1])
         rules = [] if open_already else [f"{rule} {_OURS}" for rule in ours]
         rules += [f"action=drop {_OURS}"] if alone else rest
         qube.admin("firewall.Set", "", "".join(f"{rule}\n" for rule in rules))

@@ -39,7 +39,7 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     if options.firewall:
         firewall.let_through(session, options.firewall, wanted, maintenance)
     changed = complete(session, options, ask, maintenance, wanted) or changed
-    if firewall.lets_all_through(maintenance):
+    if firewall.let_all_through(firewall.rules_of(maintenance)):
         session.tell("reaches-everything", qube=maintenance, server=wanted.server)
     session.tell("set-up" if changed else "set-up-already")
 
