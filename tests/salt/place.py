@@ -135,6 +135,13 @@ def prepare(lab: Lab, packages: Path) -> None:
         lab.do("shutdown", name)
 
 
+def awake(lab: Lab, qube: str) -> Lab:
+    """Have a qube running; answers its lab."""
+    if lab.qubes()[qube]["state"] != "Running":
+        lab.do("start", qube)
+    return lab
+
+
 def qubesctl(lab: Lab, *words: str, code: int = 0) -> str:
     """Run qubesctl in dom0 as root and answer what it printed; its exit code must be CODE."""
     done = lab.exec("dom0", ["/usr/bin/qubesctl", *words], user="root", timeout=1500)

@@ -22,17 +22,10 @@ def says(lab: Lab, qube: str, *command: str) -> str:
     return lab.exec(qube, list(command), user="root", check=True).stdout.decode()
 
 
-def awake(lab: Lab, qube: str) -> Lab:
-    """Have a qube running; answers its lab."""
-    if lab.qubes()[qube]["state"] != "Running":
-        lab.do("start", qube)
-    return lab
-
-
 def packages(lab: Lab, template: str) -> set[str]:
     """Answer the packages in a template that are there in any way, configuration too."""
     form = "${db:Status-Status} ${Package}\n"
-    listed = says(awake(lab, template), template, "dpkg-query", "-W", "-f", form)
+    listed = says(place.awake(lab, template), template, "dpkg-query", "-W", "-f", form)
     return {line.split()[1] for line in listed.splitlines() if not line.startswith("not-")}
 
 
@@ -155,12 +148,14 @@ def test_a_set_up_without_the_states_says_what_is_lacking(installed: Lab) -> Non
         says="services that it does not offer: qborg.InstallBundle qborg.CheckSetup")  # fmt: skip
 
     assert "/srv/salt/qubes-borg/packages" in said
+    (log,) = re.findall(r"/var/log/\S+\.log", said)
+    assert says(installed, "dom0", "cat", log)
     assert "borg-maintenance" not in installed.qubes()
 
 
 def test_remove_takes_ours_away_and_names_nothing_else(enrolled: Lab) -> None:
     """The distribution's packages stay, and so does what an enrolled qube has in its home."""
-    bundle = says(awake(enrolled, "work"), "work", "ls", "-lR", "/home/user/.ssh")
+    bundle = says(place.awake(enrolled, "work"), "work", "ls", "-lR", "/home/user/.ssh")
     crontab = says(enrolled, "work", "cat", "/var/spool/cron/crontabs/user")
 
     said = place.qubesctl(enrolled, "--skip-dom0", f"--targets={TEMPLATE}", "--show-output",

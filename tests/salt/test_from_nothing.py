@@ -19,16 +19,6 @@ KEPT = {
     "/vault/features/service.qborg-vault", f"/{QUBE}/features/service.crond",
     f"/{TEMPLATE}/features/supported-service.crond",
 }  # fmt: skip
-
-
-def ours(lab: Lab, qube: str) -> set[PurePath]:
-    """Answer what of ours lies outside of homes."""
-    if lab.qubes()[qube]["state"] != "Running":
-        lab.do("start", qube)
-    found = lab.exec(qube, list(OURS), user="root").stdout.decode()
-    return {PurePath(line) for line in found.splitlines()}
-
-
 TOPS = {"dom0": ("/etc", "/usr", "/srv", "/home", "/root", "/var"),
         TEMPLATE: ("/etc", "/usr", "/srv", "/home", "/root", "/opt"),
         QUBE: ("/home", "/rw/config", "/var/spool/cron")}
@@ -44,6 +34,12 @@ KEPT_FILES = {
 }  # fmt: skip
 
 
+def ours(lab: Lab, qube: str) -> set[PurePath]:
+    """Answer what of ours lies outside of homes."""
+    found = place.awake(lab, qube).exec(qube, list(OURS), user="root").stdout.decode()
+    return {PurePath(line) for line in found.splitlines()}
+
+
 def packaged(lab: Lab, qube: str) -> set[str]:
     """Answer what Debian's packages in a qube have brought."""
     owned = lab.exec(qube, ["sh", "-c", "cat /var/lib/dpkg/info/*.list"], check=True).stdout
@@ -52,9 +48,8 @@ def packaged(lab: Lab, qube: str) -> set[str]:
 
 def listed(lab: Lab, qube: str) -> set[str]:
     """Answer the names of all files below a qube's tops."""
-    if lab.qubes()[qube]["state"] != "Running":
-        lab.do("start", qube)
-    found = lab.exec(qube, ["find", *TOPS[qube], "-xdev"], user="root").stdout.decode()
+    words = ["find", *TOPS[qube], "-xdev"]
+    found = place.awake(lab, qube).exec(qube, words, user="root").stdout.decode()
     return set(found.splitlines())
 
 

@@ -62,9 +62,10 @@ def _become(streams: list[int], actions: liar.Actions) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         for place, stream in enumerate(streams):
             os.dup2(stream, place)
-        for name in os.listdir("/proc/self/fd"):  # also ends of other calls, who wait for theirs
+        # Also the ends of other calls, who wait for theirs; the folder's own is closed by then.
+        for descriptor in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}:
             with suppress(OSError):
-                os.close(int(name) if int(name) > 2 else -1)
+                os.close(descriptor)
         sys.stdin = open(0, encoding="utf-8")
         code = liar.act(actions)
     except BrokenPipeError:
