@@ -41,7 +41,7 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
     changed = complete(session, options, ask, maintenance, wanted) or changed
     if firewall.let_all_through(firewall.rules_of(maintenance)):
         session.tell("reaches-everything", qube=maintenance, server=wanted.server)
-    session.tell("set-up" if changed else "set-up-already")
+    session.tell("set-up" if changed or options.salt or options.firewall else "set-up-already")
 
 
 def complete(session: Session, options: Namespace, ask: Ask, maintenance: Qube,

@@ -17,12 +17,13 @@ from story import STORY, Story, StoryFailed
 
 ABOUT = """\
 It makes three qubes, qborg-test-work, qborg-test-vault and qborg-test-keeper, and goes the whole
-way with them: set up, enrol, back up, restore, prove, rotate, lose the qube, recover, revoke. Then
-all of it is removed again, also when a step fails; --keep leaves it to be looked at, and --clean
-removes what a run left that was killed. Nothing of yours is touched.
+way with them: set up, close the firewall, enrol, back up, restore, prove, rotate, lose the qube,
+recover, revoke. Then all of it is removed again, also when a step fails; --keep leaves it to be
+looked at, and --clean removes what a run left that was killed. Nothing of yours is touched.
 
 What stays: on the server the admin key's line in authorized_keys, which names qborgtest, and an
-empty directory `repos`. Take an account that has no backups in it.
+empty directory `repos`; with --salt the packages in the template. Take an account that has no
+backups in it.
 """
 
 
@@ -34,6 +35,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--fingerprint", metavar="SHA256:...", help="its host key")
     parser.add_argument("--template", metavar="NAME", help="of the qubes (the default template)")
     parser.add_argument("--netvm", metavar="NAME", help="of the qubes (the default netvm)")
+    parser.add_argument("--salt", action="store_true",
+                        help="have Salt bring the packages into the template, which is halted")
     parser.add_argument("--password", action="store_true",
                         help="log in once by the account's password; else add the line shown")
     parser.add_argument("--keep", action="store_true", help="leave everything as it is at the end")

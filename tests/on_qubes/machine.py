@@ -51,8 +51,15 @@ class Machine:
         if taken:
             raise NotPossible(f"there is a qube named {taken[0]}", "it is not removed for this")
 
-    def make(self, template: str | None, netvm: str | None) -> None:
-        """Make the qube to be backed up and the vault; raises NotPossible."""
+    def template(self, given: str | None) -> str:
+        """Answer the name of the template of the qubes."""
+        return given or str(self.app.default_template)
+
+    def make(self, template: str, netvm: str | None, salt: bool) -> None:
+        """Make the qube to be backed up and the vault, both halted; raises NotPossible."""
+        if salt and template in self.app.domains and not self.app.domains[template].is_halted():
+            raise NotPossible(f"{template} runs, and no qube would see what Salt installs in it",
+                              f"`qvm-shutdown --wait {template}` first")
         self._write({})
         try:
             for name in (WORK, VAULT):
@@ -61,7 +68,6 @@ class Machine:
             self.app.domains[VAULT].netvm = None
             if netvm:
                 self.app.domains[WORK].netvm = netvm
-            self.app.domains[WORK].start()
         except (QubesException, KeyError) as error:
             raise NotPossible(f"the qubes cannot be made: {error}",
                               "see --template and --netvm") from error
@@ -87,6 +93,16 @@ class Machine:
     def _features(self) -> list[str]:
         """Answer the features that a set-up has given dom0."""
         return [name for name in self.app.domains["dom0"].features if name.startswith(_OURS)]
+
+    def start(self, name: str) -> None:
+        """Start a qube of this run's."""
+        self.app.domains[name].start()
+
+    def rules(self, name: str) -> list[str]:
+        """Answer the rules of a qube's firewall, the first one first."""
+        self.app.domains.clear_cache()  # a command may have made it since
+        told = self.app.domains[name].qubesd_call(None, "admin.vm.firewall.Get")
+        return str(told.decode("ascii", "replace")).splitlines()
 
     def shell(self, name: str, script: str) -> str:
         """Run a shell's lines in a running qube as its user; answers what they print."""

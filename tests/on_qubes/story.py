@@ -69,20 +69,36 @@ class Story:
 
 
 def make_qubes(story: Story) -> None:
-    """A qube with files, and a vault that cannot reach anybody."""
-    story.machine.make(story.options.template, story.options.netvm)
-    story.machine.shell(WORK, _MAKES_FILES)
-    story.files = _look(story, _FILES)
+    """A qube to be backed up, and a vault that cannot reach anybody."""
+    given = story.options
+    story.machine.make(story.machine.template(given.template), given.netvm, given.salt)
 
 
 def set_up(story: Story) -> None:
-    """The maintenance qube, the server's key, the login, the vault."""
+    """Our packages if Salt is to bring them, the maintenance qube, the server, the vault."""
     given = story.options
-    also = [word for flag, value in (("--template", given.template), ("--netvm", given.netvm))
-            if value for word in (flag, value)]
+    salt = story.machine.template(given.template) if given.salt else None
+    also = [word for flag, value in (("--template", given.template), ("--netvm", given.netvm),
+                                     ("--salt", salt)) if value for word in (flag, value)]
     story.dom0("qvm-borg-setup", "--server", given.server, "--fingerprint", given.fingerprint,
                "--machine", MACHINE, "--maintenance", KEEPER, "--vault", VAULT, *also,
                "--password" if given.password else "--no-password", "--wait", "900", asks=True)
+
+
+def firewall(story: Story) -> None:
+    """The maintenance qube reaches the server alone, and all that follows is done so."""
+    before = story.machine.rules(WORK)
+    story.dom0("qvm-borg-setup", "--firewall", WORK, KEEPER)
+    story.same(story.machine.rules(WORK), before, f"rules of {WORK}, which reaches everything")
+    found = [rule.split()[0] for rule in story.machine.rules(KEEPER)]
+    story.same(found, ["action=accept", "action=accept", "action=drop"], f"rules of {KEEPER}")
+
+
+def write_files(story: Story) -> None:
+    """What is to be backed up, of several kinds."""
+    story.machine.start(WORK)
+    story.machine.shell(WORK, _MAKES_FILES)
+    story.files = _look(story, _FILES)
 
 
 def enroll(story: Story) -> None:
@@ -177,6 +193,8 @@ def _look(story: Story, directory: str) -> str:
 STORY: tuple[tuple[str, Callable[[Story], None]], ...] = (
     ("make the qubes", make_qubes),
     ("set up; a person is asked for the server's part", set_up),
+    ("let the maintenance qube reach the server alone", firewall),
+    ("write files", write_files),
     ("enrol, twice", enroll),
     ("no qube may call another", closed),
     ("the status", status),

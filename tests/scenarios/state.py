@@ -22,6 +22,9 @@ print(json.dumps({qube.name: {
     "features": {key: qube.features[key] for key in qube.features},
     "tags": sorted(qube.tags),
     "power": qube.get_power_state(),
+    # dom0 has no network, and qubesd no rules for it.
+    "firewall": qube.klass != "AdminVM" and
+        qube.qubesd_call(None, "admin.vm.firewall.Get").decode().splitlines(),
     **{name: text(qube, name) for name in ("klass", "uuid", "label", "template", "netvm",
        "autostart", "include_in_backups", "provides_network", "template_for_dispvms")},
 } for qube in app.domains}))

@@ -10,7 +10,7 @@ import pytest
 
 from lab import Lab
 from lab.running import RunningProcess
-from scenarios import person, state
+from scenarios import bent, person, state
 
 HERE = Path(__file__).parent
 SUITE = HERE.parent / "on_qubes"
@@ -52,9 +52,9 @@ def _packed() -> bytes:
     return packed.getvalue()
 
 
-def _begins(lab: Lab) -> RunningProcess:
+def _begins(lab: Lab, *options: str) -> RunningProcess:
     return lab.popen("dom0", ["sh", "-c", 'exec 2>&1 "$@"', "-", *RUN, "--server", person.SERVER,
-                              "--fingerprint", person.fingerprint(lab)], input=False)
+                              "--fingerprint", person.fingerprint(lab), *options], input=False)
 
 
 def _follows(lab: Lab, suite: RunningProcess, until: str = "\0") -> str:
@@ -79,19 +79,22 @@ def _is_clean(lab: Lab, before: state.State) -> None:
 
 
 def test_it_goes_the_whole_way_and_leaves_no_qube(copied: Lab) -> None:
+    """With a Salt that has nothing to do, as the template has our packages; another is not here."""
+    bent.salt_ends(copied, 0)
     before = state.qubesd(copied)
-    with _begins(copied) as suite:
+    with _begins(copied, "--salt") as suite:
         said = _follows(copied, suite)
         assert suite.wait(60) == 0, said
 
-    assert f"all {STEPS} steps are as they should be" in said and STEPS > 10
+    assert f"all {STEPS} steps are as they should be" in said and STEPS > 12
+    assert "--targets=debian-13\n" in bent.salt_was_asked(copied)
     _is_clean(copied, before)
 
 
 def test_a_step_that_fails_is_told_and_all_is_removed(copied: Lab) -> None:
     before = state.qubesd(copied)
     with _begins(copied) as suite:
-        said = _follows(copied, suite, "[ 3/")
+        said = _follows(copied, suite, "[ 5/")
         copied.server.stop_sshd()
         said += _follows(copied, suite)
         assert suite.wait(60) == 1, said
@@ -154,6 +157,7 @@ WRONG = {
     "no-server": ((), 2, "--server and --fingerprint are needed"),
     "a-qube-of-that-name": (("--netvm", "sys-firewall"), 3, "there is a qube named qborg-test"),
     "no-such-netvm": (("--netvm", "nobody"), 3, "the qubes cannot be made"),
+    "salt-unseen": (("--salt",), 3, "debian-13 runs, and no qube would see"),
 }
 
 
@@ -163,6 +167,8 @@ def test_it_begins_nothing_where_it_cannot(
 ) -> None:
     if "named" in says:
         copied.clone("personal", "qborg-test-work")
+    if "runs" in says:
+        copied.do("start", "debian-13")
     before = state.qubesd(copied)
     server = ("--server", person.SERVER, "--fingerprint", "SHA256:x", *options) if options else ()
 

@@ -14,15 +14,6 @@ from scenarios import bent, person, state
 from scenarios.refusal import Refused, changes_nothing
 
 SETUP = "qvm-borg-setup"
-ASKED = "/var/tmp/asked"
-
-
-def _ends(lab: Lab, code: int) -> None:
-    """Let qubesctl do nothing but end with CODE, and keep the words that it was started with."""
-    script = f'#!/bin/sh\nprintf "%s\\n" "$@" > {ASKED}\nexit {code}\n'
-    lab.exec("dom0", ["/usr/bin/install", "-m", "755", "/dev/stdin", "/usr/bin/sudo"],
-             user="root", input=script.encode(), check=True)  # fmt: skip
-    bent.root_does(lab, "dom0", "touch /usr/bin/qubesctl")
 
 
 @pytest.mark.parametrize(("templates", "code", "says"), [
@@ -33,7 +24,7 @@ def _ends(lab: Lab, code: int) -> None:
 def test_only_what_is_there_afterwards_counts(
     ready: Lab, templates: tuple[str, ...], code: int, says: str
 ) -> None:
-    _ends(ready, code)
+    bent.salt_ends(ready, code)
     before = state.everything(ready)
 
     said = person.is_refused(ready, SETUP, "--salt", *templates, code=22, says="qubesctl ended")
@@ -45,16 +36,16 @@ def test_only_what_is_there_afterwards_counts(
 
 
 def test_qubesctl_is_started_for_these_alone_and_the_set_up_goes_on(ready: Lab) -> None:
-    _ends(ready, 0)
+    bent.salt_ends(ready, 0)
 
     said = person.runs(ready, SETUP, "--salt", "debian-13")
 
-    told = ready.exec("dom0", ["cat", ASKED], check=True).stdout.decode().split("\n")
+    told = bent.salt_was_asked(ready).split("\n")
     assert told == ["-n", "/usr/bin/qubesctl", "--skip-dom0", "--max-concurrency=1",
                     "--targets=debian-13", "state.sls", "qubes-borg", ""]  # fmt: skip
     assert re.search(r"debian-13 has our packages; shut it down, then restart what still runs as "
                      r"before: (?=.*\bwork\b)(?=.*\bborg-maintenance\b)", said), said
-    assert "was set up already" in said
+    assert "set up; next" in said and "nothing was changed" not in said
 
 
 @pytest.mark.parametrize("row", [
@@ -64,16 +55,16 @@ def test_qubesctl_is_started_for_these_alone_and_the_set_up_goes_on(ready: Lab) 
     Refused(("--salt", "--targets=all"), 2, "argument --salt"),
 ], ids=["unknown-name", "would-forget", "dom0", "option-of-qubesctl"])  # fmt: skip
 def test_what_qubesctl_would_not_notice_never_reaches_it(ready: Lab, row: Refused) -> None:
-    _ends(ready, 0)
+    bent.salt_ends(ready, 0)
     person.runs(ready, SETUP)
 
     changes_nothing(ready, SETUP, row)
 
-    assert ready.exec("dom0", ["test", "-e", ASKED]).returncode == 1
+    assert ready.exec("dom0", ["test", "-e", bent.SALT_ASKED]).returncode == 1
 
 
 def test_a_dom0_without_it_is_told_so(ready: Lab) -> None:
-    _ends(ready, 0)
+    bent.salt_ends(ready, 0)
     bent.root_does(ready, "dom0", "rm /usr/bin/qubesctl")
 
     person.is_refused(ready, SETUP, "--salt", "debian-13", code=22, says="no qubesctl here")
@@ -81,12 +72,12 @@ def test_a_dom0_without_it_is_told_so(ready: Lab) -> None:
 
 def test_one_that_is_stopped_waits_for_it(ready: Lab) -> None:
     """Else the next command would have a second one, and both the same disposable."""
-    _ends(ready, 0)
-    script = f"#!/bin/sh\ntouch {ASKED}\nsleep 5\ntouch {ASKED}.done\n"
+    bent.salt_ends(ready, 0)
+    script = f"#!/bin/sh\ntouch {bent.SALT_ASKED}\nsleep 5\ntouch {bent.SALT_ASKED}.done\n"
     ready.exec("dom0", ["dd", "of=/usr/bin/sudo"], user="root", input=script.encode(), check=True)
     tool = ready.popen("dom0", (SETUP, "--salt", "debian-13"), input=False)
     deadline = time.monotonic() + 300
-    while ready.exec("dom0", ["test", "-e", ASKED]).returncode:
+    while ready.exec("dom0", ["test", "-e", bent.SALT_ASKED]).returncode:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -95,4 +86,4 @@ def test_one_that_is_stopped_waits_for_it(ready: Lab) -> None:
     out, err = tool.communicate(None, 300)
     tool.close()
     assert tool.returncode == 128 + 15 and b"error: stopped" in err, out + err
-    assert ready.exec("dom0", ["test", "-e", f"{ASKED}.done"]).returncode == 0
+    assert ready.exec("dom0", ["test", "-e", f"{bent.SALT_ASKED}.done"]).returncode == 0
