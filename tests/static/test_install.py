@@ -20,7 +20,7 @@ PACKAGES = {
     "worker": {"qborg_worker"},
 }
 LINK = 0o777
-UNITS = tuple(f"qubes-borg-{name}.{kind}" for name in ("backup", "status")
+UNITS = tuple(f"qubes-borg-{name}.{kind}" for name in ("backup", "check", "status")
               for kind in ("service", "timer"))
 
 

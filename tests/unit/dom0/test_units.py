@@ -1,4 +1,4 @@
-"""The unit that tells the desktop: which words for which exit code, and nothing of a qube's."""
+"""The units that tell the desktop: which words for which exit code, and nothing of a qube's."""
 
 import configparser
 import shlex
@@ -9,36 +9,49 @@ import pytest
 
 from qvm_borg import errors
 
-UNIT = Path(__file__).parents[3] / "dom0/systemd/qubes-borg-status.service"
+UNITS = Path(__file__).parents[3] / "dom0/systemd"
 TELLER = "/usr/bin/notify-send"
 
 
-def _unit() -> configparser.SectionProxy:
+def _unit(name: str) -> configparser.SectionProxy:
     parser = configparser.RawConfigParser(strict=True)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
-    parser.read(UNIT, encoding="ascii")
+    parser.read(UNITS / f"qubes-borg-{name}.service", encoding="ascii")
     return parser["Service"]
 
 
-CODES = {
-    "0": "", str(errors.InTrouble.exit_code): "Backups need you", "3": "Nobody looks after",
-    "2": "Nobody looks after", "TERM": "Nobody looks after", "$(id)": "Nobody looks after",
-}  # fmt: skip
+_NEEDED, _NOBODY = "Backups need you", "Nobody looks after"
+_CHANGED = "A repository has another key"
+CODES = [
+    ("status", "0", ""), ("status", str(errors.InTrouble.exit_code), _NEEDED),
+    ("status", "2", _NOBODY), ("status", "3", _NOBODY), ("status", "TERM", _NOBODY),
+    ("status", "$(id)", _NOBODY),
+    ("check", "0", ""), ("check", str(errors.ProofFailed.exit_code), _CHANGED),
+    ("check", str(errors.PartialFailure.exit_code), _CHANGED),
+    ("check", str(errors.ServerUnreachable.exit_code), ""), ("check", "$(id)", ""),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "says"), CODES.items(), ids=CODES)
-def test_the_desktop_is_told_in_fixed_words(tmp_path: Path, code: str, says: str) -> None:
-    shell, option, script = shlex.split(_unit()["ExecStopPost"].replace("$$", "$"))
+@pytest.mark.parametrize(("unit", "code", "says"), CODES)
+def test_the_desktop_is_told_in_fixed_words(
+    tmp_path: Path, unit: str, code: str, says: str
+) -> None:
+    shell, option, script = shlex.split(_unit(unit)["ExecStopPost"].replace("$$", "$"))
     (tmp_path / "notify-send").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="ascii")
     (tmp_path / "notify-send").chmod(0o755)
     told = subprocess.run(
         [shell, option, script.replace(TELLER, str(tmp_path / "notify-send"))],
         env={"EXIT_STATUS": code}, capture_output=True, check=True, text=True, timeout=60).stdout
 
-    assert script.count(TELLER) == 2
+    assert script.count(TELLER) == {"status": 2, "check": 1}[unit]
     assert told == "" if not says else told.splitlines()[4].startswith(says)
 
 
 def test_somebody_needed_is_no_failure_of_the_unit() -> None:
-    assert _unit()["ExecStart"] == "/usr/bin/qvm-borg-status --quiet"
-    assert int(_unit()["SuccessExitStatus"]) == errors.InTrouble.exit_code
+    assert _unit("status")["ExecStart"] == "/usr/bin/qvm-borg-status --quiet"
+    assert int(_unit("status")["SuccessExitStatus"]) == errors.InTrouble.exit_code
+
+
+def test_who_waits_or_is_away_is_no_failure_of_a_look_at_the_keys() -> None:
+    away = errors.LockedError.exit_code, errors.ServerUnreachable.exit_code
+    assert tuple(map(int, _unit("check")["SuccessExitStatus"].split())) == away
