@@ -71,9 +71,7 @@ def _receiver(session: Session, name: str, disposable: bool,
                                  "DispVM")
             qube.admin("property.Set", "netvm", "")
             qube.admin("property.Set", "auto_cleanup", "True")
-        qube = system.find(name)
-        if not qube.offers(SERVICES["ReceiveFiles"]):
-            raise refusal("cannot-receive", qube=qube)
+        qube = system.find(name).offering(SERVICES["ReceiveFiles"], "cannot-receive")
         if disposable:
             qube.start()
         else:

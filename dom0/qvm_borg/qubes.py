@@ -101,6 +101,12 @@ class Qube:
         """Answer whether the qube's template has told that it has this service."""
         return bool(self.feature(f"supported-rpc.{service.full_name}", inherited=True))
 
+    def offering(self, service: Service, otherwise: str) -> "Qube":
+        """Answer it; raises that refusal if its template has not told that it has the service."""
+        if not self.offers(service):
+            raise refusal(otherwise, qube=self)
+        return self
+
     def state(self) -> str:
         """Answer the power state: Running is the only one in which services can be called."""
         return _ask(f"power state of {self.name}", lambda: str(self._vm.get_power_state()))

@@ -25,10 +25,8 @@ def template(system: System) -> Qube:
 
     Raises TemplateError if it lacks our services.
     """
-    found = system.disposable_template()
-    if not found.offers(SERVICES["AcceptRecord"]):
-        raise refusal("worker-without-services", template=found)
-    return found
+    return system.disposable_template().offering(
+        SERVICES["AcceptRecord"], "worker-without-services")
 
 
 @contextmanager
