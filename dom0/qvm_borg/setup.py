@@ -8,17 +8,20 @@ import secrets
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import firewall, salt, settings, vault
+from qvm_borg.errors import ServerUnreachable
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
 from qvm_borg.telling import from_failure, refusal, text
 
-_POLL = 5.0  # seconds between two looks whether the server accepts the admin key
+_POLL = 15.0  # seconds between two looks; sshd refuses who fails more often (PerSourcePenalties)
+_SERVICE = (SERVICES["CheckSetup"], "maintenance-without-services")
 _STEPS = ("qube", "host key", "login", "borg", "vault")
 Ask = Callable[[str], bool] | None
 
@@ -125,7 +128,7 @@ def qube(session: Session, options: Namespace, lost: bool = False) -> tuple[Qube
     """
     system, found = session.system, session.system.role(Role.MAINTENANCE, lost)
     if found is None:
-        template = _offering(system.template(options.template))
+        template = system.template(options.template).offering(*_SERVICE)
         netvm = system.find(options.netvm) if options.netvm else None
         if template.property("klass") != "TemplateVM":
             raise refusal("no-template", template=template)
@@ -138,13 +141,7 @@ def qube(session: Session, options: Namespace, lost: bool = False) -> tuple[Qube
           "or use `qvm-prefs`")
     if found.property("netvm") is None:
         raise refusal("maintenance-without-netvm", qube=found)
-    return _offering(found), system.give_role(Role.MAINTENANCE, found)
-
-
-def _offering(found: Qube) -> Qube:
-    if not found.offers(SERVICES["CheckSetup"]):
-        raise refusal("maintenance-without-services", qube=found)
-    return found
+    return found.offering(*_SERVICE), system.give_role(Role.MAINTENANCE, found)
 
 
 def confirmed(seen: str, given: str | None, ask: Ask) -> str:
@@ -172,5 +169,6 @@ def _awaited(session: Session, maintenance: Qube, wanted: Settings, reply: dict[
         if time.monotonic() >= deadline:
             raise refusal("admin-key-awaited", server=wanted.server)
         time.sleep(_POLL)
-        reply = session.call(maintenance, "CheckSetup", wanted.request())
+        with suppress(ServerUnreachable):  # a network may be gone for a while
+            reply = session.call(maintenance, "CheckSetup", wanted.request())
     return reply

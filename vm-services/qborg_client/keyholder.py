@@ -10,20 +10,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from qborg_borg import birth, key_export, record_file
+from qborg_borg import birth, host_keys, key_export, record_file
 from qborg_borg.bundle import Bundle
 from qborg_borg.command import Access
 from qborg_borg.key_export import KEYFILE
 from qborg_borg.record_file import Escrowed
 from qborg_borg.recovery_record import Kind
 from qborg_client import (
-    generation, identity, installation, next_bundle, relocation, server, taken_record,
+    generation, identity, installation, next_bundle, relocation, taken_record,
 )
 from qborg_client.next_bundle import Next
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited, write_private
 from qborg_wire.names import Repository
+
+_SCAN_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def prepare(
     if installed is not None and next_bundle.is_adopted(paths, rotation):
         return Prepared(installed, False, False)
     values = dict(server_of)
-    values["host_key"] = server.host_key_of(
-        values["host"], int(values["port"]), values["host_key"])
+    values["host_key"] = host_keys.of_fingerprint(
+        values["host"], values["port"], values["host_key"], _SCAN_SECONDS)
     repository_id = ""
     if continues is not None:
         record = taken_record.required(continues)

@@ -8,10 +8,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qborg_borg import host_keys
 from qborg_maintenance import (
     admin_key,
     agent,
-    host_keys,
     probe,
     publish,
     recovery,
@@ -29,6 +29,7 @@ from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
 
 UNKNOWN = "unknown"
+_SCAN_SECONDS = 15
 _OCCUPIED_LIMIT = 2000  # characters; the reply's field
 
 
@@ -62,11 +63,11 @@ def check(
     if stored is not None and not stored.same_place(wanted):
         raise ServiceFailure("settings-differ", f"this qube is set up for {stored.host}")
     _check_port(wanted)
-    shown = host_keys.scan(wanted.host, wanted.port)
+    shown = _shown(wanted, confirmed)
     public_key = _ensure_admin_key(state, wanted.machine)
     if confirmed == UNKNOWN:
-        return Findings(public_key, fingerprint(shown[0]), "untried")
-    candidate = dataclasses.replace(wanted, host_key=_matching(shown, confirmed))
+        return Findings(public_key, fingerprint(shown), "untried")
+    candidate = dataclasses.replace(wanted, host_key=shown)
     return _look(state, None if anew else stored, candidate, public_key, repositories)
 
 
@@ -76,11 +77,14 @@ def _check_port(wanted: Settings) -> None:
         raise ServiceFailure("borg-missing", f"{row.name} has it at port {row.port} only")
 
 
-def _matching(shown: Sequence[str], confirmed: str) -> str:
-    for key in shown:
-        if fingerprint(key) == confirmed:
-            return key
-    raise ServiceFailure("host-key-changed", "the server shows another key than confirmed")
+def _shown(wanted: Settings, confirmed: str) -> str:
+    """Answer the host key that was confirmed, or the best one as long as none is."""
+    if confirmed != UNKNOWN:
+        return host_keys.of_fingerprint(wanted.host, wanted.port, confirmed, _SCAN_SECONDS)
+    best = host_keys.best(wanted.host, wanted.port, _SCAN_SECONDS)
+    if best is None:
+        raise ServiceFailure("server-unreachable", "it shows no ssh host key")
+    return best
 
 
 def prepare_login(state: State, wanted: Settings, confirmed: str) -> Settings:
@@ -91,8 +95,7 @@ def prepare_login(state: State, wanted: Settings, confirmed: str) -> Settings:
     stored = settings.load(state)
     if stored is not None and not stored.same_place(wanted):
         raise ServiceFailure("settings-differ", f"this qube is set up for {stored.host}")
-    shown = host_keys.scan(wanted.host, wanted.port)
-    candidate = dataclasses.replace(wanted, host_key=_matching(shown, confirmed))
+    candidate = dataclasses.replace(wanted, host_key=_shown(wanted, confirmed))
     _ensure_admin_key(state, wanted.machine)
     settings.store_pending(state, candidate)
     return candidate

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from qborg_borg import birth, recovery_record
+from qborg_borg import birth, host_keys, recovery_record
 from qborg_borg.bundle import match_bundle
-from qborg_client import crontab, generation, identity, keyholder, next_bundle, removal, server
+from qborg_client import crontab, generation, identity, keyholder, next_bundle, removal
 from qborg_client.keyholder import Prepared
 from qborg_client.paths import Paths
 from qborg_service import volatile
@@ -31,7 +31,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.setattr(crontab, "_CRONTAB", str(tmp_path / "no-crontab"))
     monkeypatch.setattr(identity, "own_qube", lambda: "work")
     monkeypatch.setattr(identity, "require_lasting_home", lambda _home: None)
-    monkeypatch.setattr(server, "host_key_of", lambda *_asked: HOST_KEY)
+    monkeypatch.setattr(host_keys, "of_fingerprint", lambda *_asked: HOST_KEY)
     monkeypatch.setattr(crontab, "planned", lambda _block: (None, False))
     monkeypatch.setattr(volatile, "folder", lambda: tmp_path)
     monkeypatch.setattr(birth, "make", lambda *_asked: True)

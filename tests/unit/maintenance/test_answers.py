@@ -1,20 +1,15 @@
-"""What the server answers, taken as untrusted: versions, host keys, exports, listings, words."""
+"""What the server answers, taken as untrusted: versions, exports, listings, words."""
 
-import base64
 from pathlib import Path
 
 import pytest
 
 from qborg_borg import birth
-from qborg_maintenance import connection, host_keys, probe, repository
+from qborg_maintenance import connection, probe, repository
 from qborg_maintenance.keys import ClientKeys
 from qborg_service.failure import ServiceFailure
 from qborg_service.process import Finished
 from qborg_wire.names import Repository
-from unit.maintenance.example import key
-
-RSA = "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 520
-ECDSA = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABB" + "A" * 87 + "="
 
 
 @pytest.mark.parametrize(
@@ -46,41 +41,6 @@ NO_BORG = {
 @pytest.mark.parametrize("untrusted_output", NO_BORG.values(), ids=NO_BORG)
 def test_a_borg_that_will_not_do_is_none(untrusted_output: bytes) -> None:
     assert probe.parse_version(untrusted_output) is None
-
-
-def test_host_keys_come_best_type_first() -> None:
-    shown = f"# h:22 SSH-2.0\nh {RSA}\n[h]:23 {ECDSA}\nh {key(1)}\n".encode()
-
-    assert host_keys.parse_scan(shown) == (key(1), ECDSA, RSA)
-
-
-@pytest.mark.parametrize("curve", ["nistp256", "nistp384", "nistp521"])
-def test_every_curve_comes_before_rsa_as_in_the_client(curve: str) -> None:
-    parts = (f"ecdsa-sha2-{curve}".encode(), curve.encode(), b"\4" + bytes(96))
-    blob = b"".join(len(part).to_bytes(4) + part for part in parts)
-    ecdsa = f"ecdsa-sha2-{curve} {base64.b64encode(blob).decode()}"
-
-    assert host_keys.parse_scan(f"h {RSA}\nh {ecdsa}\n".encode()) == (ecdsa, RSA)
-
-
-SCANS = {
-    "empty": b"",
-    "error": b"connect to h port 22: Connection refused\n",
-    "html": b"<html>\n",
-    "dss": b"h ssh-dss AAAAB3NzaC1kc3MAAACB\n",
-    "certificate": f"@cert-authority h {key(1)}\n".encode(),
-    "comment-after": f"h {key(1)} x\n".encode(),
-    "cut": f"h {key(1)[:-3]}\n".encode(),
-    "carriage-return": f"h {key(1)}\r\n".encode(),
-    "nul": f"h {key(1)}\0\n".encode(),
-    "no-host": f"{key(1)}\n".encode(),
-    "not-ascii": f"h {key(1)}".encode().replace(b"AAAA", b"A\xffAA", 1),
-}
-
-
-@pytest.mark.parametrize("untrusted_output", SCANS.values(), ids=SCANS)
-def test_what_is_no_host_key_is_left_out(untrusted_output: bytes) -> None:
-    assert host_keys.parse_scan(untrusted_output) == ()
 
 
 def test_an_exported_key_has_one_digest_however_it_is_wrapped() -> None:

@@ -6,9 +6,9 @@ decides by. It tells versions and digests, never a value of the bundle.
 
 from collections.abc import Mapping
 
-from qborg_borg import command
+from qborg_borg import command, host_keys
 from qborg_borg.bundle import Bundle
-from qborg_client import backup, cron, effective, generation, identity, server, state
+from qborg_client import backup, cron, effective, generation, identity, state
 from qborg_client.paths import Paths, own_paths
 from qborg_service.call import Call
 from qborg_service.entry import service
@@ -17,21 +17,22 @@ from qborg_wire import endpoint, names
 from qborg_wire.row import Role
 
 NONE = "none"
+_SCAN_SECONDS = 5
 
 
 def handle(call: Call) -> Mapping[str, str]:
     """Look at everything once."""
-    paths, host, port = own_paths(), call.text("host"), int(call.text("port"))
+    paths = own_paths()
     bundle = _bundle(paths)
     last = state.read_last(paths)
-    reachable = server.reachable(host, port)
+    key = host_keys.best(call.text("host"), call.text("port"), _SCAN_SECONDS)
     return {
         "qube": identity.own_qube(),
         "borg": _version(command.BORG),
         "borgmatic": _version(backup.BORGMATIC),
         "cron": cron.state(),
-        "server": "reachable" if reachable else "unreachable",
-        "host_key": (server.host_key(host, port) if reachable else None) or NONE,
+        "server": "reachable" if key else "unreachable",
+        "host_key": names.fingerprint(key) if key else NONE,
         "repository": NONE if bundle is None else str(bundle.repository),
         "bundle": NONE if bundle is None else bundle.digest,
         "endpoint": NONE if bundle is None else _endpoint(bundle),
