@@ -138,8 +138,11 @@ class _Revocation:
                 found is None or "bundle" not in found.digests):
             self._step("bundle", "bundle-never-got" if qube else "bundle-of-nobody", changed=False)
             return
-        # One that rotates may hold the passphrase that is in force, and the vault the former one.
-        alone = "none" == marked["secrets"] == self._kept or found and record.NEXT in found.notes
+        _name, before, *fresh = (found.notes if found else {}).get(record.ROTATION, " ").split(" ")
+        # One that rotates may hold the passphrase that is in force, and the vault the former one;
+        # of one that goes on with a repository the vault has the record by the former name.
+        alone = "continue" not in fresh and ("none" == marked["secrets"] == self._kept or (
+            "passphrase" in fresh and self._kept[:16] in ("none", before)))
         if alone and marked["repository"] not in _GONE:
             raise refusal("bundle-alone", **self._words())
         qube.set_feature(ROLE, "1")

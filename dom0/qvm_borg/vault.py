@@ -47,9 +47,7 @@ def candidate(system: System, name: str) -> Qube:
             qube.property("template_for_dispvms")) or (other and other.uuid == qube.uuid):
         raise refusal("cannot-be-vault", qube=qube)
     _check_network(qube)
-    if not qube.offers(SERVICES["StoreRecord"]):
-        raise refusal("vault-without-services", qube=qube)
-    return qube
+    return qube.offering(SERVICES["StoreRecord"], "vault-without-services")
 
 
 def _check_network(qube: Qube) -> None:

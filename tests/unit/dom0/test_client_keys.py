@@ -208,22 +208,38 @@ def test_who_says_that_it_has_rotated_and_has_not_is_not_believed(escrowed: Hone
     assert noted(escrowed).fingerprint == FINGERPRINT and "rotation" in noted(escrowed).notes
 
 
-def test_a_rotation_that_was_cut_after_its_end_can_be_revoked(escrowed: Honest) -> None:
+def _is_cut(escrowed: Honest, *options: str) -> None:
+    """Let a rotation be cut once its key is registered, and a revocation find that key."""
+    former = escrowed.kept["qubes-work"]
     turns(escrowed)
+    escrowed.kept["qubes-work"] = former  # what the vault has as yet
     escrowed.answers["RegisterKey"] = failure("internal")
-    assert _rotates(escrowed) != 0
+    assert _rotates(escrowed, *options) != 0
     del escrowed.answers["RegisterKey"]
     escrowed.answers["OpenRepository"] = failure("internal")
     assert _rotates(escrowed) != 0
     escrowed.values["RevokeKeys"] = {
         "public_key": OTHER, "fingerprint": fingerprint(OTHER), "key": "refused"}
-    session = escrowed.session()
+
+
+def test_what_may_have_a_new_passphrase_keeps_its_bundle(escrowed: Honest) -> None:
+    """It may hold the one that is in force, and the vault the former one."""
+    _is_cut(escrowed)
 
     with pytest.raises(errors.PartialFailure):
-        revoke.revoke(session, "work", lambda _repository, _server: None)
+        revoke.revoke(escrowed.session(), "work", lambda _repository, _server: None)
 
-    # Its bundle may hold the passphrase that is in force, and the vault the former one.
     assert "RemoveBundle" not in _calls(escrowed)
+
+
+def test_a_key_that_is_half_rotated_is_revoked_to_the_end(escrowed: Honest) -> None:
+    """The passphrase stays, so the vault's record opens the repository."""
+    _is_cut(escrowed, "--ssh-key")
+
+    revoke.revoke(escrowed.session(), "work", lambda _repository, _server: None)
+
+    assert "RemoveBundle" in _calls(escrowed)
+    assert "x-qborg" not in escrowed.app.domains.all["work"].features.own
 
 
 @pytest.mark.parametrize(("args", "values", "kind"), [

@@ -7,6 +7,7 @@ import pytest
 
 from qvm_borg import errors, settings
 from unit.dom0.honest import HOST_KEY, KEY, Honest
+from unit.dom0.machine import failure
 from unit.dom0.setting_up import CONFIRMED, SERVER, run
 
 
@@ -123,19 +124,26 @@ def test_an_accepted_key_needs_no_password(machine: Honest) -> None:
     assert "call borg-maintenance qborg.FirstLogin+" not in run(machine, *CONFIRMED, "--password")
 
 
-def test_with_wait_the_login_is_awaited(
+def test_with_wait_the_login_is_awaited_through_a_network_that_is_gone(
     machine: Honest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def five_seconds_later(seconds: float) -> None:
-        if seconds == 5.0:
-            machine.values.clear()
+    looks: list[float] = []
+
+    def later(seconds: float) -> None:
+        """Between two looks: gone at the first, there with the line at the second."""
+        if seconds < 1:  # of something else
+            return
+        looks.append(seconds)
+        machine.values.clear()
+        machine.answers = {"CheckSetup": failure("server-unreachable")} if len(looks) < 2 else {}
 
     machine.values["CheckSetup"] = {"login": "refused"}
-    monkeypatch.setattr("time.sleep", five_seconds_later)
+    monkeypatch.setattr("time.sleep", later)
 
     run(machine, *CONFIRMED, "--wait", "60")
 
-    assert sum("CheckSetup" in line for line in machine.app.trace) == 3
+    assert sum("CheckSetup" in line for line in machine.app.trace) == 4
+    assert min(looks) >= 10  # sshd counts six seconds against us for each
 
 
 def test_a_server_without_borg_is_an_error(machine: Honest) -> None:
