@@ -114,17 +114,18 @@ def _an_archive_opens(lab: Lab, archive: str) -> bool:
                for record in found for place in _there(lab))
 
 
+# RegisterKey is called to register, to move, to register the id of the new one, and to settle.
 CUTS = {
     "copied": ("qborg.CopyRecord+qubes-work", "after", 0),
     "made": ("qborg.PrepareBundle+qubes-work", "after", 0),
     "registered": ("qborg.RegisterKey+qubes-work", "after", 0),
     "published": ("qborg.PublishKeys*", "after", 0),
-    "before-the-move": ("qborg.RegisterKey+qubes-work", "before", 1),
-    "moved": ("qborg.RegisterKey+qubes-work", "after", 1),
+    "before-the-move": ("qborg.RegisterKey+qubes-work", "before", 2),
+    "moved": ("qborg.RegisterKey+qubes-work", "after", 2),
     "born": ("qborg.OpenRepository+qubes-work", "after", 0),
     "submitted": ("qborg.SubmitRecord+qubes-work", "after", 0),
     "adopted": ("qborg.AdoptBundle+qubes-work", "after", 0),
-    "settled": ("qborg.RegisterKey+qubes-work", "after", 3),
+    "settled": ("qborg.RegisterKey+qubes-work", "after", 4),
 }
 OFTEN = ("moved", "born")  # at each commit; the others with `make test-kill`
 VICTIMS = {"tool": "kill-tool", "qube": f"kill-qube:{CLIENT}", "keeper": f"kill-qube:{KEEPER}"}
