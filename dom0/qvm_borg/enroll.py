@@ -40,7 +40,8 @@ def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Asked 
 
 def key_lines(session: Session, wanted: Sequence[str], asked: Asked) -> list[str]:
     """Answer the lines of authorized_keys; keys are made, and nothing else is changed anywhere."""
-    enrolments = list(map(_planner(session, wanted, asked), dict.fromkeys(wanted)))
+    planned = _planner(session, wanted, asked, vault.find(session.system))
+    enrolments = list(map(planned, dict.fromkeys(wanted)))
     if enrolments[0].settings.remote_borg == "probe":
         raise refusal("set-up-unfinished")
     with session.running(enrolments[0].maintenance):

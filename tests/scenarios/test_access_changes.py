@@ -76,6 +76,17 @@ def test_the_lines_alone_are_shown_and_nothing_else_is_touched(ready: Lab) -> No
     assert set(lines) <= set(keys.splitlines())
 
 
+def test_the_line_of_an_enrolled_qube_is_the_one_at_the_server(escrowed: Lab) -> None:
+    before = state.everything(escrowed)
+
+    shown = escrowed.run(["qvm-borg-enroll", "work", "--show-authorized-keys"], check=True)
+
+    keys = escrowed.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
+    assert shown.stdout in keys.splitlines(keepends=True)
+    changed = state.changes(before, state.everything(escrowed))
+    assert changed == [], changed
+
+
 def test_the_lines_are_shown_with_the_server_away(ready: Lab) -> None:
     ready.server.stop_sshd()
 
