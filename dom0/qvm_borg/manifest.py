@@ -92,7 +92,9 @@ def make(system: System, name: str, manifest: Manifest) -> tuple[Qube, list[str]
         qube.admin("volume.CloneTo", "root", template.admin("volume.CloneFrom", "root"))
         qube.set_feature(_ROOT, template.name)
     rules = [value for kind, value in manifest if kind == "firewall" and value != NONE]
-    asked = [("firewall", "=" + "".join(f"{rule}\n" for rule in rules))] * ("firewall" in head)
+    # Once: where they were refused, a person has opened it since for what it needs.
+    asked = [("firewall", "=" + "".join(f"{rule}\n" for rule in rules))] * (
+        "firewall" in head and qube.admin("firewall.Get").split() in ([], ["action=accept"]))
     asked += [(kind, value) for kind, value in manifest if kind not in ("firewall", *_HEAD)]
     told = [_put(qube, kind, *value.partition("=")[::2]) for kind, value in asked]
     return qube, list(filter(None, told))

@@ -25,8 +25,7 @@ def template(system: System) -> Qube:
 
     Raises TemplateError if it lacks our services.
     """
-    return system.disposable_template().offering(
-        SERVICES["AcceptRecord"], "worker-without-services")
+    return system.disposable_template().offering(SERVICES["AcceptRecord"], "worker-lacks-services")
 
 
 @contextmanager

@@ -68,6 +68,16 @@ def test_what_may_not_go_whither_it_went_goes_nowhere(
     assert any(line.startswith("qubesd: ") for line in told)
 
 
+def test_what_a_person_has_opened_since_is_not_closed_again(dom0: System, system: Lab) -> None:
+    _make(dom0, PLAIN.replace("accept", "accept dst4=192.0.2.0/99"))
+    system.call("admin.vm.firewall.Set", "again", b"action=accept specialtarget=dns\n")
+
+    _make(dom0, PLAIN.replace("accept", "accept dst4=192.0.2.0/99"))
+
+    found = system.call("admin.vm.firewall.Get", "again")
+    assert found == b"0\0action=accept specialtarget=dns\n"
+
+
 def test_a_setting_that_qubes_refuses_is_told_and_the_rest_is_set(
     dom0: System, system: Lab
 ) -> None:
