@@ -1,7 +1,7 @@
 """What is lost, and what a person does then: a maintenance qube, a computer, a vault."""
 
 from lab import Lab
-from scenarios import bent, paper, person
+from scenarios import bent, keepass, paper, person
 
 KEEPER, VAULT = "borg-maintenance", "vault"
 RECOVER = ("qvm-borg-recover", "--account")
@@ -44,6 +44,22 @@ def types_the_kit(lab: Lab) -> None:
     lab.exec(VAULT, ["dd", "of=typed.txt"], input="\n".join(lines).encode(), check=True)
     done = lab.exec(VAULT, ["qborg-vault-import", "--kit", "typed.txt"])
     assert b"account of qubes: taken\nqubes-work: taken\n" in done.stdout, done
+
+
+def all_but_paper(lab: Lab) -> None:
+    """Have a new computer, and nothing but a vault that was made again of a typed kit."""
+    types_the_kit(lab)
+    is_a_new_computer(lab)
+
+
+def all_but_a_database(lab: Lab) -> None:
+    """Have a new computer, and nothing but a vault that was made again of a KeePassXC database."""
+    starts(lab)
+    keepass.makes_a_database(lab)
+    assert keepass.exports(lab).returncode == 0
+    is_a_new_computer(lab)
+    lab.exec(VAULT, ["rm", "-r", f"{STATE}/records"], check=True)
+    assert keepass.imports(lab).returncode == 0
 
 
 def loses_the_newest_record(lab: Lab) -> None:

@@ -1,58 +1,35 @@
 """A new computer, and a vault made of a database or of paper: of that alone the account comes."""
 
+from collections.abc import Callable
+
 import pytest
 
 from lab import Lab
-from scenarios import keepass, lost, person, state
+from scenarios import lost, person, state
 from scenarios.lost import KEEPER, RECOVER, STATE, VAULT
 
 SETTINGS = "/home/user/.config/qubes-borg/settings.toml"
 WITH_VAULT = (*RECOVER, "--vault", VAULT)
 
 
-@pytest.fixture
-def database(escrowed: Lab) -> Lab:
-    """Nothing is left but a vault that was made again of a KeePassXC database."""
-    lost.starts(escrowed)
-    keepass.makes_a_database(escrowed)
-    assert keepass.exports(escrowed).returncode == 0
-    lost.is_a_new_computer(escrowed)
-    escrowed.exec(VAULT, ["rm", "-r", f"{STATE}/records"], check=True)
-    assert keepass.imports(escrowed).returncode == 0
-    return escrowed
+@pytest.mark.parametrize("loses", [lost.all_but_paper, lost.all_but_a_database])
+def test_of_paper_or_a_database_the_account_comes_back(
+    escrowed: Lab, loses: Callable[[Lab], None]
+) -> None:
+    loses(escrowed)
+    keys, host_key = lost.keys(escrowed), person.fingerprint(escrowed)
 
-
-@pytest.fixture
-def paper(escrowed: Lab) -> Lab:
-    """Nothing is left but a vault that was made again of a typed kit."""
-    lost.types_the_kit(escrowed)
-    lost.is_a_new_computer(escrowed)
-    return escrowed
-
-
-def _comes_back(lab: Lab) -> None:
-    keys = lost.keys(lab)
-    host_key = person.fingerprint(lab)
-
-    said = person.runs(lab, *WITH_VAULT, "--fingerprint", host_key)
+    said = person.runs(escrowed, *WITH_VAULT, "--fingerprint", host_key)
 
     assert "vault has the account zh1234@backup.example of qubes, publication 1" in said
-    told = lab.run(["cat", SETTINGS], check=True).stdout.decode()
+    told = escrowed.run(["cat", SETTINGS], check=True).stdout.decode()
     assert f'host_key = "{host_key}"' in told and 'remote_borg = "borg14"' in told
-    assert lab.qubes()[KEEPER]["state"] == "Halted"
-    assert lost.keys(lab) == keys
-    assert "nothing was changed" in person.runs(lab, "qvm-borg-setup")
-    person.runs(lab, "qvm-borg-enroll", "personal")
-    assert b"repos/qubes-work" in lost.keys(lab)
-    person.runs(lab, "qvm-borg-check", "personal")
-
-
-def test_of_a_database_the_account_comes_back(database: Lab) -> None:
-    _comes_back(database)
-
-
-def test_of_paper_the_account_comes_back(paper: Lab) -> None:
-    _comes_back(paper)
+    assert escrowed.qubes()[KEEPER]["state"] == "Halted"
+    assert lost.keys(escrowed) == keys
+    assert "nothing was changed" in person.runs(escrowed, "qvm-borg-setup")
+    person.runs(escrowed, "qvm-borg-enroll", "personal")
+    assert b"repos/qubes-work" in lost.keys(escrowed)
+    person.runs(escrowed, "qvm-borg-check", "personal")
 
 
 # The options, and how the command ends.

@@ -1,5 +1,6 @@
 """A qube that is gone comes back as it was: what it is, its files, its history, one key."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -199,11 +200,13 @@ def test_what_was_cut_is_brought_to_its_end(
     _is_back(escrowed, gone | {"archives": state.archives(escrowed)[:-1]})
 
 
-def test_of_a_printed_kit_alone_the_files_come_back(escrowed: Lab) -> None:
+@pytest.mark.parametrize("loses", [lost.all_but_paper, lost.all_but_a_database])
+def test_of_a_kit_or_a_database_alone_the_files_come_back(
+    escrowed: Lab, loses: Callable[[Lab], None]
+) -> None:
     _writes(escrowed)
     person.runs(escrowed, "qvm-borg-backup", "work")
-    lost.types_the_kit(escrowed)
-    lost.is_a_new_computer(escrowed)
+    loses(escrowed)
 
     person.runs(escrowed, *lost.RECOVER, "--vault", "vault", "--fingerprint",
                 person.fingerprint(escrowed))  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 
 from qvm_borg import errors, record
-from qvm_borg.tools import backup, enroll, recover
+from qvm_borg.tools import backup, enroll, recover, terminal
 from unit.dom0.honest import Honest
 from unit.dom0.machine import failure
 from unit.dom0.test_client_keys import NEW, OTHER, _calls
@@ -43,9 +43,15 @@ def test_it_is_made_gets_its_files_and_only_then_a_backup(
     assert noted(lost).step == "forget" and record.RESTORE not in noted(lost).notes
 
 
+@pytest.mark.parametrize("typed", [None, "", "n", "YES, or no"], ids=repr)
 def test_nobody_agrees_and_nothing_is_made(
-    lost: Honest, capsys: pytest.CaptureFixture[str]
+    lost: Honest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    typed: str | None,
 ) -> None:
+    """None: there is no terminal where somebody could be asked."""
+    monkeypatch.setattr(terminal, "is_there", lambda: typed is not None)
+    monkeypatch.setattr("builtins.input", lambda _question: typed)
+
     assert _recover(lost) == errors.EnrolmentRefused.exit_code
 
     assert "work" not in lost.app.domains.all and _mark(lost) is None
