@@ -42,7 +42,7 @@ def create(enrolment: Enrolment) -> Done:
     enrolment.key = reply["public_key"]
     told = fingerprint(qube, enrolment.key, reply["fingerprint"])
     if told != known.fingerprint != "" and not rotation:
-        raise refusal("another-key", teller=qube, subject="it")
+        raise refusal("own-key-is-another", qube=qube)
     if record.FORMER in enrolment.record.notes:  # registered, it is the one to be revoked
         enrolment.note("plan", Done("", False, {"notes": {record.NEXT: told}}))
     enrolment.forgotten = reply["state"] == "installed"
@@ -97,8 +97,7 @@ def _continues(enrolment: Enrolment) -> str:
 def _of_former(enrolment: Enrolment, repository: Repository) -> str:
     """Answer the digest of the vault's record of the repository to go on with."""
     keeper = vault.of(enrolment)
-    found = vault.describe(enrolment.session, keeper, repository)["record"]
-    if found == "none":
+    if (found := vault.describe(enrolment.session, keeper, repository)["record"]) == "none":
         raise refusal("record-of-former-missing", vault=keeper, repository=repository)
     return found
 
