@@ -12,6 +12,7 @@ from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import manifest, record, vault
 from qvm_borg.enrolment import ROLE, Done, Enrolment, fingerprint
+from qvm_borg.errors import NotConfirmed
 from qvm_borg.telling import refusal
 
 SECRETS = ("key", "passphrase")
@@ -35,10 +36,16 @@ def create(enrolment: Enrolment) -> Done:
         if continues != "none":
             enrolment.session.release(
                 vault.of(enrolment), qube, Role.CLIENT, parse_repository(continues))
-        reply = enrolment.call(qube, "PrepareBundle", {
-            **{row.name: values[row.name] for row in _REQUEST if row.name in values},
-            "rotation": named, "continues": continues,
-            **{name: "new" if name in fresh else "keep" for name in SECRETS}})
+        try:
+            reply = enrolment.call(qube, "PrepareBundle", {
+                **{row.name: values[row.name] for row in _REQUEST if row.name in values},
+                "rotation": named, "continues": continues,
+                **{name: "new" if name in fresh else "keep" for name in SECRETS}})
+        except NotConfirmed:  # dom0 has lost that one's name, and what is new in it: any goes on
+            lost = rotation.replace(named, _FIRST).replace("passphrase", "key")
+            enrolment.note("plan", Done("", False, {"digests": {record.FORMER: ""}, "notes": {
+                record.FORMER: "", record.ROTATION: lost}}))
+            raise
     enrolment.key = reply["public_key"]
     told = fingerprint(qube, enrolment.key, reply["fingerprint"])
     if told != known.fingerprint != "" and not rotation:

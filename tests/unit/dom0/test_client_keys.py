@@ -8,8 +8,7 @@ from qborg_wire.names import fingerprint
 from qvm_borg import errors, record, revoke
 from qvm_borg.enrolment import Asked
 from qvm_borg.tools import enroll, rotate
-from unit.dom0 import setting_up
-from unit.dom0.honest import FINGERPRINT, KEY, Honest, run
+from unit.dom0.honest import FINGERPRINT, KEY, Honest
 from unit.dom0.machine import failure
 from unit.dom0.test_escrow import noted
 
@@ -163,27 +162,6 @@ def test_an_unfinished_rotation_is_not_begun_anew(
 
     assert noted(escrowed).notes["rotation"] == begun
     assert "an unfinished rotation goes on" in capsys.readouterr().out
-
-
-def test_after_a_vault_that_is_gone_another_one_gets_the_records(
-    escrowed: Honest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    del escrowed.app.domains.all["vault"]
-    escrowed.kept.clear()
-    escrowed.qube("other", "Halted").netvm = None
-    with pytest.raises(errors.SettingsError, match="vault qube is gone") as told:
-        setting_up.run(escrowed)
-    assert "`qvm-borg-setup --vault NAME`" in told.value.hint
-
-    setting_up.run(escrowed, "--vault", "other")
-
-    assert "other has the account's record" in capsys.readouterr().out
-    with pytest.raises(errors.EscrowMissing, match="does not have the record of work") as told:
-        run(escrowed, escrow=True)
-    assert "`qvm-borg-rotate work`" in told.value.hint
-    turns(escrowed)
-    assert _rotates(escrowed) == 0
-    assert noted(escrowed).step == "forget" and noted(escrowed).times["proved"] != "0"
 
 
 def test_imported_secrets_count_as_leaked_until_both_are_rotated(escrowed: Honest) -> None:
