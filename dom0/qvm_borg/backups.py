@@ -82,8 +82,7 @@ class Backups:
     def _is_due(self, qube: Qube, known: record.Record) -> bool:
         if schedule.is_paused(qube):
             return False
-        hours = schedule.hours(qube)
-        if hours is None:
+        if (hours := schedule.hours(qube)) is None:
             self._session.tell("interval-unread", qube=qube, feature=schedule.INTERVAL,
                                usual=schedule.USUAL)
         age = time.time() - int(known.times.get("backup", "0"))

@@ -12,6 +12,7 @@ from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import manifest, record, vault
 from qvm_borg.enrolment import ROLE, Done, Enrolment, fingerprint
+from qvm_borg.errors import NotConfirmed
 from qvm_borg.telling import refusal
 
 SECRETS = ("key", "passphrase")
@@ -35,14 +36,20 @@ def create(enrolment: Enrolment) -> Done:
         if continues != "none":
             enrolment.session.release(
                 vault.of(enrolment), qube, Role.CLIENT, parse_repository(continues))
-        reply = enrolment.call(qube, "PrepareBundle", {
-            **{row.name: values[row.name] for row in _REQUEST if row.name in values},
-            "rotation": named, "continues": continues,
-            **{name: "new" if name in fresh else "keep" for name in SECRETS}})
+        try:
+            reply = enrolment.call(qube, "PrepareBundle", {
+                **{row.name: values[row.name] for row in _REQUEST if row.name in values},
+                "rotation": named, "continues": continues,
+                **{name: "new" if name in fresh else "keep" for name in SECRETS}})
+        except NotConfirmed:  # dom0 has lost that one's name, and what is new in it: any goes on
+            lost = rotation.replace(named, _FIRST).replace("passphrase", "key")
+            enrolment.note("plan", Done("", False, {"digests": {record.FORMER: ""}, "notes": {
+                record.FORMER: "", record.ROTATION: lost}}))
+            raise
     enrolment.key = reply["public_key"]
     told = fingerprint(qube, enrolment.key, reply["fingerprint"])
     if told != known.fingerprint != "" and not rotation:
-        raise refusal("another-key", teller=qube, subject="it")
+        raise refusal("own-key-is-another", qube=qube)
     if record.FORMER in enrolment.record.notes:  # registered, it is the one to be revoked
         enrolment.note("plan", Done("", False, {"notes": {record.NEXT: told}}))
     enrolment.forgotten = reply["state"] == "installed"
@@ -97,8 +104,7 @@ def _continues(enrolment: Enrolment) -> str:
 def _of_former(enrolment: Enrolment, repository: Repository) -> str:
     """Answer the digest of the vault's record of the repository to go on with."""
     keeper = vault.of(enrolment)
-    found = vault.describe(enrolment.session, keeper, repository)["record"]
-    if found == "none":
+    if (found := vault.describe(enrolment.session, keeper, repository)["record"]) == "none":
         raise refusal("record-of-former-missing", vault=keeper, repository=repository)
     return found
 

@@ -23,14 +23,13 @@ DISPOSABLE, _LABEL = "borg-restored", "red"
 
 def restore(session: Session, options: Namespace, ask: Ask) -> None:
     """Have the files in that qube; raises what a call raises, then it is as it was."""
-    repository, keeper = session.repository(options.qube), vault.required(session.system)
-    _settings, maintenance = session.site()
+    (_settings, maintenance), keeper = session.site(), vault.required(session.system)
+    repository, known = session.original(options.qube)
     name = options.to or options.to_new or DISPOSABLE
     if name in (options.qube, str(maintenance), str(keeper)) or options.to and session.system.find(
             name).property("klass") not in ("AppVM", "StandaloneVM", "DispVM"):
         raise refusal("cannot-get-files", qube=name)
     with session.running(maintenance, keeper):
-        _qube, known = session.originals().get(repository.qube, (None, None))
         digests = known.digests if known else vault.describe(session, keeper, repository)
         if options.to_new:
             options.archive = lost_qube.made(session, keeper, repository, name, options, ask)

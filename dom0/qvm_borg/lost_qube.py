@@ -28,8 +28,7 @@ def recover(session: Session, wanted: Sequence[str], options: Namespace, ask: se
 
 def _recover(session: Session, keeper: Qube, name: str, options: Namespace,
              ask: setup.Ask) -> None:
-    repository = session.repository(name)
-    _qube, begun = session.originals().get(repository.qube, (None, None))
+    repository, begun = session.original(name)
     if begun is None:
         archive = made(session, keeper, repository, repository.qube, options, ask)
     elif begun.step == ORDER[-1] or record.CONTINUES not in begun.notes:
@@ -73,8 +72,7 @@ def made(session: Session, keeper: Qube, repository: Repository, name: str, opti
 
 def _manifest(session: Session, told: dict[str, str], options: Namespace) -> manifest.Manifest:
     """Answer the one that was read; of one that is bent, or none, what a person has chosen."""
-    given = vars(options)
-    chosen = {key: given[key] for key in ("template", "label", "netvm") if given[key]}
+    chosen = {key: given for key in ("template", "label", "netvm") if (given := vars(options)[key])}
     with suppress(NameRefused):
         return manifest.parse(told["manifest"], **chosen)
     session.tell("manifest-is-bent", archive=told["archive"])

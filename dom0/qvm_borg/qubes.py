@@ -181,7 +181,7 @@ class System:
             return None
         found = next((qube for qube in self.qubes() if str(qube.uuid) == value), None)
         if found is None and not lost:
-            raise refusal("role-is-gone", role=role.value)
+            raise refusal("vault-is-gone" if role is Role.VAULT else "maintenance-is-gone")
         return found
 
     def template(self, name: str | None) -> Qube:
@@ -192,8 +192,7 @@ class System:
 
     def disposable_template(self) -> Qube:
         """Answer the default disposable template; raises SettingsError if there is none."""
-        name = _ask("default disposable template", lambda: self._app.default_dispvm)
-        if name is None:
+        if (name := _ask("default disposable template", lambda: self._app.default_dispvm)) is None:
             raise refusal("no-disposable-template")
         return self.find(str(name))
 

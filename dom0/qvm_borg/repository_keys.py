@@ -41,14 +41,14 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
 
 
 def repair(session: Session, name: str) -> None:
-    """Put the vault's key of a qube back into its repository, in a worker."""
+    """Put the vault's key of a qube back into its repository, in a worker; it may be gone."""
     (_settings, maintenance), keeper = session.site(), vault.required(session.system)
-    known = session.enrolled(name)[1]
-    repository = known.repository
-    if known.encryption == record.KEYFILE:
+    repository, known = session.original(name)
+    if known and known.encryption == record.KEYFILE:
         raise from_failure(name, "needs-no-key")
     with session.running(maintenance, keeper):
-        reply = worker.ordered(session, maintenance, keeper, repository, known.digests,
-                               "RepairKey", {})
+        digests = known.digests if known else vault.describe(session, keeper, repository)
+        reply = worker.ordered(session, maintenance, keeper, repository, digests, "RepairKey", {
+            "record": digests.get("record", "none")})
     session.tell("key-put-back" if reply["changed"] == "yes" else "key-as-escrowed", qube=name,
                  repository=repository)

@@ -14,7 +14,7 @@ from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
 _NOTES = {"client": {record.KEYS: record.BY_CLIENT}, "imported": {record.SECRETS: record.IMPORTED}}
-_OURS = (record.ROTATION, record.NEXT, record.CONTINUES, record.FORMER, record.RESTORE)
+_OURS = (record.ROTATION, record.NEXT, record.CONTINUES, record.FORMER, record.RESTORE, record.KEYS)
 
 
 def resync(session: Session, wanted: Sequence[str]) -> None:

@@ -54,9 +54,8 @@ def _meant(session: Session, name: str) -> tuple[Repository, _Own, list[Qube]]:
     copies = [qube for qube, found in same if found.uuid != qube.uuid]
     own: list[_Own] = [each for each in same if each[0] not in copies]
     if not own:
-        others = [qube.name for qube in copies]
         own = [(qube, None) for qube in session.system.qubes() if qube.name == repository.qube
-               and qube.name not in others and qube.feature(ROLE)]
+               and qube.name not in map(str, copies) and qube.feature(ROLE)]
     return repository, own[0] if own else (None, None), copies
 
 

@@ -70,10 +70,13 @@ class Session:
                         raise
                     time.sleep(0.1)
 
-    def release(self, vault: Qube, receiver: Qube, role: Role, repository: Repository) -> None:
-        """Have the vault send a repository's record to the qube in that role; both run."""
-        self.passing(accepting(role).name, vault, receiver, "ReleaseRecord",
-                     {"receiver": receiver.name, "role": role.value}, repository)
+    def release(self, vault: Qube, receiver: Qube, role: Role, repository: Repository) -> str:
+        """Have the vault send a repository's record to the qube in that role; both run.
+
+        Answers its digest, as the vault says.
+        """
+        return self.passing(accepting(role).name, vault, receiver, "ReleaseRecord", {
+            "receiver": receiver.name, "role": role.value}, repository)["record"]
 
     def site(self) -> tuple[settings.Settings, Qube]:
         """Answer the settings and the maintenance qube; raises SettingsError without both."""
@@ -92,6 +95,12 @@ class Session:
             return Repository(machine, parse_qube(name))
         raise refusal("no-repository", name=name)
 
+    def original(self, name: str) -> tuple[Repository, record.Record | None]:
+        """Answer what is meant by a name, and dom0's record of it, None of a qube that is gone."""
+        repository = self.repository(name)
+        _qube, known = self.originals().get(repository.qube, (None, None))
+        return known.repository if known else repository, known
+
     def records(self) -> list[tuple[Qube, record.Record]]:
         """Answer every qube that has a record, its own or as a copy."""
         return [(qube, known) for qube in self.system.qubes()
@@ -104,8 +113,7 @@ class Session:
     def known(self, name: str) -> tuple[Qube, record.Record]:
         """Answer a qube that has a record, its own or as a copy; raises NotEnrolled."""
         qube = self.system.find(name)
-        found = record.parse(qube.feature(record.FEATURE))
-        if found is None:
+        if (found := record.parse(qube.feature(record.FEATURE))) is None:
             raise refusal("not-enrolled", name=name)
         return qube, found
 

@@ -31,8 +31,7 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
 
     Raises WaitingForServer when it is the person's turn at the server.
     """
-    known = settings.load()
-    wanted = _wanted(options, known)
+    wanted = _wanted(options, settings.load())
     if options.salt:
         salt.install(session, options.salt)
     keeper = vault.candidate(session.system, options.vault) if options.vault else None
@@ -90,8 +89,7 @@ def _account(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
 
 def _escrowed(session: Session, maintenance: Qube, known: Settings) -> bool:
     """Have the account's record in the vault, if there is one; answers whether it is new there."""
-    keeper = vault.find(session.system)
-    if keeper is None:
+    if (keeper := vault.find(session.system)) is None:
         session.report.step(_STEPS, "vault", text("vault-none"))
         return False
     with session.running(keeper):

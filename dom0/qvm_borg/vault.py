@@ -16,18 +16,16 @@ from qvm_borg.telling import refusal
 
 def find(system: System) -> Qube | None:
     """Answer the vault, None if dom0 names none; raises SettingsError for one with a netvm."""
-    found = system.role(Role.VAULT)
-    if found is not None:
+    if found := system.role(Role.VAULT):
         _check_network(found)
     return found
 
 
 def required(system: System) -> Qube:
     """Answer the vault; raises EscrowMissing without one."""
-    found = find(system)
-    if found is None:
-        raise refusal("no-vault")
-    return found
+    if found := find(system):
+        return found
+    raise refusal("no-vault")
 
 
 def of(enrolment: Enrolment) -> Qube:
@@ -39,7 +37,7 @@ def of(enrolment: Enrolment) -> Qube:
 
 def candidate(system: System, name: str) -> Qube:
     """Answer a qube that can be the vault; raises SettingsError or TemplateError."""
-    qube, known = system.find(name), system.role(Role.VAULT)
+    qube, known = system.find(name), system.role(Role.VAULT, lost=True)
     if known is not None and known.uuid != qube.uuid:
         raise refusal("vault-is-another", known=known, qube=qube)
     other = system.role(Role.MAINTENANCE, lost=True)

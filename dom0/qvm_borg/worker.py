@@ -51,15 +51,17 @@ def ordered(session: Session, maintenance: Qube, keeper: Qube, repository: Repos
     """Have a worker do its one job: the service NAME, with the vault's record and the repository.
 
     `receiver`: what has another qube run that gets both, in that role. `digests`: that of the
-    record, as dom0 knows it. Answers what the worker says; both qubes run. Raises WireError for
-    another record, or what a call raises.
+    record, as dom0 knows it; with another one, nothing is lent. Answers what the worker says; both
+    qubes run. Raises WireError for another record, or what a call raises.
     """
     with receiver or made(session) as worker:
-        session.release(keeper, worker, role, repository)
-        session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
-        reply = session.passing("ServeRepository", worker, maintenance, name,
-                                {**values, "lender": maintenance.name}, repository)
-        if reply["record"] != digests.get("record"):
+        told = session.release(keeper, worker, role, repository)
+        if told == digests.get("record"):
+            session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
+            reply = session.passing("ServeRepository", worker, maintenance, name,
+                                    {**values, "lender": maintenance.name}, repository)
+            told = reply["record"]
+        if told != digests.get("record"):
             raise refusal("another-record-sent", vault=keeper, repository=repository)
     return reply
 

@@ -166,9 +166,12 @@ def test_a_record_that_the_vault_lost_is_told(escrowed: Lab) -> None:
                       says="does not have the record of work")  # fmt: skip
 
 
-def test_a_damaged_record_is_told(escrowed: Lab) -> None:
+def test_a_damaged_record_is_told_and_a_rotation_makes_another(escrowed: Lab) -> None:
     _starts(escrowed)
     spoil = f"echo >> {RECORDS}/qubes-work/000001.json"
     escrowed.exec(VAULT, ["sh", "-c", spoil], check=True)
 
     person.is_refused(escrowed, "qvm-borg-enroll", "work", code=25, says="damaged")
+
+    person.runs(escrowed, "qvm-borg-rotate", "work")
+    assert "nothing was changed" in person.runs(escrowed, "qvm-borg-enroll", "work")

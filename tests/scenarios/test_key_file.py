@@ -95,7 +95,7 @@ def test_another_mode_and_a_key_for_the_server_are_refused(filed: Callable[[], L
     person.is_refused(lab, "qvm-borg-enroll", "work", "--encryption", "repokey-blake2", code=13,
                       says="work: its repository was made with another encryption")
     person.is_refused(lab, "qvm-borg-recover", "--repair-key", "work", code=21,
-                      says="work: its key is a file in it")
+                      says="key is a file, in its qube")
 
     assert state.changes(before, state.everything(lab)) == []
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qborg_borg import recovery_record
-from qborg_borg.recovery_record import Kind, RecordRefused, RecoveryRecord
+from qborg_borg.recovery_record import Kind, RecordRefused, RecordTooLong, RecoveryRecord
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_service.secret import Secret
@@ -32,7 +32,7 @@ def renewed(
 ) -> Escrowed:
     """Answer the record in the file if it says the same, else one that does and is written there.
 
-    Raises internal for values that are no record.
+    Raises record-too-long, and internal for values that are no record.
     """
     made, stored = int(time.time()), _stored(path)
     if stored is not None:
@@ -44,6 +44,8 @@ def renewed(
     try:
         fresh = recovery_record.encode(
             kind, repository, {**values, "made": str(made), "nonce": secrets.token_hex(16)})
+    except RecordTooLong as error:
+        raise ServiceFailure("record-too-long", str(error)) from error
     except RecordRefused as error:
         raise ServiceFailure("internal", str(error)) from error
     write_private(path, fresh)

@@ -23,6 +23,10 @@ class RecordRefused(ValueError):
     """Bytes that are no recovery record. The message never repeats them."""
 
 
+class RecordTooLong(RecordRefused):
+    """Values that take more bytes than a record may have."""
+
+
 class Kind(Enum):
     """What a record opens."""
 
@@ -34,7 +38,7 @@ _SECONDS = re.compile(r"[1-9][0-9]{9,11}")
 _EPOCH = re.compile(r"0|[1-9][0-9]{0,14}")
 _BORG_KEY = re.compile(r"BORG_KEY [0-9a-f]{64}\n(?:[A-Za-z0-9+/=]{1,128}\n){1,200}")
 _PRIVATE_KEY = re.compile(
-    r"-----BEGIN OPENSSH PRIVATE KEY-----\n(?:[A-Za-z0-9+/=]{1,70}\n){3,100}"
+    r"-----BEGIN OPENSSH PRIVATE KEY-----\n(?:[A-Za-z0-9+/=]{1,70}\n){3,240}"
     r"-----END OPENSSH PRIVATE KEY-----\n"
 )
 _REGISTRY = re.compile(r"\{[\x20-\x7e\n]*\}\n")
@@ -54,7 +58,7 @@ _COMMON = {
 _OWN = {
     Kind.REPOSITORY: {
         "encryption": (re.compile("repokey-blake2|keyfile-blake2"), 14),
-        "passphrase": (SLOTS["passphrase"], 64),
+        "passphrase": (SLOTS["passphrase"], 200),
         "private_key": (_PRIVATE_KEY, 8192),
         "public_key": (names.PUBLIC_KEY, 800),
         "key_export": (_BORG_KEY, 16384),
@@ -63,7 +67,7 @@ _OWN = {
         "machine_id": (names.NONCE, 32),
         "epoch": (_EPOCH, 15),
         "private_key": (_PRIVATE_KEY, 16384),  # the admin's; it may have a passphrase
-        "registry": (_REGISTRY, 40960),
+        "registry": (_REGISTRY, RECORD_LIMIT),
     },
 }
 
@@ -83,6 +87,8 @@ def encode(kind: Kind, repository: Repository, values: Mapping[str, str]) -> byt
     """Answer the record's bytes; raises RecordRefused, so that none leaves that would not open."""
     record = {**values, "format": FORMAT, "kind": kind.value, "repository": str(repository)}
     data = spelling.spell(record)
+    if len(data) > RECORD_LIMIT:
+        raise RecordTooLong(f"it takes {len(data)} bytes, and a record has {RECORD_LIMIT}")
     parse(data)
     return data
 

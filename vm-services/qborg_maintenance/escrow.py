@@ -3,9 +3,6 @@
 Runs in the maintenance qube.
 """
 
-import dataclasses
-import json
-
 from qborg_borg import record_file
 from qborg_borg.record_file import Escrowed
 from qborg_borg.recovery_record import Kind
@@ -51,13 +48,11 @@ def account(state: State, settings: Settings, own: Repository) -> Escrowed:
             private = read_limited(state.admin_key, private_key.LIMIT)
         except FileNotFoundError as error:
             raise ServiceFailure("keys-missing", "there is no admin key yet") from error
-        plain = dataclasses.asdict(known.without_births())
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         return record_file.renewed(Kind.ACCOUNT, own, state.record, _server(settings) | {
             "machine_id": settings.machine_id,
             "epoch": str(known.epoch),
-            "private_key": record_file.text(private),
-            "registry": f"{text}\n",
+            "private_key": private_key.wrapped(private),
+            "registry": known.for_record(),
         })  # fmt: skip
 
 

@@ -6,6 +6,7 @@ clear, so nothing has to be unlocked to know it. The file may be a person's: it 
 
 import base64
 import binascii
+import textwrap
 from dataclasses import dataclass
 
 from qborg_wire import names
@@ -13,6 +14,7 @@ from qborg_wire import names
 LIMIT = 16384  # bytes; RSA with 8192 bits takes 6.4 KiB
 _BEGIN, _END = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END OPENSSH PRIVATE KEY-----"
 _MAGIC = b"openssh-key-v1\0"
+_WIDTH = 70  # characters of a line
 _TYPES = frozenset({"ssh-ed25519", "ssh-rsa"})
 
 
@@ -48,6 +50,12 @@ def parse(untrusted_file: bytes) -> Outline:
         raise KeyRefused("it does not hold exactly one key")
     untrusted_public, _secret = _string(rest[4:])
     return Outline(_public_key(untrusted_public), cipher != b"none")
+
+
+def wrapped(file: bytes) -> str:
+    """Answer a key that was parsed in lines as long as ssh-keygen's; other programs' differ."""
+    first, *lines, last = file.decode("ascii", "replace").strip().split("\n")
+    return "\n".join((first.strip(), *textwrap.wrap("".join(lines), _WIDTH), last.strip(), ""))
 
 
 def _string(untrusted: bytes) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qborg_maintenance import keypair
+from qborg_maintenance import keypair, registry_text
 from qborg_maintenance.old_keys import OLD_NAME
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
@@ -77,14 +77,17 @@ class Registry:
         rest = {name: entry for name, entry in self.repositories.items() if name != repository}
         return dataclasses.replace(self, repositories=rest)
 
-    def without_births(self) -> "Registry":
-        """Answer the registry as a publication left it: borg's ids come later.
+    def for_record(self) -> str:
+        """Answer its text in the account's record: less what was deleted, and less borg's ids.
 
-        The account's record is made at a publication; an id is in its repository's own record.
+        That record is made at a publication, ids come later; one is in its repository's own record.
         """
-        return dataclasses.replace(self, repositories={
+        kept = dataclasses.replace(self, repositories={
             name: dataclasses.replace(entry, repository_id="")
-            for name, entry in self.repositories.items()})
+            for name, entry in self.existing().items()})
+        defaults = {each.name: each.default for each in dataclasses.fields(Entry)
+                    if each.default is not dataclasses.MISSING}
+        return registry_text.short(dataclasses.asdict(kept), defaults)
 
     def is_revoked(self, entry: Entry) -> bool:
         """Tell whether an entry's key opens nothing any more."""
@@ -135,7 +138,7 @@ def of_record(settings: Settings, untrusted_text: str, epoch: int) -> Registry:
     Raises record-refused for a malformed one, settings-differ for another computer's.
     """
     try:
-        stored = json.loads(untrusted_text)
+        stored = registry_text.plain(untrusted_text)
         found = _parse(stored) if stored else Registry(
             settings.machine, settings.machine_id, epoch, {}, ())
     except _BAD as error:

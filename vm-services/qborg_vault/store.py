@@ -46,6 +46,7 @@ class Vault:
     def add(self, untrusted_record: bytes, repository: Repository, caller: str) -> tuple[str, bool]:
         """Keep a record as the newest version; answer its digest and whether it is new.
 
+        After a damaged one, which stays, the newest that can be read decides what is older.
         Raises ServiceFailure: record-refused, wrong-caller, vault-full.
         """
         try:
@@ -58,10 +59,10 @@ class Vault:
             raise ServiceFailure("record-refused", "it is of a later day than today")
         with self._locked():
             self._authorise(record, caller)
-            stored = self.newest(repository)
-            if stored is not None and stored.newest.digest == record.digest:
+            kept, damaged = self._readable(repository)
+            if kept is not None and kept.digest == record.digest and not damaged:
                 return record.digest, False
-            if stored is not None and record.made < stored.newest.made:
+            if kept is not None and record.made < kept.made:
                 raise ServiceFailure("record-refused", "it is older than what is kept")
             self._append(repository, untrusted_record)
         return record.digest, True
@@ -126,8 +127,9 @@ class Vault:
     def take_back(self, records: Sequence[RecoveryRecord]) -> frozenset[str]:
         """Keep the records that a person brings back, less what is not newer; answer digests.
 
-        The qube of the account is the keeper from then on; where another one is, nothing is
-        taken. Raises ServiceFailure: wrong-caller, record-refused, vault-full.
+        After a damaged one also the newest that can be read is taken once more. The qube of the
+        account is the keeper from then on; where another one is, nothing is taken.
+        Raises ServiceFailure: wrong-caller, record-refused, vault-full.
         """
         taken = set()
         with self._locked():
@@ -136,8 +138,8 @@ class Vault:
                     self._authorise(record, record.repository.qube)
             for record in records:
                 data = recovery_record.encode(record.kind, record.repository, record.values)
-                stored = self.newest(record.repository)
-                if stored is None or stored.newest.made < record.made:
+                kept, damaged = self._readable(record.repository)
+                if kept is None or kept.made < record.made + damaged:
                     self._append(record.repository, data)
                     taken.add(record.digest)
         return frozenset(taken)
@@ -171,6 +173,15 @@ class Vault:
             return recovery_record.parse(read_limited(path, recovery_record.RECORD_LIMIT))
         except (FileRefused, RecordRefused) as error:
             raise ServiceFailure("record-refused", f"{path} in the vault is damaged") from error
+
+    def _readable(self, repository: Repository) -> tuple[RecoveryRecord | None, bool]:
+        """Answer the newest record that can be read, and whether a damaged one is newer."""
+        folder = self.root / str(repository)
+        numbers = self._numbers(folder)
+        for number in reversed(numbers):
+            with contextlib.suppress(ServiceFailure):
+                return self._read(folder, number), number != numbers[-1]
+        return None, bool(numbers)
 
     def _version(self, repository: Repository, digest: str) -> RecoveryRecord:
         folder = self.root / str(repository)

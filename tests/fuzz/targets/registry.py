@@ -54,10 +54,20 @@ def _seed(*names: str, revoked: tuple[str, ...] = ()) -> bytes:
     }).encode("ascii")  # fmt: skip
 
 
+def _short() -> bytes:
+    """Answer the text in the account's record of a registry with keys and one revoked."""
+    key = samples.ed25519(2)
+    entry = registry.Entry(key, keypair.fingerprint(key), 1760000000, origin=registry.CLIENT,
+                           next_key=samples.ed25519(3))  # fmt: skip
+    return registry.Registry(samples.MACHINE, samples.MACHINE_ID, 7, {"dom-work": entry},
+                             _PRINTS[1:]).for_record().encode("ascii")  # fmt: skip
+
+
 _PRINTS = tuple(keypair.fingerprint(samples.ed25519(number)) for number in (2, 3, 4))
 TARGET = Target(
     "registry", one,
-    (_seed(), _seed("dom-work", "dom-mail"), _seed("dom-work", "dom-mail", revoked=_PRINTS[:1])),
+    (_seed(), _seed("dom-work", "dom-mail"), _seed("dom-work", "dom-mail", revoked=_PRINTS[:1]),
+     _short()),
     (*samples.WORDS, *(text.encode() for text in _PRINTS), b"public_key", b"fingerprint",
      b"created", b"epoch", b"dom-mail", b"dom-Mail", b"fate", b"frozen", b"repository_id",
      b"next_key"),

@@ -95,6 +95,34 @@ def test_a_repair_that_fails_is_told_and_the_worker_is_gone(
     assert "borg-worker" not in escrowed.app.domains.all and not list(escrowed.policy.iterdir())
 
 
+def test_another_record_than_dom0_knows_is_lent_nothing(escrowed: Honest) -> None:
+    escrowed.values["ReleaseRecord"] = {"record": "e" * 64}
+    escrowed.app.trace.clear()
+
+    assert _repairs(escrowed, "work") == errors.WireError.exit_code
+
+    called = " ".join(escrowed.app.trace)
+    assert "qborg.ReleaseRecord" in called
+    assert "LendRepository" not in called and "RepairKey" not in called
+
+
+@pytest.mark.parametrize("name", ["work", "qubes-work"])
+def test_the_key_of_a_qube_that_is_gone_is_put_back_by_the_vaults_digest(
+    escrowed: Honest, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del escrowed.app.domains.all["work"]
+
+    assert _repairs(escrowed, name) == 0
+
+    assert "the key of qubes-work was put back" in capsys.readouterr().out
+
+
+def test_a_name_that_nobody_had_is_no_repository_of_the_vault(escrowed: Honest) -> None:
+    escrowed.answers["ReleaseRecord"] = failure("record-missing")
+
+    assert _repairs(escrowed, "mail") == errors.EscrowMissing.exit_code
+
+
 def test_without_a_vault_there_is_nothing_to_put_back(ready: Honest) -> None:
     run(ready)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +11,17 @@ import pytest
 
 from qborg_borg import recovery_record
 from qborg_borg.recovery_record import Kind
-from qborg_maintenance import admin_key, escrow, keys, registry
+from qborg_maintenance import admin_key, escrow, keypair, keys, registry
+from qborg_maintenance.registry import CLIENT, FROZEN, IMPORTED, Entry, Registry
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
 from qborg_wire.names import Repository
-from unit.maintenance.example import MACHINE, SETTINGS
+from unit.maintenance.example import MACHINE, SETTINGS, key
 
 WORK, OWN = Repository(MACHINE, "work"), Repository(MACHINE, "borg-maintenance")
+ENTRY = Entry(key(2), keypair.fingerprint(key(2)), 1764000000)
+RSA = "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 352
 EXPORT = b"BORG_KEY " + b"1" * 64 + b"\n" + (b"A" * 60 + b"\n") * 5
 
 
@@ -59,7 +63,92 @@ def test_the_accounts_record_holds_the_admin_key_and_the_registry(state: State) 
 
     assert (found.kind, found.repository) == (Kind.ACCOUNT, OWN)
     assert found.values["private_key"].encode() == state.admin_key.read_bytes()
-    assert json.loads(found.values["registry"]) == json.loads(state.registry.read_bytes())
+    known = registry.load(state, SETTINGS)
+    assert registry.of_record(SETTINGS, found.values["registry"], 0) == known
+
+
+CHANGES: dict[str, dict[str, str]] = {
+    "as-made": {}, "a-qubes-own": {"origin": CLIENT, "quota": "50G"},
+    "imported": {"origin": IMPORTED, "former": "vm-work", "public_key": RSA},
+    "amid-a-rotation": {"origin": CLIENT, "next_key": key(3)},
+    "in-quarantine": {"fate": FROZEN},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_a_registry_comes_back_from_the_accounts_record(changes: dict[str, str]) -> None:
+    entry = dataclasses.replace(ENTRY, **changes)
+    entry = dataclasses.replace(entry, fingerprint=keypair.fingerprint(entry.public_key))
+    known = Registry(MACHINE, "0" * 32, 7, {str(WORK): entry}, (keypair.fingerprint(key(4)),))
+    settings = dataclasses.replace(SETTINGS, machine=MACHINE, machine_id="0" * 32)
+
+    assert registry.of_record(settings, known.for_record(), 7) == known
+
+
+def test_the_accounts_record_leaves_out_what_was_deleted() -> None:
+    gone = dataclasses.replace(ENTRY, fate=registry.DELETED)
+    known = Registry(MACHINE, "0" * 32, 7, {str(WORK): gone}, (gone.fingerprint,))
+
+    assert json.loads(known.for_record())["repositories"] == {}
+
+
+@pytest.mark.parametrize("text", ["", "1764000000", f"1764000000 {'A' * 42}", "x " + "A" * 43,
+                                  f"1764000000 {'A' * 43} fate", f"1764000000 {'A' * 43} fate=no",
+                                  f"1764000000 {'=' * 43}"])  # fmt: skip
+def test_a_bent_entry_of_a_record_is_refused(text: str) -> None:
+    plain = json.loads(Registry(MACHINE, SETTINGS.machine_id, 7, {}, ()).for_record())
+
+    with pytest.raises(ServiceFailure) as caught:
+        registry.of_record(SETTINGS, json.dumps({**plain, "repositories": {str(WORK): text}}), 7)
+
+    assert caught.value.cause == "record-refused"
+
+
+def _with_many(state: State, count: int) -> None:
+    """Have so many qubes in the registry, each its own keyholder."""
+    many = {f"{MACHINE}-some-qube{number}": dataclasses.replace(
+        ENTRY, public_key=key(number % 250), origin=CLIENT,
+        fingerprint=keypair.fingerprint(key(number % 250))) for number in range(count)}
+    with state.locked():
+        registry.store(state, Registry(MACHINE, SETTINGS.machine_id, 7, many, ()))
+
+
+def test_the_accounts_record_has_room_for_500_qubes(state: State) -> None:
+    _with_many(state, 500)
+
+    known = registry.load(state, SETTINGS)
+    assert registry.of_record(SETTINGS, of_account(state).values["registry"], 0) == known
+
+
+def test_an_account_with_too_many_qubes_says_so(state: State) -> None:
+    _with_many(state, 1000)
+
+    with pytest.raises(ServiceFailure) as caught:
+        of_account(state)
+
+    assert caught.value.cause == "record-too-long"
+
+
+def test_an_admin_key_with_lines_of_another_length_is_kept(state: State) -> None:
+    """As python-cryptography writes it, and in one line."""
+    first, *lines, last = state.admin_key.read_text("ascii").strip().split("\n")
+    for width in (76, 9999):
+        body = textwrap.wrap("".join(lines), width)
+        write_private(state.admin_key, "\n".join((first, *body, last, "")).encode("ascii"))
+
+        kept = of_account(state).values["private_key"]
+
+        assert kept == "\n".join((first, *lines, last, ""))
+
+
+def test_a_clients_record_takes_the_longest_passphrase_of_an_imported_one(state: State) -> None:
+    long = b"x" * 200
+    entry, made = keys.require(state, SETTINGS, WORK)
+    write_private(made.folder / "borgpass", long)
+
+    kept = escrow.client(SETTINGS, entry, dataclasses.replace(made, imported=True))
+
+    assert recovery_record.parse(kept.data.reveal()).values["passphrase"].encode() == long
 
 
 @pytest.mark.parametrize("of", [of_client, of_account])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qborg_borg import recovery_record
 from qborg_service.failure import ServiceFailure
 from qborg_vault import store
 from qborg_vault.store import Vault
@@ -176,15 +177,53 @@ def test_a_kill_between_the_copy_and_its_name_is_taken_up(
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"x" * 70000], ids=["empty", "other", "long"])
-def test_a_damaged_newest_record_is_told_and_never_replaced(vault: Vault, data: bytes) -> None:
+def test_a_damaged_newest_record_is_told_and_stays_before_a_good_one(
+    vault: Vault, data: bytes
+) -> None:
     vault.add(records.repository(), WORK, "work")
     (vault.root / "dom-work" / "000001.json").write_bytes(data)
+    with pytest.raises(ServiceFailure, match="damaged"):
+        vault.newest(WORK)
 
-    for attempt in (lambda: vault.newest(WORK),
-                    lambda: vault.add(records.repository(NOW + 1), WORK, "work")):  # fmt: skip
-        with pytest.raises(ServiceFailure) as caught:
-            attempt()
-        assert "damaged" in caught.value.detail
+    digest, new = vault.add(records.repository(), WORK, "work")
+
+    assert new and vault.required(WORK).digest == digest
+    assert vault.add(records.repository(), WORK, "work") == (digest, False)
+    assert _files(vault)["dom-work/000001.json"] == data
+
+
+def _damaged_second(vault: Vault) -> None:
+    vault.add(records.repository(NOW), WORK, "work")
+    vault.add(records.repository(NOW + 1), WORK, "work")
+    (vault.root / "dom-work" / "000002.json").write_bytes(b"{}")
+
+
+def test_after_a_damaged_record_an_older_one_is_refused_still(vault: Vault) -> None:
+    _damaged_second(vault)
+
+    with pytest.raises(ServiceFailure, match="older"):
+        vault.add(records.repository(NOW - 1), WORK, "work")
+    with pytest.raises(ServiceFailure, match="wrong-caller"):
+        vault.add(records.repository(NOW + 1), WORK, "personal")
+    assert "dom-work/000003.json" not in _files(vault)
+
+
+@pytest.mark.parametrize("made", [NOW, NOW + 1])
+def test_a_file_brings_back_what_is_damaged(vault: Vault, made: int) -> None:
+    _damaged_second(vault)
+    brought = recovery_record.parse(records.repository(made))
+
+    assert vault.take_back([brought]) == {brought.digest}
+    assert vault.required(WORK) == brought
+    assert vault.take_back([brought]) == frozenset()
+    assert vault.take_back([recovery_record.parse(records.repository(NOW - 1))]) == frozenset()
+
+
+def test_a_damaged_account_is_mended_by_the_next_one(vault: Vault) -> None:
+    (vault.root / "dom-keeper" / "000001.json").write_bytes(b"{}")
+
+    assert vault.add(records.account(), KEEPER, "keeper")[1]
+    assert vault.account("dom") is not None
 
 
 @pytest.mark.parametrize("name", sorted(json.loads(records.repository())))

@@ -15,9 +15,13 @@ from qborg_service.files import read_limited
 from qborg_vault import keepass
 from qborg_vault.keepass import DatabaseRefused, Key
 
+DAMAGED = (
+    "for that one: qborg-vault-import of another file, or of a kit; or in dom0 `qvm-borg-rotate "
+    "QUBE`, and of the account `qvm-borg-setup`"
+)
 _HINTS = {
     "password-awaited": "type it at a terminal of the vault, or name a descriptor: --password-fd N",
-    "record-refused": "enrol the named qube again: dom0 compares its record",
+    "record-refused": DAMAGED,
     "vault-full": "an old record directory may be moved away by hand",
     "wrong-caller": "an account of another maintenance qube is kept here: --help tells more",
 }

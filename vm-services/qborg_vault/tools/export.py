@@ -55,7 +55,7 @@ def _export(options: argparse.Namespace) -> int:
         done = export.merge(path, key, records)
     _say(options, path, done, damaged)
     if damaged:
-        return database.tell(damaged[0], "the other records were exported; enrol that qube again")
+        return database.tell(damaged[0], f"the other records were exported; {database.DAMAGED}")
     return 0
 
 

@@ -18,8 +18,10 @@ from qborg_worker import held, repository_key
 def handle(call: Call) -> Mapping[str, str]:
     """Answer whether it was another one, and the digest of the record that has it."""
     record = held.required(call.named())
+    if record.digest != call.text("record"):
+        raise ServiceFailure("record-refused", "it is another one than dom0 knows")
     if record.values["encryption"] == KEYFILE:
-        raise ServiceFailure("bad-request", "no key belongs into that repository")
+        raise ServiceFailure("needs-no-key", "nothing was changed")
     with tempfile.TemporaryDirectory(prefix="qborg-repair-") as base_dir:
         changed = repository_key.put_back(
             lender.access(record, call.text("lender"), base_dir), record)
