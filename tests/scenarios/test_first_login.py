@@ -107,8 +107,8 @@ def test_a_set_up_that_is_killed_while_it_waits_goes_on(waiting: Lab) -> None:
 
 
 def test_a_key_with_a_passphrase_is_unlocked_once_for_each_start(waiting: Lab) -> None:
-    make = ["sh", "-euc", "rm -r .local/share/qubes-borg/admin; "
-            "ssh-keygen -q -t ed25519 -N 'my phrase' -f .ssh-mine; qborg-admin import .ssh-mine"]
+    make = ["sh", "-euc", "ssh-keygen -q -t ed25519 -N 'my phrase' -f .ssh-mine; "
+            "qborg-admin import .ssh-mine"]  # fmt: skip
     waiting.exec(KEEPER, make, check=True)
     unlock = ["qborg-admin", "unlock", "--passphrase-fd", "0"]
     locked = person.is_refused(waiting, "qvm-borg-setup", code=26, says="the admin key is locked")

@@ -94,7 +94,7 @@ def _unlocks_a_key_of_its_own(lab: Lab, folder: Path) -> None:
     # Made outside of the lab, where nothing is recorded: the phrase is an argument here.
     make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", PHRASE.decode(), "-f", str(folder / "key")]
     subprocess.run(make, check=True)
-    take = "umask 077; cat > mine; rm -r .local/share/qubes-borg/admin; qborg-admin import mine; "
+    take = "umask 077; cat > mine; qborg-admin import mine; "
     lab.exec(KEEPER, ["sh", "-euc", f"{take} rm mine"], input=(folder / "key").read_bytes(),
              check=True)  # fmt: skip
     unlock = ["qborg-admin", "unlock", "--passphrase-fd", "0"]

@@ -24,6 +24,7 @@ from qborg_service.secret import Secret
 from qborg_wire.reply import printable
 
 _HINTS = {
+    "account-held": "keep it; your own key may have a line of its own in .ssh/authorized_keys",
     "admin-key-locked": "`qborg-admin unlock`, with the passphrase of that key",
     "admin-key-refused": "an ed25519 or RSA key in OpenSSH's format, with or without passphrase",
     "host-key-changed": "do not go on: compare the host key with your provider's page",
