@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -212,6 +213,21 @@ def test_a_look_that_no_person_waits_for_opens_no_window(
 
     assert agent.required_by(locked) == str(agent.socket())
     assert agent.required_by(locked, asks=False) == str(agent.socket())
+
+
+def test_a_window_closes_once_its_question_is_answered_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, done = tmp_path / "zenity", tmp_path / "done"
+    window.write_text(f"#!/bin/sh\ntouch {done}\nsleep 300\n", encoding="ascii")
+    window.chmod(0o755)
+    monkeypatch.setattr(ask, "_ZENITY", str(window))
+    monkeypatch.setenv("DISPLAY", ":0")
+    began = time.monotonic()
+
+    assert ask.window("a password", 250, done.exists) is None
+
+    assert done.exists() and time.monotonic() - began < 200
 
 
 def test_a_wrong_passphrase_unlocks_nothing(locked: Path) -> None:

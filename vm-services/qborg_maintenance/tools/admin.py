@@ -60,8 +60,8 @@ def _login(state: State, options: argparse.Namespace) -> str:
     known = _known(state)
     question = f"Password of {known.account} at {known.host}: "
     try:
-        installed = first_login.install(
-            state, known, lambda: _secret(options, question), _waits)
+        installed = not first_login.accepted(state, known) and first_login.install(
+            state, known, _secret(options, question), _waits)
     except ServiceFailure as failure:
         # A slip of the fingers is mended here; the service goes on waiting for the next try.
         if failure.cause not in ("password-refused", "password-awaited"):
