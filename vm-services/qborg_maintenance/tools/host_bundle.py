@@ -43,6 +43,8 @@ def main(args: Sequence[str] | None = None) -> int:
         problem = f"{failure.cause}: {failure.detail}"
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
+    except KeyboardInterrupt:
+        return 130
     print(f"error: {printable(problem, 1200)}\nhint: {_HINT}", file=sys.stderr)
     return 1
 
@@ -72,14 +74,17 @@ def _make(state: State, host: str, directory: Path) -> str:
 
 def _name(untrusted_text: str) -> str:
     try:
-        return parse_qube(untrusted_text)
+        name = parse_qube(untrusted_text)
     except NameRefused as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    if "." in name:  # qborg_client.identity knows a host by what stands before it
+        raise argparse.ArgumentTypeError("a host's name ends at its first dot")
+    return name
 
 
 def parser() -> argparse.ArgumentParser:
     """Answer what knows the arguments."""
     made = command_line.parser("qborg-host-bundle", __doc__)
-    made.add_argument("name", metavar="NAME", type=_name, help="the host's own name")
+    made.add_argument("name", metavar="NAME", type=_name, help="the host's name, to its first dot")
     made.add_argument("directory", metavar="DIR", type=Path, help="a new or an empty directory")
     return made
