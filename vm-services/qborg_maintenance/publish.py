@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from qborg_maintenance import admin_key, authorized_keys, awaited, keypair, registry
 from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
+from qborg_maintenance.connection import refusal
 from qborg_maintenance.files import KEYS, ROOT
 from qborg_maintenance.guard import Verdict, guarded
 from qborg_maintenance.provider import AWAITED
@@ -20,7 +21,7 @@ from qborg_maintenance.remote_lock import Lock, remote_lock
 from qborg_maintenance.server import Server, configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
-from qborg_maintenance.swap import MEANWHILE, Swap, must
+from qborg_maintenance.swap import MEANWHILE, Swap
 from qborg_maintenance.way_back import FORMER, WayBack
 from qborg_service.failure import ServiceFailure
 
@@ -80,7 +81,9 @@ def publish(
 def make_root(server: Server) -> None:
     """Make the account's directory of all repositories unless it is there."""
     if not server.files.exists(ROOT):
-        must(f"the directory {ROOT} cannot be made", server.files.make_directory(ROOT))
+        made = server.files.make_directory(ROOT)
+        if made.code != 0:
+            raise refusal(made, f"the directory {ROOT} cannot be made", "account-unwritable")
 
 
 def _require(wanted: Sequence[str], keys: Collection[str]) -> None:
