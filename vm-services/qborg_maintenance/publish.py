@@ -56,19 +56,20 @@ def read_document(server: Server, settings: Settings) -> tuple[bytes, Document]:
 
 
 def publish(
-    state: State, settings: Settings, wanted: Sequence[str], waits: Callable[[], None]
+    state: State, settings: Settings, wanted: Sequence[str], waits: Callable[[], None],
+    tries: Callable[[], None],
 ) -> Published:
     """Bring the registry's live keys onto the server; raises ServiceFailure, then unchanged.
 
     Every repository in `wanted` must be among them. `waits` is called while another computer
     publishes. A list of keys that is not ours to write is only looked at: the answer tells which
-    of `wanted` it lacks.
+    of `wanted` it lacks, and `tries` is called again and again while their keys are tried.
     """
     if settings.keys == AWAITED:
         with state.locked():
             live = registry.load(state, settings).live()
             _require(wanted, live)
-            lacking = awaited.lacking(state, settings, wanted)
+            lacking = awaited.lacking(state, settings, wanted, tries)
         return dataclasses.replace(_published(0, live, False, b""), awaited=lacking)
     with (
         state.locked() as own, configured(settings, state.admin_key) as server,

@@ -208,7 +208,10 @@ def test_a_key_whose_secrets_are_elsewhere_is_offered_to_a_list_that_is_not_ours
     registration.register(state, AWAITED, WORK, key(4))
     registration.register(state, AWAITED, MAIL, key(5))
 
-    waiting = awaited.lacking(state, AWAITED, [str(WORK), str(MAIL)])
+    tries: list[str] = []
+    waiting = awaited.lacking(
+        state, AWAITED, [str(WORK), str(MAIL)], lambda: tries.append(str(len(asked))))
 
     assert waiting == (() if taken else (str(WORK), str(MAIL)))
     assert asked == [key(4), key(5)], "of a rotation the next one"
+    assert tries == ["0", "1"], "each is told of before it is tried"
