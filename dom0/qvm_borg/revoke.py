@@ -164,8 +164,7 @@ class _Revocation:
             "repository-kept": fate == "kept" and made,
             "record-kept": self._kept != "none",
             "secrets-kept": marked["secrets"] == "kept",
-            "revoked": self._changed,
-            "revoked-already": not self._changed,
+            "revoked": self._changed, "revoked-already": not self._changed,
         }
         for key in (key for key, so in is_so.items() if so):
             self._say(key)

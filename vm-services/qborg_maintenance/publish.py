@@ -43,14 +43,14 @@ class Published:
 
 
 def read_document(server: Server, settings: Settings) -> tuple[bytes, Document]:
-    """Answer the server's file and its parts; raises publish-refused or settings-differ."""
+    """Answer the server's file and its parts; raises publish-refused or machine-taken."""
     data = server.files.read(KEYS)
     if data is None:
         raise ServiceFailure("publish-refused", f"the server does not show {KEYS}")
     try:
         return data, authorized_keys.parse(data, settings.machine, settings.machine_id)
     except OtherComputer as error:
-        raise ServiceFailure("settings-differ", str(error)) from error
+        raise ServiceFailure("machine-taken", str(error)) from error
     except KeysRefused as error:
         raise ServiceFailure("publish-refused", str(error)) from error
 
