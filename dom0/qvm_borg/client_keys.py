@@ -56,8 +56,9 @@ def create(enrolment: Enrolment) -> Done:
     kept = register(enrolment, "register", enrolment.asked.quota)
     enrolment.line = restricted_line(enrolment.settings.remote_borg, enrolment.repository,
                                      enrolment.key, kept["quota"])
+    notes = {record.SECRETS: record.IMPORTED * (kept["leaked"] == "yes"), record.NEXT: told}
     return Done(f"{qube} has its key {told}", "yes" in (reply["created"], kept["changed"]) or
-                changed, {"notes": {record.NEXT: told}} if rotation else {"fingerprint": told})
+                changed, {"notes": notes} if rotation else {"fingerprint": told})
 
 
 def _begin(enrolment: Enrolment) -> str:
@@ -115,15 +116,14 @@ def settle(enrolment: Enrolment) -> Done:
     _name, before, *rotated = known.notes.get(record.ROTATION, " ").split(" ")
     if rotated and known.digests["record"].startswith(before):
         raise refusal("record-unrotated", qube=enrolment)
-    kept = register(enrolment, "settle", "keep")
+    kept = register(enrolment, "renew" if rotated == [*SECRETS] else "settle")
     if former := known.notes.get(record.FORMER):
         enrolment.session.tell("former-is-kept", qube=enrolment, former=former)
     elif "passphrase" in rotated:
         enrolment.session.tell("passphrase-is-new", qube=enrolment)
     leaked = {record.SECRETS: ""} if rotated == [*SECRETS] else {}  # they were, until now
     return Done("its key alone opens the repository", kept["changed"] == "yes", {
-        "fingerprint": kept["fingerprint"],
-        "digests": {record.FORMER: ""},
+        "fingerprint": kept["fingerprint"], "digests": {record.FORMER: ""},
         "notes": {record.ROTATION: "", record.NEXT: "", record.FORMER: "", **leaked}})
 
 

@@ -26,8 +26,7 @@ def recover(session: Session, wanted: Sequence[str], options: Namespace, ask: se
     crowd.finish()
 
 
-def _recover(session: Session, keeper: Qube, name: str, options: Namespace,
-             ask: setup.Ask) -> None:
+def _recover(session: Session, keeper: Qube, name: str, options: Namespace, ask: setup.Ask) -> None:
     repository, begun = session.original(name)
     if begun is None:
         archive = made(session, keeper, repository, repository.qube, options, ask)

@@ -117,8 +117,7 @@ def calling(qube: Qube, service: Service, repository: Repository | None, values:
     return reply
 
 
-def _exchange(child: Any, service: Service, request: bytes,
-              on_progress: OnProgress) -> Flow[bytes]:
+def _exchange(child: Any, service: Service, request: bytes, on_progress: OnProgress) -> Flow[bytes]:
     """Send the request, tell the progress, answer the rest up to the end of the stream."""
     clock, untrusted, pending = _Clock(service), bytearray(), memoryview(request)
     source, sink = child.stdout.fileno(), child.stdin.fileno()

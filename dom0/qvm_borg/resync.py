@@ -13,7 +13,8 @@ from qvm_borg.enrolment import ROLE, Enrolment
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
-_NOTES = {"client": {record.KEYS: record.BY_CLIENT}, "imported": {record.SECRETS: record.IMPORTED}}
+_NOTES = {"client": {record.KEYS: record.BY_CLIENT}, "imported": {record.SECRETS: record.IMPORTED},
+          "mixed": {record.KEYS: record.BY_CLIENT, record.SECRETS: record.IMPORTED}}
 _OURS = (record.ROTATION, record.NEXT, record.CONTINUES, record.FORMER, record.RESTORE, record.KEYS)
 
 
@@ -47,11 +48,10 @@ def _rebuild(each: Enrolment, shown: dict[str, str]) -> None:
     digests = {**{name: begun[name] for name in ("former", "repository") if name in begun},
                "bundle": says["bundle"] if there else "none", "record": kept["record"],
                "key": kept["key"] if escrowed else shown["key"]}
-    notes = {
-        **{name: each.record.notes[name] for name in _OURS if name in each.record.notes},
-        **_NOTES.get(origin, {}), "escrow": record.ESCROWED if escrowed else record.NO_ESCROW,
-        record.ENCRYPTION: {"none": record.KEYFILE, "unknown": each.record.encryption}.get(
-            shown["key"], record.REPOKEY)}
+    notes = {**{name: each.record.notes[name] for name in _OURS if name in each.record.notes},
+             **_NOTES.get(origin, {}), "escrow": record.ESCROWED if escrowed else record.NO_ESCROW,
+             record.ENCRYPTION: {"none": record.KEYFILE, "unknown": each.record.encryption}.get(
+                 shown["key"], record.REPOKEY)}
     step = record.REVOKING if origin == "revoked" else "deliver" if there else "create"
     each.qube.set_feature(record.FEATURE, record.render(record.Record(
         *mine, step, shown["fingerprint"].removeprefix("none"),

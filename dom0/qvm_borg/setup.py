@@ -51,6 +51,8 @@ def complete(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
     """Go on from the maintenance qube to the vault; answers whether anything was changed."""
     known = settings.load()
     session.report.step(_STEPS, "qube", f"{maintenance} is the maintenance qube")
+    if known and known.machine != wanted.machine:
+        settings.store(replace(known, machine=wanted.machine))
     with session.running(maintenance):
         wanted = _account(session, options, ask, maintenance, wanted)
         if wanted != known:
@@ -112,7 +114,9 @@ def _wanted(options: Namespace, known: Settings | None) -> Settings:
     if known is None:
         return Settings(options.machine or "qubes", secrets.token_hex(16), account, host, port,
                         "unknown", options.remote_borg or "probe")
-    known = replace(known, remote_borg=options.remote_borg or known.remote_borg)
+    # As long as no borg was found, the set-up has not ended and nothing has the computer's name.
+    known = replace(known, remote_borg=options.remote_borg or known.remote_borg,
+                    machine=known.remote_borg == "probe" and options.machine or known.machine)
     given = {**vars(options), "account": account, "host": host, "port": port,
              "host_key": options.fingerprint}
     _same("the set-up", asdict(known), given, f"or edit {settings.path()}")

@@ -1,5 +1,7 @@
 """An account that has only a password so far: it is typed once, and never in dom0."""
 
+import time
+
 from lab import Lab
 from scenarios import bent, person, state, typist
 from scenarios.typist import KEEPER, PASSWORD
@@ -45,6 +47,9 @@ def test_a_person_at_a_real_terminal_is_asked_without_an_echo(waiting: Lab) -> N
         asked = b""
         while not asked.endswith(b"Password of zh1234 at backup.example: "):
             asked += terminal.stdout.read(1)
+        # Nobody else has to wait for the person.
+        lock = "/home/user/.local/share/qubes-borg/lock"
+        assert waiting.exec(KEEPER, ["flock", "--nonblock", lock, "true"]).returncode == 0
         shown, _errors = terminal.communicate(PASSWORD + b"\n", 120)
 
     assert terminal.returncode == 0 and b"the server accepts the admin key" in shown
@@ -52,12 +57,29 @@ def test_a_person_at_a_real_terminal_is_asked_without_an_echo(waiting: Lab) -> N
     typist.ends(tool, 0)
 
 
-def test_a_password_typed_in_a_window(waiting: Lab) -> None:
-    waiting.exec(KEEPER, ["dd", "status=none", "of=/usr/bin/zenity"], user="root", input=ZENITY,
-                 check=True)  # fmt: skip
+def _has_windows(lab: Lab, zenity: bytes) -> None:
+    lab.exec(KEEPER, ["dd", "status=none", "of=/usr/bin/zenity"], user="root", input=zenity,
+             check=True)  # fmt: skip
     # What the graphical session gives to the services that it starts.
     display = "chmod 755 /usr/bin/zenity; echo 'export DISPLAY=:0' > /etc/profile.d/display.sh"
-    bent.root_does(waiting, KEEPER, display)
+    bent.root_does(lab, KEEPER, display)
+
+
+def test_a_window_closes_once_the_password_was_typed_at_a_terminal(waiting: Lab) -> None:
+    _has_windows(waiting, b"#!/bin/sh\nexec sleep 4321\n")
+    tool, window = typist.begins(waiting), ["pgrep", "-f", "sleep 4321"]
+    deadline = time.monotonic() + 300
+    while waiting.exec(KEEPER, window).returncode != 0:
+        assert time.monotonic() < deadline
+
+    assert typist.types(waiting, PASSWORD)[0] == 0
+
+    typist.ends(tool, 0)
+    assert waiting.exec(KEEPER, window).returncode == 1
+
+
+def test_a_password_typed_in_a_window(waiting: Lab) -> None:
+    _has_windows(waiting, ZENITY)
     waiting.exec(KEEPER, ["dd", "status=none", "of=/tmp/typed"], input=PASSWORD + b"\n", check=True)
 
     said = person.runs(waiting, "qvm-borg-setup", "--password")
@@ -107,8 +129,8 @@ def test_a_set_up_that_is_killed_while_it_waits_goes_on(waiting: Lab) -> None:
 
 
 def test_a_key_with_a_passphrase_is_unlocked_once_for_each_start(waiting: Lab) -> None:
-    make = ["sh", "-euc", "rm -r .local/share/qubes-borg/admin; "
-            "ssh-keygen -q -t ed25519 -N 'my phrase' -f .ssh-mine; qborg-admin import .ssh-mine"]
+    make = ["sh", "-euc", "ssh-keygen -q -t ed25519 -N 'my phrase' -f .ssh-mine; "
+            "qborg-admin import .ssh-mine"]  # fmt: skip
     waiting.exec(KEEPER, make, check=True)
     unlock = ["qborg-admin", "unlock", "--passphrase-fd", "0"]
     locked = person.is_refused(waiting, "qvm-borg-setup", code=26, says="the admin key is locked")

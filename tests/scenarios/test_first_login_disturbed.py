@@ -234,8 +234,7 @@ path = "/home/user/.local/share/qubes-borg/%s.json"
 known = json.load(open(path %% "pending")) | {"machine": "laptop", "machine_id": "%s"}
 json.dump(known, open(path %% "settings", "w"))
 """ % ("%s", "ffeeddccbbaa99887766554433221100")
-_OWN_KEY = ("rm -r .local/share/qubes-borg/admin; ssh-keygen -q -t ed25519 -N '' -f .ssh-mine; "
-            "qborg-admin import .ssh-mine")  # fmt: skip
+_OWN_KEY = "ssh-keygen -q -t ed25519 -N '' -f .ssh-mine; qborg-admin import .ssh-mine"
 TIMES = 10
 
 

@@ -3,39 +3,17 @@
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from lab import Lab
 from lab.client import RunResult
-from scenarios import bent, sleeper, state
+from scenarios import bent, journal, sleeper, state
 
 SETTINGS, PATTERNS = sleeper.SETTINGS, "/home/user/.config/qubes-borg/patterns"
-JOURNAL = "/run/journal"
-_JOURNALD = f"""
-import os, socket
-with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal, open("{JOURNAL}", "wb") as kept:
-    journal.bind("/dev/log")
-    os.chmod("/dev/log", 0o666)
-    while True:
-        os.write(kept.fileno(), journal.recv(4096) + b"\\n")
-"""
-
-
-@contextmanager
-def _journal(lab: Lab) -> Iterator[None]:
-    """Have something listen in work as journald does."""
-    with lab.popen("work", ["python3", "-c", _JOURNALD], user="root", input=False):
-        deadline = time.monotonic() + 300
-        while lab.exec("work", ["test", "-w", "/dev/log"]).returncode != 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield
 
 
 def _noted(lab: Lab) -> list[str]:
     """Answer the journal's lines without their time and process."""
-    lines = lab.exec("work", ["cat", JOURNAL], user="root", check=True).stdout.decode().splitlines()
+    lines = journal.kept(lab, "work").decode().splitlines()
     return [re.sub(r"<(\d+)>.* qborg-run\[\d+\]: ", r"\1 ", line.rstrip("\x00")) for line in lines]
 
 
@@ -70,7 +48,7 @@ def test_dom0_says_how_often_unless_the_qube_does(enrolled: Lab) -> None:
     assert len(state.archives(enrolled)) == 1
     enrolled.exec("work", ["sed", "-i", "/^interval_hours/d", SETTINGS], check=True)
 
-    with _journal(enrolled):
+    with journal.listens(enrolled, "work"):
         _does(enrolled, "--scheduled")
         _does(enrolled, "--scheduled")
         enrolled.server.stop_sshd()
@@ -88,7 +66,7 @@ def test_dom0_says_how_often_unless_the_qube_does(enrolled: Lab) -> None:
 def test_a_paused_schedule_waits_and_a_backup_by_hand_does_not(enrolled: Lab) -> None:
     _succeeded(enrolled, 100)
     _says(enrolled, "qborg-pause", "1")
-    with _journal(enrolled):
+    with journal.listens(enrolled, "work"):
         _does(enrolled, "--scheduled")
         assert _noted(enrolled) == ["14 due, but paused by dom0 (vm-config.qborg-pause)"]
     assert "; paused by dom0" in _does(enrolled, "--preview").stdout.decode()

@@ -9,17 +9,19 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lab import Lab
-from scenarios import lost, person, typist
+from scenarios import journal, lost, person, sleeper, typist
 from scenarios.typist import KEEPER, PASSWORD
 
 STATE = "/home/user/.local/share/qubes-borg"
 VAULT = "vault"
+JOURNALS = (KEEPER, VAULT, "work")
 MACHINES = ("dom0", KEEPER, VAULT, "work", "sys-firewall", "server")
 PLACES = ("/home", "/root", "/etc", "/var", "/run", "/tmp", "/dev/shm", "/rw", "/usr/local")
 PHRASE = b"phrase-canary of my own admin key"
@@ -37,6 +39,7 @@ class Recorded:
     programs: Path
     said: bytes
     secrets: dict[str, bytes]
+    journals: dict[str, bytes]
 
 
 # The files in which each may lie; a private volume is seen below /rw too.
@@ -94,7 +97,7 @@ def _unlocks_a_key_of_its_own(lab: Lab, folder: Path) -> None:
     # Made outside of the lab, where nothing is recorded: the phrase is an argument here.
     make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", PHRASE.decode(), "-f", str(folder / "key")]
     subprocess.run(make, check=True)
-    take = "umask 077; cat > mine; rm -r .local/share/qubes-borg/admin; qborg-admin import mine; "
+    take = "umask 077; cat > mine; qborg-admin import mine; "
     lab.exec(KEEPER, ["sh", "-euc", f"{take} rm mine"], input=(folder / "key").read_bytes(),
              check=True)  # fmt: skip
     unlock = ["qborg-admin", "unlock", "--passphrase-fd", "0"]
@@ -102,8 +105,11 @@ def _unlocks_a_key_of_its_own(lab: Lab, folder: Path) -> None:
     lab.exec(KEEPER, unlock, input=PHRASE + b"\n", check=True)
 
 
-def _lives(lab: Lab) -> Iterator[str]:
+def _lives(lab: Lab, stack: ExitStack) -> Iterator[str]:
     """Log in by a password, enrol, restore; then have what can go wrong, for its messages."""
+    lab.do("start", VAULT)
+    for qube in JOURNALS:
+        stack.enter_context(journal.listens(lab, qube))
     tool = typist.begins(lab)
     yield typist.types(lab, b"wrong")[1]
     yield typist.types(lab, PASSWORD)[1]
@@ -116,16 +122,20 @@ def _lives(lab: Lab) -> Iterator[str]:
     yield person.runs(lab, "qvm-borg-backup", "work", code=17)
     yield person.runs(lab, "qvm-borg-enroll", "work", code=17)
     lab.server.start_sshd()
-    lab.do("start", VAULT)
+    due = ["dd", "status=none", f"of={sleeper.LAST}"]  # else a scheduled run has nothing to say
+    lab.exec("work", due, input=b'{"success": 1, "outcome": "ok"}', check=True)
     # Of another shape, and of the right shape but wrong.
     for change in ("s/^.//", "y/abcdefghijklm/nopqrstuvwxyz/"):
-        bent = f"cd .ssh/backups && cp -p borgpass kept && sed -i '{change}' borgpass; qborg-run"
-        failed = lab.exec("work", ["sh", "-c", f"{bent}; borgbak list; mv kept borgpass"])
+        bent = f"cd .ssh/backups && cp -p borgpass kept && sed -i '{change}' borgpass"
+        failed = lab.exec("work", ["sh", "-c", (
+            f"{bent}; qborg-run; qborg-run --scheduled; borgbak list; mv kept borgpass")])
         assert b"error: " in failed.stderr
         yield (failed.stdout + failed.stderr).decode()
+    yield journal.kept(lab, KEEPER).decode()
     lost.removes(lab)
     yield person.runs(lab, *lost.RECOVER, code=26)
     lab.do("start", KEEPER)
+    stack.enter_context(journal.listens(lab, KEEPER))
     lab.exec(KEEPER, ["qborg-admin", "unlock", "--passphrase-fd", "0"], input=PHRASE, check=True)
     yield person.runs(lab, *lost.RECOVER)
     yield person.runs(lab, "qvm-borg-rotate", "work")
@@ -136,12 +146,14 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     """A set-up and an enrolment, recorded, and all that was printed and logged."""
     folder = tmp_path_factory.mktemp("recorded")
     programs = folder / "programs"
-    with Lab.up(typist.world(folder), record=programs) as lab:
+    with Lab.up(typist.world(folder), record=programs) as lab, ExitStack() as stack:
         typist.makes_the_keeper(lab)
         _unlocks_a_key_of_its_own(lab, folder)
-        said = "".join(_lives(lab)).encode()
+        said = "".join(_lives(lab, stack)).encode()
+        journals = {qube: journal.kept(lab, qube) for qube in JOURNALS}
         logs = b"".join(path.read_bytes() for path in (lab.state / "log").glob("*"))
-        yield Recorded(lab, programs, said + logs, _secrets(lab))
+        said += b"".join(journals.values())
+        yield Recorded(lab, programs, said + logs, _secrets(lab), journals)
 
 
 @pytest.mark.parametrize("name", ALLOWED)
@@ -180,12 +192,22 @@ def test_each_is_found_in_its_own_file(recorded: Recorded) -> None:
             assert _files_with(recorded.lab, machine, recorded.secrets[name]) != [], name
 
 
+def test_the_journals_have_what_failed(recorded: Recorded) -> None:
+    assert b"qborg.RunBackup: server-unreachable" in recorded.journals["work"]
+    assert re.search(rb"qborg-run\[\d+\]: \S+: ", recorded.journals["work"])
+
+
 def test_what_is_planted_is_found(recorded: Recorded) -> None:
     lab, text = recorded.lab, PLANTED.decode()
     for place in ("/tmp/planted", "/var/log/planted", "/rw/config/planted"):
         lab.exec("work", ["dd", "status=none", f"of={place}"], user="root", input=PLANTED,
                  check=True)  # fmt: skip
         assert place in _files_with(lab, "work", PLANTED)
+    say = ["python3", "-c", "import sys, syslog; syslog.syslog(sys.stdin.read())"]
+    for qube in JOURNALS:
+        lab.exec(qube, say, input=PLANTED, check=True)
+        assert PLANTED in journal.kept(lab, qube) and journal.FILE in _files_with(
+            lab, qube, PLANTED)
     seen = [recorded.programs.read_bytes().count(PLANTED)]
 
     lab.exec("work", ["true", text], check=True)

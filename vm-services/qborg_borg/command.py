@@ -85,11 +85,6 @@ def change_passphrase(access: Access) -> list[str]:
     return ["key", "change-passphrase", "--", access.url]
 
 
-def info(access: Access) -> list[str]:
-    """Answer how to describe the repository as JSON; opens it, so it proves the passphrase."""
-    return ["info", "--json", "--", access.url]
-
-
 def dry_create(access: Access, patterns: Sequence[str]) -> list[str]:
     """Answer how to list what an archive would take and leave out; the server is not asked."""
     given = [f"--pattern={pattern}" for pattern in patterns]

@@ -4,10 +4,12 @@ Runs in the maintenance qube and never leaves it. It was made here, or it is the
 it may have a passphrase, and agent.py holds it unlocked for as long as the qube runs.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from qborg_maintenance import private_key
@@ -49,17 +51,35 @@ def outline(private: Path) -> Outline:
 def take(state: State, source: Path) -> bool:
     """Make a copy of the user's own key the admin key; answers whether that changed anything.
 
-    Raises admin-key-refused, also if there is another one: it may be the only way in.
+    The one that is there is kept beside, as long as no set-up has ended with it. Raises
+    admin-key-refused, or account-held for one that is in use: it may be the only way in.
     """
     found = outline(source)
-    data = read_limited(source, private_key.LIMIT)
+    data = read_limited(source, private_key.LIMIT).strip() + b"\n"
     with state.locked():
-        if state.admin_key.exists():
-            if public_key(state) != found.public_key:
-                raise ServiceFailure("admin-key-refused", "there is another admin key already")
+        if not state.admin_key.exists():
+            _place(state, lambda private: write_private(private, data))
+            return True
+        former = public_key(state)
+        if former == found.public_key:
             return False
-        _place(state, lambda private: write_private(private, data.strip() + b"\n"))
+        if state.settings.exists() or state.record.exists():
+            raise ServiceFailure("account-held", "there is another admin key, and it is in use")
+        _keep_beside(state.admin_key, former)
+        write_private(state.admin_key, data)
     return True
+
+
+def _keep_beside(private: Path, public: str) -> None:
+    """Give a key another name, under which it stays once its place is taken."""
+    digest = hashlib.sha256(public.encode("ascii")).hexdigest()[:16]
+    beside = private.with_name(f"{private.name}.former-{digest}")
+    with suppress(FileExistsError):  # of a run that was killed
+        os.link(private, beside)
+    # Beside another key it would mislead ssh, which reads it first.
+    with suppress(FileNotFoundError):
+        private.with_name(f"{private.name}.pub").rename(f"{beside}.pub")
+    sync_directory(private.parent)
 
 
 def put_back(state: State, private: Secret) -> None:

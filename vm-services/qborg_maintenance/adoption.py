@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from qborg_maintenance import authorized_keys, keypair, keys, old_keys, registry, repository
+from qborg_maintenance.keys import ClientKeys
 from qborg_maintenance.old_keys import OldKeys, refusal
 from qborg_maintenance.provider import AWAITED
 from qborg_maintenance.publish import read_document
@@ -16,6 +17,7 @@ from qborg_maintenance.registry import IMPORTED, Entry, Registry
 from qborg_maintenance.server import Server, configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
+from qborg_service import ssh_key
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
 from qborg_wire.names import Repository
@@ -39,9 +41,10 @@ def adopt(state: State, settings: Settings, wanted: Repository, directory: Path)
         if settings.keys == AWAITED:
             raise refusal("the server's list of keys is not ours to write")
         _check_server(state, settings, known, wanted, old)
-        if state.keys_of(wanted).exists():
-            raise refusal(f"there are other keys of {wanted} in this qube")
-        keys.place(state, wanted, lambda made: _fill(made, wanted, old, state, settings))
+        if not _is_left(state, wanted, old):
+            if state.keys_of(wanted).exists():
+                raise refusal(f"there are other keys of {wanted} in this qube")
+            keys.place(state, wanted, lambda made: _fill(made, wanted, old, state, settings))
         registry.store(state, known.with_entry(str(wanted), entry))
         return True
 
@@ -57,6 +60,13 @@ def _is_new(known: Registry, wanted: Repository, entry: Entry) -> bool:
     if any(each.public_key == entry.public_key for each in known.repositories.values()):
         raise refusal("the key is in use for another qube")
     return True
+
+
+def _is_left(state: State, wanted: Repository, old: OldKeys) -> bool:
+    """Tell whether a killed run has put these very keys in place, and not registered them."""
+    left = ClientKeys(state.keys_of(wanted), wanted, imported=True)
+    return left.private.exists() and left.former() in ("", old.name) and (
+        ssh_key.public_key(left.private), left.passphrase()) == (old.public_key, old.passphrase)
 
 
 def _check_server(
@@ -95,4 +105,5 @@ def _fill(
     if public_key.startswith("ssh-rsa ") and bits < _WEAK:
         raise refusal(f"an RSA key of {bits} bits is too weak")
     keys.write_texts(made, wanted, old.passphrase)
+    keys.write_former(made, old.name)
     repository.try_passphrase(state, settings, f"repos/{old.name}", old.passphrase)

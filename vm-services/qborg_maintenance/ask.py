@@ -4,18 +4,23 @@ Runs in the maintenance qube. What is typed is a Secret from the first moment on
 """
 
 import os
+from collections.abc import Callable
 
 from qborg_service import process, typed
 from qborg_service.secret import Secret
 
 _ZENITY = "/usr/bin/zenity"
-_PATIENCE = 280.0  # seconds
 # Of the session that the service runs in; all else that zenity needs has defaults.
 _SESSION = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "HOME")
 
 
-def window(title: str, timeout: float = _PATIENCE) -> Secret | None:
-    """Ask in a window; None without a display, without zenity, or if the person closes it."""
+def window(
+    title: str, timeout: float, ends: Callable[[], bool] | None = None
+) -> Secret | None:
+    """Ask in a window; None without a display, without zenity, or if the person closes it.
+
+    It closes by itself after `timeout` seconds, and once it `ends`.
+    """
     session = {name: os.environ[name] for name in _SESSION if name in os.environ}
     if not {"DISPLAY", "WAYLAND_DISPLAY"} & session.keys():
         return None
@@ -23,7 +28,7 @@ def window(title: str, timeout: float = _PATIENCE) -> Secret | None:
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **session}
     try:
         finished = process.run(
-            argv, stdin=None, env=environment, timeout=timeout, limit=typed.LIMIT)
+            argv, stdin=None, env=environment, timeout=timeout, limit=typed.LIMIT, ends=ends)
     except process.ProcessError:
         return None
     return typed.one_line(finished.stdout) if finished.code == 0 else None

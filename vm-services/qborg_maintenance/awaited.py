@@ -7,11 +7,10 @@ seen without a backup to delete. A key whose secrets are elsewhere is offered: i
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from qborg_borg import command
+from qborg_borg import birth
 from qborg_borg.command import Access
-from qborg_borg.process import run_borg
 from qborg_maintenance import key_offer, keys, registry, repository, ssh_config
 from qborg_maintenance.connection import Connection
 from qborg_maintenance.keys import ClientKeys
@@ -25,13 +24,17 @@ _SERVES = re.compile(rb"^Borg 1\.[^\n]{1,40}: Got connection close", re.MULTILIN
 _ANOTHER = "-another"  # behind a repository's path: no repository of ours has this name
 
 
-def lacking(state: State, settings: Settings, wanted: Sequence[str]) -> tuple[str, ...]:
+def lacking(
+    state: State, settings: Settings, wanted: Sequence[str], tries: Callable[[], None]
+) -> tuple[str, ...]:
     """Answer which of these repositories no login by their own key reaches yet.
 
-    Raises publish-refused for a key that opens more, or something else, than its line would.
+    `tries` is called before each try, of which one may take two minutes. Raises
+    publish-refused for a key that opens more, or something else, than its line would.
     """
     waiting, known = [], registry.load(state, settings).repositories
     for name in wanted:
+        tries()
         if name in known and keys.forgotten(state, parse_repository(name)):
             # Of a rotation the next one; the line of the former was tried at the enrolment.
             if not key_offer.is_taken(settings, known[name].keys()[-1]):
@@ -41,6 +44,7 @@ def lacking(state: State, settings: Settings, wanted: Sequence[str]) -> tuple[st
         if not _accepted(settings, secrets):
             waiting.append(name)
             continue
+        tries()
         with repository.opened(settings, secrets) as access:
             _check_paths(name, access)
     return tuple(waiting)
@@ -71,7 +75,8 @@ def _check_paths(name: str, access: Access) -> None:
 
 
 def _is_shut(access: Access) -> bool:
-    outcome = run_borg(command.info(access), access, timeout=_SECONDS)
+    # Without its cache: with it, each try would fetch what is known of all archives.
+    outcome = birth.look(access, _SECONDS)
     if outcome.cause in ("connection-failed", "server-unreachable", "host-key-changed"):
         raise ServiceFailure(outcome.cause, outcome.detail)
     return any(record.msgid == "PathNotAllowed" for record in outcome.records)

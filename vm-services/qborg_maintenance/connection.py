@@ -90,10 +90,15 @@ def no_session(untrusted_stderr: bytes) -> ServiceFailure:
     return ServiceFailure("server-unreachable", "no connection to the server")
 
 
-def refusal(finished: process.Finished, detail: str) -> ServiceFailure:
-    """Answer the failure that a command's stderr tells of: no space, no right, or just refused."""
+def refusal(
+    finished: process.Finished, detail: str, not_ours: str = "access-changed"
+) -> ServiceFailure:
+    """Answer the failure that a command's stderr tells of: no space, no right, or just refused.
+
+    `not_ours` is the cause where there is no right to it.
+    """
     if _NO_SPACE.search(finished.stderr):
         return ServiceFailure("server-full", "the account has no space left")
     if _NOT_OURS.search(finished.stderr):
-        return ServiceFailure("access-changed", detail)
+        return ServiceFailure(not_ours, detail)
     return ServiceFailure("publish-refused", detail)

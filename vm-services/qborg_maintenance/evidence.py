@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from qborg_maintenance import registry, seen, segments
 from qborg_maintenance.files import Files
 from qborg_maintenance.provider import BORG
-from qborg_maintenance.registry import IMPORTED, Registry
+from qborg_maintenance.registry import LEAKED, Registry
 from qborg_maintenance.seen import UNCLEAR, Seen
 from qborg_maintenance.server import configured, living_session
 from qborg_maintenance.settings import Settings
@@ -84,7 +84,7 @@ def gather(
     for name in names:
         origin, fingerprint = _registered(known, name)
         # The old scripts have pruned: what is there at the first look is where it begins.
-        first = look == ALL and origin == IMPORTED and name not in before
+        first = look == ALL and origin in LEAKED and name not in before
         told = _look(files, name, ACCEPT if first else look, before) if (
             time.monotonic() < end) else (UNKNOWN, None, UNCLEAR)
         yield Evidence(name, origin, fingerprint, *told)

@@ -32,17 +32,18 @@ def accepted(state: State, settings: Settings) -> bool:
 
 
 def install(
-    state: State, settings: Settings, ask: Callable[[], Secret], waits: Callable[[], None]
+    state: State, settings: Settings, password: Secret, waits: Callable[[], None]
 ) -> bool:
-    """Have the server accept the admin key; False if it did so before, and nobody was asked.
+    """Have the server accept the admin key; False if it does so by now.
 
-    `ask` answers the account's password; `waits` is called while another computer writes there.
+    Whoever asks for the account's password does so before: all others wait for the lock that is
+    held here. `waits` is called while another computer writes there.
     Raises ServiceFailure; then authorized_keys is as it was, or as another person wrote it.
     """
     with state.locked(), configured(settings, state.admin_key) as server:
         if try_login(server):
             return False
-        with _password_session(server, settings, ask()):
+        with _password_session(server, settings, password):
             server = _as_offered(server)
             _make_folder(server.files)
             with remote_lock(server, settings.machine_id, waits) as lock:

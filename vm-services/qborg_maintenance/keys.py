@@ -18,6 +18,7 @@ from qborg_borg.bundle import KEY_FILE
 from qborg_borg.key_export import KEYFILE, REPOKEY
 from qborg_borg.slots import SLOTS
 from qborg_maintenance import keypair, registry
+from qborg_maintenance.old_keys import OLD_NAME
 from qborg_maintenance.registry import HOST, IMPORTED, MADE, Entry, Registry
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
@@ -34,6 +35,7 @@ _OURS = re.compile("[A-Za-z0-9_-]{43}")  # as many bytes in base64url
 _PASSPHRASE = "borgpass"
 _URL = "borgrepo"
 _EXPORT = "key-export"
+_FORMER = "former-name"
 _PENDING = ".new."
 _GONE = ".gone."
 
@@ -71,6 +73,16 @@ class ClientKeys:
         """The recovery record as it was sent to the vault last."""
         return self.folder / "record"
 
+    def former(self) -> str:
+        """Answer the name that an imported repository had before; empty for any other."""
+        try:
+            data = read_limited(self.folder / _FORMER, _FILE_LIMIT)
+            return names.parse(OLD_NAME, 64, data.decode("ascii", "replace"))
+        except FileNotFoundError:
+            return ""
+        except names.NameRefused as error:
+            raise ServiceFailure("keys-missing", f"{self.repository}: damaged files") from error
+
     def passphrase(self) -> Secret:
         """Answer the repository's passphrase."""
         data = read_limited(self.folder / _PASSPHRASE, _FILE_LIMIT).removesuffix(b"\n")
@@ -90,28 +102,35 @@ def make(
 ) -> tuple[Entry, bool]:
     """Answer the repository's registry entry and whether its keys were made just now.
 
-    What a killed run left is taken up. Raises bad-request for a name that must not be,
-    repository-exists for a qube's that is a plain host's, or the other way round, and key-revoked.
+    What a killed run left is taken up, one of `adoption` too. Raises bad-request for a name that
+    must not be, repository-exists for a qube's that is a plain host's, or the other way round, and
+    key-revoked.
     """
     with state.locked():
         known = registry.load(state, settings)
         check_name(known.existing(), settings, repository)
         _finish_forgetting(state)
         name = str(repository)
-        if name in known.repositories:
-            entry = known.repositories[name]
-            check_revoked(known, repository, entry)
-            if (entry.origin == HOST) != (origin == HOST):
-                raise ServiceFailure("repository-exists", f"{name} is a plain host's"
-                                     if entry.origin == HOST else f"{name} is a qube's")
-            return entry, False
-        if not state.keys_of(repository).exists():
-            place(state, repository, lambda made: _fill(made, repository))
-        key = ssh_key.public_key(ClientKeys(state.keys_of(repository), repository).private)
-        entry = Entry(key, keypair.fingerprint(key), int(time.time()), origin=origin)
-        check_revoked(known, repository, entry)  # put back there out of a backup
-        registry.store(state, known.with_entry(name, entry))
-        return entry, True
+        made = name not in known.repositories
+        entry = _made(state, repository, origin) if made else known.repositories[name]
+        check_revoked(known, repository, entry)  # its files may come out of a backup
+        if (entry.origin == HOST) != (origin == HOST):
+            raise ServiceFailure("repository-exists", f"{name} is a plain host's"
+                                 if entry.origin == HOST else f"{name} is a qube's")
+        if made:
+            registry.store(state, known.with_entry(name, entry))
+        return entry, made
+
+
+def _made(state: State, repository: Repository, origin: str) -> Entry:
+    """Answer the entry of keys that no registry has; they are made unless they lie there."""
+    keys = ClientKeys(state.keys_of(repository), repository)
+    if not keys.folder.exists():
+        place(state, repository, lambda made: _fill(made, repository))
+    former = keys.former()
+    key = ssh_key.public_key(keys.private)
+    return Entry(key, keypair.fingerprint(key), int(time.time()), former=former,
+                 origin=IMPORTED if former else origin)
 
 
 def set_quota(state: State, settings: Settings, repository: Repository, quota: str) -> Entry:
@@ -226,6 +245,11 @@ def _fill(made: Path, repository: Repository) -> None:
     ssh_key.make(made / f"{repository}.openssh", str(repository))
     passphrase = secrets.token_urlsafe(_PASSPHRASE_BYTES)
     write_texts(made, repository, Secret(passphrase.encode("ascii")))
+
+
+def write_former(made: Path, name: str) -> None:
+    """Write the name that the repository had: by it a killed import is known as one."""
+    write_private(made / _FORMER, name.encode("ascii"))
 
 
 def write_texts(made: Path, repository: Repository, passphrase: Secret) -> None:

@@ -78,13 +78,13 @@ def parse_version(untrusted_output: bytes) -> str | None:
 
 
 def check_writable(server: Server, machine_id: str) -> None:
-    """Write 1 MiB and remove it; raises server-full, or publish-refused if it is not space."""
+    """Write 1 MiB and remove it; raises server-full, account-unwritable or publish-refused."""
     # Random bytes: a server that compresses would otherwise take them for nothing.
     path = f"{_PROBE}{machine_id}"
     finished = server.files.put(path, os.urandom(_PROBE_BYTES))
     server.files.remove(path)
     if finished.code != 0:
-        raise refusal(finished, "nothing can be written in the account")
+        raise refusal(finished, f"nothing can be written in {ROOT}", "account-unwritable")
 
 
 def key_list(server: Server, row: Provider, admin_key: str, machine_id: str) -> str:

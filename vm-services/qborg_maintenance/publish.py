@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from qborg_maintenance import admin_key, authorized_keys, awaited, keypair, registry
 from qborg_maintenance.authorized_keys import Document, KeysRefused, OtherComputer
+from qborg_maintenance.connection import refusal
 from qborg_maintenance.files import KEYS, ROOT
 from qborg_maintenance.guard import Verdict, guarded
 from qborg_maintenance.provider import AWAITED
@@ -20,7 +21,7 @@ from qborg_maintenance.remote_lock import Lock, remote_lock
 from qborg_maintenance.server import Server, configured, living_session
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
-from qborg_maintenance.swap import MEANWHILE, Swap, must
+from qborg_maintenance.swap import MEANWHILE, Swap
 from qborg_maintenance.way_back import FORMER, WayBack
 from qborg_service.failure import ServiceFailure
 
@@ -42,32 +43,33 @@ class Published:
 
 
 def read_document(server: Server, settings: Settings) -> tuple[bytes, Document]:
-    """Answer the server's file and its parts; raises publish-refused or settings-differ."""
+    """Answer the server's file and its parts; raises publish-refused or machine-taken."""
     data = server.files.read(KEYS)
     if data is None:
         raise ServiceFailure("publish-refused", f"the server does not show {KEYS}")
     try:
         return data, authorized_keys.parse(data, settings.machine, settings.machine_id)
     except OtherComputer as error:
-        raise ServiceFailure("settings-differ", str(error)) from error
+        raise ServiceFailure("machine-taken", str(error)) from error
     except KeysRefused as error:
         raise ServiceFailure("publish-refused", str(error)) from error
 
 
 def publish(
-    state: State, settings: Settings, wanted: Sequence[str], waits: Callable[[], None]
+    state: State, settings: Settings, wanted: Sequence[str], waits: Callable[[], None],
+    tries: Callable[[], None],
 ) -> Published:
     """Bring the registry's live keys onto the server; raises ServiceFailure, then unchanged.
 
     Every repository in `wanted` must be among them. `waits` is called while another computer
     publishes. A list of keys that is not ours to write is only looked at: the answer tells which
-    of `wanted` it lacks.
+    of `wanted` it lacks, and `tries` is called again and again while their keys are tried.
     """
     if settings.keys == AWAITED:
         with state.locked():
             live = registry.load(state, settings).live()
             _require(wanted, live)
-            lacking = awaited.lacking(state, settings, wanted)
+            lacking = awaited.lacking(state, settings, wanted, tries)
         return dataclasses.replace(_published(0, live, False, b""), awaited=lacking)
     with (
         state.locked() as own, configured(settings, state.admin_key) as server,
@@ -80,7 +82,9 @@ def publish(
 def make_root(server: Server) -> None:
     """Make the account's directory of all repositories unless it is there."""
     if not server.files.exists(ROOT):
-        must(f"the directory {ROOT} cannot be made", server.files.make_directory(ROOT))
+        made = server.files.make_directory(ROOT)
+        if made.code != 0:
+            raise refusal(made, f"the directory {ROOT} cannot be made", "account-unwritable")
 
 
 def _require(wanted: Sequence[str], keys: Collection[str]) -> None:

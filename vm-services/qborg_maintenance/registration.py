@@ -8,7 +8,9 @@ import time
 from dataclasses import replace
 
 from qborg_maintenance import admin_key, keypair, keys, registry
-from qborg_maintenance.registry import CLIENT, HOST, Entry, Registry
+from qborg_maintenance.registry import (
+    BY_QUBE, CLIENT, HOST, LEAKED, MIXED, Entry, Registry,
+)
 from qborg_maintenance.repository import set_unborn_aside
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
@@ -38,14 +40,14 @@ def register(
         keys.check_revoked(known, repository, entry)
         if entry.origin == HOST:
             raise ServiceFailure("repository-exists", f"{repository} is a plain host's")
-        if entry.origin == CLIENT and not (entry.repository_id or repository_id):
+        if entry.origin in BY_QUBE and not (entry.repository_id or repository_id):
             set_unborn_aside(state, settings, repository)
         born = replace(entry, repository_id=entry.repository_id or repository_id)
         if public_key in entry.keys():
             if born != entry:
                 registry.store(state, known.with_entry(str(repository), born))
             return born != entry
-        if entry.origin != CLIENT and not keys.forgotten(state, repository):
+        if entry.origin not in BY_QUBE and not keys.forgotten(state, repository):
             raise ServiceFailure("bad-request", f"the secrets of {repository} are still here")
         # One that was registered before and never settled is another try's; nobody has it.
         dropped = (keypair.fingerprint(entry.next_key),) if entry.next_key else ()
@@ -74,12 +76,14 @@ def check_key(
 
 
 def settle(
-    state: State, settings: Settings, repository: Repository, public_key: str, repository_id: str
+    state: State, settings: Settings, repository: Repository, public_key: str, repository_id: str,
+    *, renewed: bool = False,
 ) -> bool:
     """Have this key alone, the former one revoked; answers whether it was not so.
 
     The next publication is without that one. `repository_id` is borg's, empty where it is not
-    known. Raises keys-missing for a key that was not registered.
+    known; `renewed`: the passphrase is another one too. Raises keys-missing for a key that was not
+    registered.
     """
     with state.locked():
         known = registry.load(state, settings)
@@ -93,7 +97,8 @@ def settle(
         revoked = known.revoked
         if public_key != entry.public_key:
             born = replace(born, public_key=public_key, next_key="",
-                           fingerprint=_fingerprint(public_key))
+                           fingerprint=_fingerprint(public_key),
+                           origin=CLIENT if renewed or entry.origin not in LEAKED else MIXED)
             revoked = (*revoked, entry.fingerprint)
         settled = replace(known.with_entry(str(repository), born), revoked=revoked)
         if settled != known:

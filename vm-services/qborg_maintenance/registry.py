@@ -19,10 +19,11 @@ from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire import names
 from qborg_wire.key_line import NO_QUOTA
 
-MADE, IMPORTED, HOST, CLIENT = "made", "imported", "host", "client"
+MADE, IMPORTED, HOST, CLIENT, MIXED = "made", "imported", "host", "client", "mixed"
+LEAKED, BY_QUBE = (IMPORTED, MIXED), (CLIENT, MIXED)
 # What became of the repository on the server once its key was revoked.
 KEPT, FROZEN, DELETED = "kept", "frozen", "deleted"
-_ORIGINS = re.compile(f"{MADE}|{IMPORTED}|{HOST}|{CLIENT}")
+_ORIGINS = re.compile(f"{MADE}|{IMPORTED}|{HOST}|{CLIENT}|{MIXED}")
 _FATES = re.compile(f"{KEPT}|{FROZEN}|{DELETED}")
 _ID = re.compile(f"|{names.DIGEST.pattern}")
 _QUOTA = re.compile(f"{NO_QUOTA}|{names.QUOTA.pattern}")
@@ -38,7 +39,8 @@ class Entry:
     """One repository's key: `TYPE BASE64`, its fingerprint, when it was made (seconds, UTC).
 
     `origin`: made here for a qube or for a plain host, by the qube itself, or imported; then
-    `former` is the name that the repository had. `repository_id` is borg's, empty before the
+    `former` is the name that the repository had. mixed: the qube made the key, and what opens the
+    repository is an imported passphrase still. `repository_id` is borg's, empty before the
     birth; `fate` says something of a revoked one only. `next_key` is published too: a rotation is
     under way.
     """

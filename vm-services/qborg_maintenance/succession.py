@@ -10,7 +10,9 @@ from dataclasses import replace
 from qborg_maintenance import keypair, keys, registry, revocation
 from qborg_maintenance.provider import BORG
 from qborg_maintenance.registration import check_key
-from qborg_maintenance.registry import CLIENT, DELETED, FROZEN, HOST, Entry, Registry
+from qborg_maintenance.registry import (
+    CLIENT, DELETED, FROZEN, HOST, LEAKED, MIXED, Entry, Registry,
+)
 from qborg_maintenance.repository import move
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
@@ -37,7 +39,8 @@ def continue_with(
             old = _former(known, repository, former, entry)
             _check(known, settings, repository, former, old)
             born = Entry(
-                public_key, keypair.fingerprint(public_key), int(time.time()), old.quota, CLIENT,
+                public_key, keypair.fingerprint(public_key), int(time.time()), old.quota,
+                MIXED if old.origin in LEAKED else CLIENT,  # its passphrase stays
                 str(former) if former != repository else old.former, old.repository_id)
             revoked = (*known.revoked, *map(keypair.fingerprint, old.keys()))
             revocation.put_away(state, former, old, forget=False)

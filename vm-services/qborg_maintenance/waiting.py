@@ -26,6 +26,11 @@ def forget(state: State) -> None:
     state.first_login.unlink(missing_ok=True)
 
 
+def is_told(state: State) -> bool:
+    """Tell whether it ended, well or not."""
+    return _read(state) is not None
+
+
 def until_told(state: State, seconds: float) -> None:
     """Wait until it ended well; raises its failure, or password-awaited when time is up."""
     deadline = time.monotonic() + seconds

@@ -9,10 +9,11 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _CHUNK = 65536
+_LOOK = 0.5  # seconds
 
 
 class ProcessError(Exception):
@@ -48,10 +49,12 @@ def run(
     timeout: float,
     limit: int,
     pass_fds: Sequence[int] = (),
+    ends: Callable[[], bool] | None = None,
 ) -> Finished:
     """Run argv (absolute path first) in a session of its own until its first process ends.
 
-    `timeout` in seconds, `limit` in bytes of stdout; of stderr, what exceeds it is dropped.
+    `timeout` in seconds, `limit` in bytes of stdout; of stderr, what exceeds it is dropped. Once it
+    `ends`, which is asked twice a second, its time is up.
     Whatever of its group still lives when it ends is killed. Raises ProcessError.
     """
     try:
@@ -65,7 +68,7 @@ def run(
     with child:
         try:
             conversation = _Conversation(child, stdin or b"", limit)
-            conversation.hold(time.monotonic() + timeout)
+            conversation.hold(time.monotonic() + timeout, ends)
         finally:
             kill_group(child)
         return Finished(child.wait(), *conversation.heard())
@@ -87,8 +90,9 @@ class _Conversation:
         self._out, self._err = child.stdout.fileno(), child.stderr.fileno()
         self._kept = {self._out: bytearray(), self._err: bytearray()}
 
-    def hold(self, deadline: float) -> None:
+    def hold(self, deadline: float, ends: Callable[[], bool] | None) -> None:
         """Talk until the child ends; raises TimedOut at the deadline (monotonic), OutputTooLong."""
+        longest = float("inf") if ends is None else _LOOK
         with contextlib.ExitStack() as stack:
             selector = stack.enter_context(selectors.DefaultSelector())
             ended = os.pidfd_open(self._child.pid)
@@ -103,9 +107,9 @@ class _Conversation:
             running = True
             while running:
                 remaining = deadline - time.monotonic()
-                if remaining <= 0:
+                if remaining <= 0 or ends is not None and ends():
                     raise TimedOut(f"{self._program} did not end in time")
-                ready = [key.fd for key, _events in selector.select(remaining)]
+                ready = [key.fd for key, _events in selector.select(min(remaining, longest))]
                 running = ended not in ready
                 for descriptor in ready:
                     self._turn(selector, descriptor)

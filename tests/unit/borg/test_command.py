@@ -11,7 +11,6 @@ ACCESS = Access("ssh://bakserver/./repos/m-work", "borg14", "ssh", Secret(WORD))
 BUILT = {
     "init": command.init(ACCESS, "repokey-blake2"),
     "export": command.export_key(ACCESS),
-    "info": command.info(ACCESS),
     "list": command.list_archives(ACCESS),
     "dry-create": command.dry_create(ACCESS, ["R /home/user", "! pp:-x"]),
     "newest": command.newest_archive(ACCESS, "work"),

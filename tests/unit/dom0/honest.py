@@ -147,8 +147,8 @@ class Honest:
         self.registered.append(key)
         # The birth is noted by the second call of a first key, a next key settled by its third.
         changes = (1, 2) if key == KEY else (1, 3)
-        changed = "yes" if self.registered.count(key) in changes else "no"
-        return {"fingerprint": fingerprint(key), "changed": changed, "quota": "none"}
+        new = "yes" if self.registered.count(key) in changes else "no"
+        return {"fingerprint": fingerprint(key), "changed": new, "quota": "none", "leaked": "no"}
 
     def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
         self.published = True

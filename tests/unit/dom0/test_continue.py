@@ -50,6 +50,18 @@ def test_a_renamed_qube_gets_the_vaults_record_and_another_key(escrowed: Honest)
     assert "rotation" not in found.notes
 
 
+def test_what_was_imported_stays_leaked(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _is_renamed(escrowed)
+    escrowed.values["RegisterKey"] = {"leaked": "yes"}
+
+    assert _goes_on(escrowed) == 0
+
+    assert _noted(escrowed, "office").notes["secrets"] == record.IMPORTED
+    assert "count as leaked until they are rotated" in capsys.readouterr().out
+
+
 def test_a_second_time_it_is_known(
     escrowed: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:

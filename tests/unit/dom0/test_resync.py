@@ -94,6 +94,8 @@ def test_with_nothing_enrolled_nothing_is_asked_for(ready: Honest) -> None:
 # What the registry and the server show, and what becomes of it in the record.
 SHOWN = {
     "by-itself": ({"origin": "client"}, {"keys": record.BY_CLIENT}, "deliver"),
+    "by-itself-beside-an-imported-passphrase": (
+        {"origin": "mixed"}, {"keys": record.BY_CLIENT, "secrets": record.IMPORTED}, "deliver"),
     "imported": ({"origin": "imported"}, {"secrets": record.IMPORTED}, "deliver"),
     "key-file": ({"key": "none"}, {"encryption": record.KEYFILE}, "deliver"),
     "revoked": ({"origin": "revoked", "fingerprint": "none"}, {}, record.REVOKING),

@@ -10,6 +10,9 @@ from unit.dom0.honest import HOST_KEY, KEY, Honest
 from unit.dom0.machine import failure
 from unit.dom0.setting_up import CONFIRMED, SERVER, run
 
+SETTINGS_BEGUN = settings.Settings(
+    "qubes", "0" * 32, "zh1", "backup.example", "22", HOST_KEY, "probe")
+
 
 def role(machine: Honest) -> str | None:
     """Answer what dom0 says of the maintenance qube."""
@@ -90,6 +93,25 @@ def test_while_the_server_refuses_the_line_to_add_is_shown(
 
     stored = settings.load()
     assert stored is not None and (stored.machine, stored.remote_borg) == ("laptop", "borg14")
+
+
+def test_as_long_as_the_set_up_has_not_ended_the_computer_can_get_another_name(
+    machine: Honest
+) -> None:
+    machine.answers["CheckSetup"] = failure("machine-taken")
+    settings.store(SETTINGS_BEGUN)
+    with pytest.raises(errors.SettingsError) as taken:
+        run(machine, "--machine", "laptop")
+    stored = settings.load()
+    assert "--machine OTHER" in taken.value.hint and stored and stored.machine == "laptop"
+    del machine.answers["CheckSetup"]
+
+    run(machine)
+
+    assert settings.load() == dataclasses.replace(
+        SETTINGS_BEGUN, machine="laptop", remote_borg="borg14")
+    with pytest.raises(errors.SettingsError, match="the set-up has machine laptop, not desk"):
+        run(machine, "--machine", "desk")
 
 
 def test_by_a_password_the_key_is_installed_and_the_set_up_goes_on(

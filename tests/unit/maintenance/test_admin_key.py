@@ -1,6 +1,8 @@
-"""The admin key: made here or a person's own, with or without a passphrase; never replaced."""
+"""The admin key: made here or one's own, with or without a passphrase; never replaced in use."""
 
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,15 +58,66 @@ def test_the_outline_of_our_own_key_is_what_ssh_keygen_says(tmp_path: Path) -> N
     assert not admin_key.outline(state.admin_key).encrypted
 
 
-def test_another_key_never_takes_the_place_of_the_one_there(tmp_path: Path) -> None:
+def _former(state: State, own: str) -> Path:
+    """Answer the one key that lies beside the admin key, which is the person's own."""
+    former, public = sorted(state.admin.glob("key.former-*"))
+    _holds(state, own, former.name, public.name)
+    assert public.name == f"{former.name}.pub"
+    return former
+
+
+def _holds(state: State, public: str, *names: str) -> None:
+    """Assert which key is the admin key, and that nothing else lies there than former ones."""
+    assert (admin_key.public_key(state), ssh_key.public_key(state.admin_key)) == (public, public)
+    assert {path.name for path in state.admin.iterdir()} == {"key", *names}
+
+
+def test_the_key_that_was_made_gives_way_before_the_set_up_ends(tmp_path: Path) -> None:
+    state, source = State(tmp_path / "state"), tmp_path / "mine"
+    made, own = admin_key.ensure(state, MACHINE), keygen(source, "-t", "ed25519")
+
+    assert (admin_key.take(state, source), admin_key.take(state, source)) == (True, False)
+
+    former = _former(state, own)
+    assert ssh_key.public_key(former) == made and former.stat().st_mode & 0o777 == 0o600
+    assert admin_key.ensure(state, MACHINE) == own
+    assert admin_key.take(state, former), "nothing is lost: it can be had back"
+    assert admin_key.public_key(state) == made
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_take_that_is_killed_leaves_one_key_and_the_next_one_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    state, source = State(tmp_path / "state"), tmp_path / "mine"
+    made, own = admin_key.ensure(state, MACHINE), keygen(source, "-t", "ed25519")
+    calls = [(os, "link"), (Path, "rename"), (os, "rename")]
+
+    def killed(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(*calls[number], killed)
+        admin_key.take(state, source)
+    assert admin_key.ensure(state, MACHINE) == ssh_key.public_key(state.admin_key) == made
+
+    assert admin_key.take(state, source)
+    former = _former(state, own)
+    assert ssh_key.public_key(former) == made
+
+
+@pytest.mark.parametrize("shows", ["settings", "record"])
+def test_another_key_never_takes_the_place_of_one_in_use(tmp_path: Path, shows: str) -> None:
     state, source = State(tmp_path / "state"), tmp_path / "mine"
     public = admin_key.ensure(state, MACHINE)
+    getattr(state, shows).touch()
     keygen(source, "-t", "ed25519")
 
-    with pytest.raises(ServiceFailure, match="another admin key"):
+    with pytest.raises(ServiceFailure, match="another admin key") as caught:
         admin_key.take(state, source)
 
-    assert admin_key.public_key(state) == public
+    assert caught.value.cause == "account-held"
+    _holds(state, public, "key.pub")
 
 
 OTHERS = {
@@ -160,6 +213,21 @@ def test_a_look_that_no_person_waits_for_opens_no_window(
 
     assert agent.required_by(locked) == str(agent.socket())
     assert agent.required_by(locked, asks=False) == str(agent.socket())
+
+
+def test_a_window_closes_once_its_question_is_answered_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, done = tmp_path / "zenity", tmp_path / "done"
+    window.write_text(f"#!/bin/sh\ntouch {done}\nsleep 300\n", encoding="ascii")
+    window.chmod(0o755)
+    monkeypatch.setattr(ask, "_ZENITY", str(window))
+    monkeypatch.setenv("DISPLAY", ":0")
+    began = time.monotonic()
+
+    assert ask.window("a password", 250, done.exists) is None
+
+    assert done.exists() and time.monotonic() - began < 200
 
 
 def test_a_wrong_passphrase_unlocks_nothing(locked: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qborg_maintenance import probe, provider
+from qborg_maintenance import probe, provider, publish
 from qborg_maintenance.files import KEYS, SftpFiles, ShellFiles
 from qborg_maintenance.server import GREETING, Server
 from qborg_service.failure import ServiceFailure
@@ -113,6 +113,23 @@ def test_no_borg_at_all_is_missing_under_its_name() -> None:
     with pytest.raises(ServiceFailure, match="as borg14") as caught:
         probe.borg(Account(), provider.GENERIC, "borg14")
     assert caught.value.cause == "borg-missing"
+
+
+CLOSED = {"shell": ("dd", "rm", "mkdir", "ls"), "sftp": ("@put", "@rm", "@mkdir", "@ls")}
+
+
+@pytest.mark.parametrize("access", CLOSED)
+def test_an_account_without_a_place_to_write_to_is_told_as_such(
+    access: str, tmp_path: Path
+) -> None:
+    account = Account(config=tmp_path / "ssh_config", access=access, table={
+        start: Finished(1, b"", DENIED) for start in CLOSED[access]})
+
+    for does in (lambda: publish.make_root(account),
+                 lambda: probe.check_writable(account, "0" * 32)):
+        with pytest.raises(ServiceFailure) as caught:
+            does()
+        assert caught.value.cause == "account-unwritable" and "repos" in caught.value.detail
 
 
 LISTED = {"cat .ssh/": said(f"{ADMIN} admin\n".encode()), "dd": DONE, "rm": DONE}

@@ -8,7 +8,7 @@ import pytest
 from qborg_maintenance import (
     admin_key, awaited, key_offer, keypair, keys, registration, registry, revocation,
 )
-from qborg_maintenance.registry import CLIENT, MADE, Entry, Registry
+from qborg_maintenance.registry import CLIENT, IMPORTED, MADE, MIXED, Entry, Registry
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_wire.names import Repository
@@ -75,6 +75,29 @@ def test_a_next_key_is_live_beside_the_former_and_then_alone(
     assert known(state).live()[str(repository)] == (key(5),)
     assert known(state).revoked == (former.fingerprint,)
     assert entry(state, repository).fingerprint == keypair.fingerprint(key(5))
+
+
+# Of what, whether the passphrase is new too, and of what it is then.
+SETTLED = {
+    "made": (MADE, False, CLIENT), "made-both": (MADE, True, CLIENT),
+    "imported": (IMPORTED, False, MIXED), "imported-both": (IMPORTED, True, CLIENT),
+    "mixed": (MIXED, False, MIXED), "mixed-both": (MIXED, True, CLIENT),
+}
+
+
+@pytest.mark.parametrize(("origin", "renewed", "then"), SETTLED.values(), ids=SETTLED)
+def test_what_was_imported_is_leaked_until_both_are_new(
+    state: State, origin: str, renewed: bool, then: str
+) -> None:
+    changed = dataclasses.replace(entry(state, MAIL), origin=origin, repository_id=ID)
+    registry.store(state, known(state).with_entry(str(MAIL), changed))
+    registers(state, 5, MAIL)
+    assert entry(state, MAIL).origin == origin, "the former one is live"
+
+    for _again in range(2):
+        registration.settle(state, SETTINGS, MAIL, key(5), ID, renewed=renewed)
+
+    assert entry(state, MAIL).origin == then
 
 
 def test_a_try_that_was_given_up_never_becomes_live_again(state: State) -> None:
@@ -185,7 +208,10 @@ def test_a_key_whose_secrets_are_elsewhere_is_offered_to_a_list_that_is_not_ours
     registration.register(state, AWAITED, WORK, key(4))
     registration.register(state, AWAITED, MAIL, key(5))
 
-    waiting = awaited.lacking(state, AWAITED, [str(WORK), str(MAIL)])
+    tries: list[str] = []
+    waiting = awaited.lacking(
+        state, AWAITED, [str(WORK), str(MAIL)], lambda: tries.append(str(len(asked))))
 
     assert waiting == (() if taken else (str(WORK), str(MAIL)))
     assert asked == [key(4), key(5)], "of a rotation the next one"
+    assert tries == ["0", "1"], "each is told of before it is tried"

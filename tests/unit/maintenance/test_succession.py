@@ -9,7 +9,7 @@ import pytest
 from qborg_maintenance import (
     keypair, keys, registration, registry, repository, revocation, succession,
 )
-from qborg_maintenance.registry import CLIENT, HOST, Entry, Registry
+from qborg_maintenance.registry import CLIENT, HOST, IMPORTED, MIXED, Entry, Registry
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
@@ -65,6 +65,16 @@ def test_the_former_key_is_revoked_at_once_and_all_else_stays(
     assert (now.origin, now.quota, now.repository_id) == (CLIENT, "50G", ID)
     assert set(moves) == {(WORK.path, name.path)}, "tried again, for a run that was killed"
     assert registration.settle(state, SETTINGS, name, key(4), ID) is False
+
+
+@pytest.mark.parametrize("origin", [IMPORTED, MIXED])
+def test_an_imported_passphrase_stays_one(state: State, origin: str) -> None:
+    changed = dataclasses.replace(entry(state, WORK), origin=origin)
+    registry.store(state, known(state).with_entry(str(WORK), changed))
+
+    assert goes_on(state, OFFICE)
+
+    assert entry(state, OFFICE).origin == MIXED
 
 
 @pytest.mark.parametrize("name", [WORK, OFFICE], ids=["the-same-name", "another-name"])

@@ -35,6 +35,8 @@ def main(args: Sequence[str] | None = None) -> int:
         problem = f"{failure.cause}: {failure.detail}"
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
+    except KeyboardInterrupt:
+        return 130
     print(f"error: {printable(problem, 300)}\nhint: {_HINT}", file=sys.stderr)
     return 1
 

@@ -4,6 +4,8 @@ Runs in the maintenance qube. The password comes from a window, or from a person
 `qborg-admin login` in a terminal of this qube while this waits.
 """
 
+import time
+
 from qborg_maintenance import ask, first_login, setup, waiting
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import own_state
@@ -26,11 +28,13 @@ def handle(call: Call) -> dict[str, str]:
     settings = setup.prepare_login(state, wanted, call.text("host_key"))
     if first_login.accepted(state, settings):
         return {"installed": "no"}
-    password = ask.window(f"qubes-borg: the password of {settings.account} at {settings.host}")
+    end = time.monotonic() + _PATIENCE
+    password = ask.window(f"qubes-borg: the password of {settings.account} at {settings.host}",
+                          _PATIENCE, lambda: waiting.is_told(state))  # fmt: skip
     if password is None:
-        waiting.until_told(state, _PATIENCE)
+        waiting.until_told(state, end - time.monotonic())
         return {"installed": "yes"}
-    installed = first_login.install(state, settings, lambda: password, lambda: None)
+    installed = first_login.install(state, settings, password, lambda: None)
     return {"installed": "yes" if installed else "no"}
 
 

@@ -27,7 +27,7 @@ def make_keys(call: Call) -> dict[str, str]:
         "fingerprint": entry.fingerprint,
         "created": "yes" if created else "no",
         "quota": entry.quota,
-        "origin": "imported" if entry.origin == registry.IMPORTED else "made",
+        "origin": "imported" if entry.origin in registry.LEAKED else "made",
         "secrets": "forgotten" if keys.forgotten(state, repository) else "kept",
     }
 

@@ -19,7 +19,10 @@ def publish_keys(call: Call) -> dict[str, str]:
     def waits() -> None:
         call.progress(Progress("another-computer-works", 0, 0))
 
-    published = publish(state, settings.require(state), call.texts("repositories"), waits)
+    def tries() -> None:
+        call.progress(Progress("try-keys", 0, 0))
+
+    published = publish(state, settings.require(state), call.texts("repositories"), waits, tries)
     return {
         "epoch": str(published.epoch),
         "keys": str(published.keys),

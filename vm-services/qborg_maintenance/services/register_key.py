@@ -4,7 +4,7 @@ Runs in the maintenance qube, which takes the client's word for nothing: dom0 sa
 """
 
 from qborg_maintenance import (
-    keypair, keys, registration, replacement, revocation, settings, succession,
+    keypair, keys, registration, registry, replacement, revocation, settings, succession,
 )
 from qborg_maintenance.state import own_state
 from qborg_service.call import Call
@@ -14,7 +14,7 @@ from qborg_wire.row import Role
 
 
 def register_key(call: Call) -> dict[str, str]:
-    """Answer the fingerprint and the quota."""
+    """Answer the fingerprint, the quota, and whether the passphrase was imported."""
     state, repository, key = own_state(), call.named(), call.text("public_key")
     known, stage = settings.require(state), call.text("stage")
     born, continues, former = (
@@ -32,12 +32,14 @@ def register_key(call: Call) -> dict[str, str]:
     elif stage == "aside":
         changed = replacement.make_room(state, known, repository, names.parse_repository(former))
     else:
-        changed = registration.settle(state, known, repository, key, born)
+        changed = registration.settle(
+            state, known, repository, key, born, renewed=stage == "renew")
     entry = keys.set_quota(state, known, repository, call.text("quota"))
     return {
         "fingerprint": keypair.fingerprint(key),
         "changed": "yes" if changed else "no",
         "quota": entry.quota,
+        "leaked": "yes" if entry.origin in registry.LEAKED else "no",
     }
 
 

@@ -24,6 +24,7 @@ from qborg_service.secret import Secret
 from qborg_wire.reply import printable
 
 _HINTS = {
+    "account-held": "keep it; your own key may have a line of its own in .ssh/authorized_keys",
     "admin-key-locked": "`qborg-admin unlock`, with the passphrase of that key",
     "admin-key-refused": "an ed25519 or RSA key in OpenSSH's format, with or without passphrase",
     "host-key-changed": "do not go on: compare the host key with your provider's page",
@@ -59,8 +60,8 @@ def _login(state: State, options: argparse.Namespace) -> str:
     known = _known(state)
     question = f"Password of {known.account} at {known.host}: "
     try:
-        installed = first_login.install(
-            state, known, lambda: _secret(options, question), _waits)
+        installed = not first_login.accepted(state, known) and first_login.install(
+            state, known, _secret(options, question), _waits)
     except ServiceFailure as failure:
         # A slip of the fingers is mended here; the service goes on waiting for the next try.
         if failure.cause not in ("password-refused", "password-awaited"):

@@ -43,6 +43,8 @@ def main(args: Sequence[str] | None = None) -> int:
         problem = f"{failure.cause}: {failure.detail}"
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
+    except KeyboardInterrupt:
+        return 130
     print(f"error: {printable(problem, 1200)}\nhint: {_HINT}", file=sys.stderr)
     return 1
 
@@ -55,7 +57,7 @@ def _make(state: State, host: str, directory: Path) -> str:
     directory.mkdir(mode=0o700, exist_ok=True)
     revocation.make_way(state, known, wanted)
     entry, _created = keys.make(state, known, wanted, registry.HOST)
-    if publish.publish(state, known, [str(wanted)], lambda: None).awaited:
+    if publish.publish(state, known, [str(wanted)], _nothing, _nothing).awaited:
         line = restricted_line(known.remote_borg, wanted, entry.public_key, entry.quota)
         raise ServiceFailure("keys-awaited", f"add this line at the server: {line}")
     entry, secrets = keys.require(state, known, wanted)
@@ -70,16 +72,23 @@ def _make(state: State, host: str, directory: Path) -> str:
             "they stay in this qube, so back it up")
 
 
+def _nothing() -> None:
+    """Tell nobody how far it is: it is one key, and the person sees the command run."""
+
+
 def _name(untrusted_text: str) -> str:
     try:
-        return parse_qube(untrusted_text)
+        name = parse_qube(untrusted_text)
     except NameRefused as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    if "." in name:  # qborg_client.identity knows a host by what stands before it
+        raise argparse.ArgumentTypeError("a host's name ends at its first dot")
+    return name
 
 
 def parser() -> argparse.ArgumentParser:
     """Answer what knows the arguments."""
     made = command_line.parser("qborg-host-bundle", __doc__)
-    made.add_argument("name", metavar="NAME", type=_name, help="the host's own name")
+    made.add_argument("name", metavar="NAME", type=_name, help="the host's name, to its first dot")
     made.add_argument("directory", metavar="DIR", type=Path, help="a new or an empty directory")
     return made
