@@ -44,8 +44,7 @@ def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,
     if known and replace(known, remote_borg=found.remote_borg) != found:
         raise refusal("account-is-another", vault=keeper, path=settings.path())
     setup.confirmed(found.host_key, options.fingerprint or (known and known.host_key), ask)
-    if known is None:
-        settings.store(found)
+    settings.store(known or found)
     return known or found
 
 

@@ -239,7 +239,6 @@ def test_a_key_that_is_half_rotated_is_revoked_to_the_end(escrowed: Honest) -> N
 
     revoke.revoke(escrowed.session(), "work", lambda _repository, _server: None)
 
-    assert "RemoveBundle" in _calls(escrowed)
     assert "x-qborg" not in escrowed.app.domains.all["work"].features.own
 
 
