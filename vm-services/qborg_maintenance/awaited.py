@@ -17,10 +17,11 @@ from qborg_maintenance.keys import ClientKeys
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
-from qborg_wire.names import parse_repository
+from qborg_wire.names import Repository, parse_repository
 
 _SECONDS = 60.0
 _SERVES = re.compile(rb"^Borg 1\.[^\n]{1,40}: Got connection close", re.MULTILINE)
+_AWAY = ("server-unreachable", "connection-failed")
 _ANOTHER = "-another"  # behind a repository's path: no repository of ours has this name
 
 
@@ -32,22 +33,35 @@ def lacking(
     `tries` is called before each try, of which one may take two minutes. Raises
     publish-refused for a key that opens more, or something else, than its line would.
     """
-    waiting, known = [], registry.load(state, settings).repositories
+    waiting: list[str] = []
     for name in wanted:
-        tries()
-        if name in known and keys.forgotten(state, parse_repository(name)):
-            # Of a rotation the next one; the line of the former was tried at the enrolment.
-            if not key_offer.is_taken(settings, known[name].keys()[-1]):
-                waiting.append(name)
-            continue
-        _entry, secrets = keys.require(state, settings, parse_repository(name))
-        if not _accepted(settings, secrets):
+        try:
+            is_there = _is_there(state, settings, parse_repository(name), tries)
+        except ServiceFailure as failure:
+            # For a while sshd refuses an address that has offered it keys which it does not take.
+            if not waiting or failure.cause not in _AWAY:
+                raise
+            is_there = False
+        if not is_there:
             waiting.append(name)
-            continue
-        tries()
-        with repository.opened(settings, secrets) as access:
-            _check_paths(name, access)
     return tuple(waiting)
+
+
+def _is_there(
+    state: State, settings: Settings, name: Repository, tries: Callable[[], None]
+) -> bool:
+    tries()
+    known = registry.load(state, settings).repositories.get(str(name))
+    if known and keys.forgotten(state, name):
+        # Of a rotation the next one; the line of the former was tried at the enrolment.
+        return key_offer.is_taken(settings, known.keys()[-1])
+    _entry, secrets = keys.require(state, settings, name)
+    if not _accepted(settings, secrets):
+        return False
+    tries()
+    with repository.opened(settings, secrets) as access:
+        _check_paths(str(name), access)
+    return True
 
 
 def _accepted(settings: Settings, secrets: ClientKeys) -> bool:
