@@ -80,8 +80,8 @@ ROLES = {
         policy=("70-qubes-borg.policy",),
         units="dom0/systemd",
         salt="salt/qubes-borg",
-        documents=("CHANGELOG.md", "README.md", "docs/exit-codes.md", "docs/recovery.md",
-                   "docs/status.md", "docs/threat-model.md"),
+        documents=("CHANGELOG.md", "README.md", "docs/exit-codes.md", "docs/install.md",
+                   "docs/recovery.md", "docs/salt.md", "docs/status.md", "docs/threat-model.md"),
     ),
     "common": Role(
         packages=("dom0/qborg_wire", "vm-services/qborg_service", "vm-services/qborg_borg"),

@@ -1,6 +1,6 @@
 {#-
   Take our packages out of a template or standalone and let borgmatic's own timer be as it was.
-  borg, borgmatic, cron and what is in qubes stay: see README.md, "What stays after remove".
+  borg, borgmatic, cron and what is in qubes stay: see docs/salt.md, "What stays after remove".
 -#}
 {%- from "qubes-borg/map.jinja" import qborg with context -%}
 {%- set kind = salt['pillar.get']('qubes:type', 'unknown') -%}

@@ -95,6 +95,17 @@ def test_two_packages_share_no_file(kind: str, tmp_path_factory: pytest.TempPath
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize("role", [*built.ROLES, "dom0"])
+def test_no_rpm_requires_an_owner_of_files(
+    role: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """rpm 4.19 would make one of each owner, and in Qubes no package provides the group qubes."""
+    package = built.of_role(built.build("rpm", "tarball", tmp_path_factory), role)
+    wanted = built.run("/usr/bin/rpm", "-qp", "--requires", package).decode().splitlines()
+
+    assert not [each for each in wanted if each.startswith(("group(", "user("))]
+
+
 def test_the_policy_is_replaced_by_an_upgrade_even_if_it_was_changed(
     tmp_path_factory: pytest.TempPathFactory
 ) -> None:

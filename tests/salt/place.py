@@ -121,6 +121,8 @@ def prepare(lab: Lab, packages: Path) -> None:
     """Have a management disposable's template, our packages in dom0, and templates that boot."""
     code = "import qubesadmin; qubesadmin.Qubes().management_dispvm = 'default-mgmt-dvm'"
     lab.run(["/usr/bin/python3", "-c", code], check=True)
+    # As in Qubes, where its people read nothing there without root.
+    lab.exec("dom0", ["/usr/bin/install", "-d", "-m", "750", "/srv/salt"], user="root", check=True)
     for path in packages.glob("*.deb"):
         lab.exec("dom0", ["/usr/bin/install", "-D", "-m", "644", "/dev/stdin",
                           f"/srv/salt/qubes-borg/packages/{path.name}"],

@@ -86,3 +86,6 @@ def test_to_a_restored_file_and_back(bare: Lab) -> None:
         more = listed(bare, qube) - files[qube] - packaged(bare, qube)
         more = {path for path in more if "__pycache__" not in path}
         assert not [path for path in more if not re.fullmatch(kept, path)], qube
+        less = {path for path in files[qube] - listed(bare, qube)
+                if not re.search("__pycache__|qubes-borg|qvm-borg", path)}
+        assert not less, qube
