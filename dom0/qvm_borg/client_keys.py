@@ -30,8 +30,7 @@ def create(enrolment: Enrolment) -> Done:
     continues = _continues(enrolment)
     if continues != "none":  # from now on the note says what goes on, if the qube was made for it
         manifest.done(enrolment.session.system, qube.name)
-    changed = qube.set_feature(ROLE, "1")
-    values = vars(enrolment.settings)
+    changed, values = qube.set_feature(ROLE, "1"), vars(enrolment.settings)
     with enrolment.session.running(qube):
         if continues != "none":
             enrolment.session.release(
@@ -56,9 +55,10 @@ def create(enrolment: Enrolment) -> Done:
     kept = register(enrolment, "register", enrolment.asked.quota)
     enrolment.line = restricted_line(enrolment.settings.remote_borg, enrolment.repository,
                                      enrolment.key, kept["quota"])
-    notes = {record.SECRETS: record.IMPORTED * (kept["leaked"] == "yes"), record.NEXT: told}
-    return Done(f"{qube} has its key {told}", "yes" in (reply["created"], kept["changed"]) or
-                changed, {"notes": notes} if rotation else {"fingerprint": told})
+    notes = {record.SECRETS: record.IMPORTED} if kept["leaked"] == "yes" else {}
+    return Done(
+        f"{qube} has its key {told}", "yes" in (reply["created"], kept["changed"]) or changed,
+        {"notes": notes | {record.NEXT: told}} if rotation else {"fingerprint": told})
 
 
 def _begin(enrolment: Enrolment) -> str:

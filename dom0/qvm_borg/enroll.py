@@ -46,6 +46,7 @@ def key_lines(session: Session, wanted: Sequence[str], asked: Asked) -> list[str
         raise refusal("set-up-unfinished")
     with session.running(enrolments[0].maintenance):
         for each in enrolments:
+            each.vault = None  # it is not asked here
             create(each)
     return [each.line for each in enrolments]
 

@@ -37,14 +37,14 @@ def recover(session: Session, options: Namespace, ask: setup.Ask) -> None:
 def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,
             told: dict[str, str]) -> settings.Settings:
     """Answer dom0's settings, or the vault's; raises SettingsError where they differ."""
-    known = settings.load()
-    found = settings.Settings(**{key: told[key] for key in settings.PATTERNS})
+    known, found = settings.load(), settings.Settings(**{k: told[k] for k in settings.PATTERNS})
     session.tell("account-found", vault=keeper, server=found.server, machine=found.machine,
                  epoch=told["epoch"])
     if known and replace(known, remote_borg=found.remote_borg) != found:
         raise refusal("account-is-another", vault=keeper, path=settings.path())
     setup.confirmed(found.host_key, options.fingerprint or (known and known.host_key), ask)
-    settings.store(known or found)
+    if known is None:
+        settings.store(found)
     return known or found
 
 

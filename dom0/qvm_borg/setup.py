@@ -156,9 +156,8 @@ def confirmed(seen: str, given: str | None, ask: Ask) -> str:
 
 
 def _by_password(options: Namespace, wanted: Settings, ask: Ask) -> bool:
-    if options.password is not None or ask is None:
-        return bool(options.password)
-    return ask(text("takes-it-a-password", server=wanted.server))
+    ask = ask if options.password is None else None
+    return ask(text("takes-it-a-password", server=wanted.server)) if ask else bool(options.password)
 
 
 def _awaited(session: Session, maintenance: Qube, wanted: Settings, reply: dict[str, str],
