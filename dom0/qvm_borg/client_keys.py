@@ -18,7 +18,7 @@ from qvm_borg.telling import refusal
 SECRETS = ("key", "passphrase")
 _REQUEST = SERVICES["PrepareBundle"].request
 _FIRST = "0" * 32  # the name of an enrolment
-_CONTINUE = "continue"  # beside what is new in a rotation: it takes a repository over
+CONTINUE = "continue"  # beside what is new in a rotation: it takes a repository over
 
 
 def create(enrolment: Enrolment) -> Done:
@@ -66,7 +66,7 @@ def _begin(enrolment: Enrolment) -> str:
     asked, known = enrolment.asked, enrolment.record
     rotation, begun = known.notes.get(record.ROTATION, ""), {}
     if (asked.fresh or asked.continues) and not rotation:
-        before, fresh = (_of_former(enrolment, asked.continues), ("key", _CONTINUE)) if (
+        before, fresh = (_of_former(enrolment, asked.continues), ("key", CONTINUE)) if (
             asked.continues) else (known.digests["record"], asked.fresh)
         rotation = " ".join((secrets.token_hex(16), before[:16], *fresh))
         begun = {"times": {"proved": "0"}}
@@ -99,7 +99,7 @@ def make_room(enrolment: Enrolment) -> dict[str, str]:
 def _continues(enrolment: Enrolment) -> str:
     """Answer the repository that an unfinished enrolment goes on with, or none."""
     notes = enrolment.record.notes
-    return notes[record.CONTINUES] if _CONTINUE in notes.get(record.ROTATION, "") else "none"
+    return notes[record.CONTINUES] if CONTINUE in notes.get(record.ROTATION, "") else "none"
 
 
 def _of_former(enrolment: Enrolment, repository: Repository) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository
-from qvm_borg import errors, record, vault
+from qvm_borg import client_keys, errors, record, vault
 from qvm_borg.enrolment import ROLE, is_of
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
@@ -140,8 +140,8 @@ class _Revocation:
         _name, before, *fresh = (found.notes if found else {}).get(record.ROTATION, " ").split(" ")
         # One that rotates may hold the passphrase that is in force, and the vault the former one;
         # of one that goes on with a repository the vault has the record by the former name.
-        alone = "continue" not in fresh and ("none" == marked["secrets"] == self._kept or (
-            "passphrase" in fresh and self._kept[:16] in ("none", before)))
+        alone = client_keys.CONTINUE not in fresh and ("none" == marked["secrets"] == self._kept
+            or "passphrase" in fresh and self._kept[:16] in ("none", before))
         if alone and marked["repository"] not in _GONE:
             raise refusal("bundle-alone", **self._words())
         qube.set_feature(ROLE, "1")

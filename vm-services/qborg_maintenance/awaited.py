@@ -14,6 +14,7 @@ from qborg_borg.command import Access
 from qborg_maintenance import key_offer, keys, registry, repository, ssh_config
 from qborg_maintenance.connection import Connection
 from qborg_maintenance.keys import ClientKeys
+from qborg_maintenance.registry import Entry
 from qborg_maintenance.settings import Settings
 from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
@@ -33,10 +34,10 @@ def lacking(
     `tries` is called before each try, of which one may take two minutes. Raises
     publish-refused for a key that opens more, or something else, than its line would.
     """
-    waiting: list[str] = []
+    waiting, known = list[str](), registry.load(state, settings).repositories
     for name in wanted:
         try:
-            is_there = _is_there(state, settings, parse_repository(name), tries)
+            is_there = _is_there(state, settings, parse_repository(name), known.get(name), tries)
         except ServiceFailure as failure:
             # For a while sshd refuses an address that has offered it keys which it does not take.
             if not waiting or failure.cause not in _AWAY:
@@ -48,10 +49,10 @@ def lacking(
 
 
 def _is_there(
-    state: State, settings: Settings, name: Repository, tries: Callable[[], None]
+    state: State, settings: Settings, name: Repository, known: Entry | None,
+    tries: Callable[[], None],
 ) -> bool:
     tries()
-    known = registry.load(state, settings).repositories.get(str(name))
     if known and keys.forgotten(state, name):
         # Of a rotation the next one; the line of the former was tried at the enrolment.
         return key_offer.is_taken(settings, known.keys()[-1])
