@@ -42,9 +42,9 @@ def read(lab: Lab) -> bytes:
     return lab.server.exec(["cat", f"{HOME}/{KEYS}"], check=True).stdout
 
 
-def write(lab: Lab, content: bytes) -> None:
+def write(lab: Lab, content: bytes, name: str = KEYS) -> None:
     """Write authorized_keys in place, as an editor of the account's owner does."""
-    script = f"cat > {HOME}/{KEYS}"
+    script = f"cat > {HOME}/{name}"
     lab.server.exec(["/bin/sh", "-c", script], user="zh1234", input=content, check=True)
 
 

@@ -96,6 +96,35 @@ def test_a_file_that_breaks_the_admin_key_is_rolled_back_and_kept_beside(
     _converges(world, former)
 
 
+WRITTEN = {
+    "before-the-swap": ("before", KEYS, False),
+    "into-the-former-file": ("after", f"{KEYS}.qborg-bak", False),
+    "and-the-service-killed": ("after", f"{KEYS}.qborg-bak", True),
+}
+
+
+@pytest.mark.parametrize(("when", "name", "killed"), WRITTEN.values(), ids=WRITTEN)
+def test_an_editor_that_breaks_the_file_in_place_as_it_is_swapped_locks_nobody_out(
+    world: Lab, former: bytes, when: str, name: str, killed: bool
+) -> None:
+    rehearsal.resets(world, former)
+    broken = b"".join(
+        line for line in former.splitlines(True) if b"qubes-borg-admin" not in line)
+    with rehearsal.held(world, SWAP, when) as call:
+        rehearsal.write(world, broken, name)
+        if killed:
+            rehearsal.kill_service(world)
+
+    reply = rehearsal.ends(call)
+    rehearsal.settles(world)
+
+    if not killed:
+        _refused(reply, "rolled back: someone else changed authorized_keys")
+    assert rehearsal.read(world) == former != broken
+    assert world.server.exec(["cat", REFUSED], check=True).stdout == broken
+    _converges(world, former)
+
+
 def test_a_broken_file_and_no_sshd_to_ask_is_the_former_file_again(
     world: Lab, former: bytes
 ) -> None:

@@ -147,7 +147,7 @@ class _Publication:
             raise ServiceFailure("publish-refused", "the admin key would be gone")
 
     def _guarded(self, swap: Swap) -> None:
-        with guarded(WayBack(self._lock, swap.candidate).go, self._held) as guard:
+        with guarded(WayBack(self._lock, swap.current, swap.candidate).go, self._held) as guard:
             failure, theirs = swap.move_and_prove()
             verdict = guard.roll_back() if failure else guard.keep()
         if verdict is Verdict.LOST:

@@ -9,7 +9,7 @@ import shutil
 import time
 from dataclasses import dataclass
 
-from qborg_maintenance.files import KEYS
+from qborg_maintenance.files import KEYS, Files
 from qborg_maintenance.remote_lock import Lock
 from qborg_maintenance.server import Server, try_login
 from qborg_service.failure import ServiceFailure
@@ -22,9 +22,10 @@ _PAUSE = 2.0  # seconds
 
 @dataclass(frozen=True)
 class WayBack:
-    """From `new`, which a swap may have put in place, to the file that stood there before."""
+    """From `new`, which a swap may have put in place, to `former`, the file of before."""
 
     lock: Lock
+    former: bytes
     new: bytes
 
     @property
@@ -53,17 +54,31 @@ class WayBack:
             files = self._reached().files
             # First: a killed service's move may still be on its way and finds nothing then.
             files.remove(NEW)
-            there, former = files.read(KEYS), files.read(FORMER)
-            if there != self.new:
-                if (lets_in := self._lets_in()) or lets_in is None and not last:
-                    return lets_in is True
-                if there != former:
-                    files.copy(KEYS, REFUSED)
-            files.move(FORMER, KEYS)
-            # Not being the new file is not enough: what a full disk cut lets nobody in.
-            return former is not None and files.read(KEYS) == former
+            if files.read(KEYS) == self.new:
+                files.move(FORMER, KEYS)
+            there = files.read(KEYS)
+            if there == self.former:
+                return True
+            # Also what a person wrote into the former file in place, as it was swapped.
+            if there != self.new and (
+                (lets_in := self._lets_in()) or lets_in is None and not last
+            ):
+                return lets_in is True
+            files.copy(KEYS, REFUSED)
+            return self._puts_former(files)
         except ServiceFailure:
             return False
+
+    def _puts_former(self, files: Files) -> bool:
+        source = FORMER
+        if files.read(FORMER) != self.former:
+            # Beside, as the former file may be the broken one's second name.
+            files.write(NEW, self.former)
+            files.set_mode(NEW, "600")
+            source = NEW
+        files.move(source, KEYS)
+        # Not being the new file is not enough: what a full disk cut lets nobody in.
+        return files.read(KEYS) == self.former
 
     def _lets_in(self) -> bool | None:
         """Tell whether the admin may log in now; None while the server does not say."""
