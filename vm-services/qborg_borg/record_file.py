@@ -40,7 +40,7 @@ def renewed(
         same = all(known.values.get(name) == value for name, value in values.items())
         if same and (known.kind, known.repository) == (kind, repository):
             return Escrowed(data, known.digest)
-        made = max(made, known.made + 1)  # the vault takes none that says it is older
+        made = max(made, known.made + 1)  # where no vault has seen both, the time decides
     try:
         fresh = recovery_record.encode(
             kind, repository, {**values, "made": str(made), "nonce": secrets.token_hex(16)})

@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,16 +38,19 @@ class Exported:
     kept: Path | None
 
 
-def merge(path: Path, key: Key, records: Sequence[RecoveryRecord]) -> Exported:
+def merge(
+    path: Path, key: Key, records: Sequence[RecoveryRecord], superseded: Container[str] = ()
+) -> Exported:
     """Put the records into an existing database; what else is in it stays.
 
-    Raises DatabaseRefused or OSError, and then the database is as it was.
+    `superseded`: the digests of records that these came after. Raises DatabaseRefused or OSError,
+    and then the database is as it was.
     """
     with _folder_beside(path) as folder:
         former = read_limited(path, keepass.LIMIT)
         copy = Database(folder / "copy.kdbx", key)
         write_private(copy.path, former, stat.S_IMODE(path.stat().st_mode))
-        steps = _merged(copy, records)
+        steps = _merged(copy, records, superseded)
         if not any(step.writes for step in steps):
             return Exported(steps, None)
         require_closed(path)
@@ -64,7 +67,7 @@ def create(path: Path, key: Key, records: Sequence[RecoveryRecord]) -> Exported:
     with _folder_beside(path) as folder:
         made = Database(folder / "copy.kdbx", key)
         made.create()
-        steps = _merged(made, records)
+        steps = _merged(made, records, ())
         made.path.chmod(0o600)
         try:
             _name(made.path, path)
@@ -112,10 +115,12 @@ def keepassxc_runs() -> bool:
     return False
 
 
-def _merged(copy: Database, records: Sequence[RecoveryRecord]) -> tuple[Step, ...]:
+def _merged(
+    copy: Database, records: Sequence[RecoveryRecord], superseded: Container[str]
+) -> tuple[Step, ...]:
     """Merge into the copy, read it again, compare; answer what was to be done."""
     before = document(copy)
-    steps = kdbx_change.plan(before, records)
+    steps = kdbx_change.plan(before, records, superseded)
     if any(step.writes for step in steps):
         change = kdbx_change.spell(before, steps, int(time.time()))
         _require_space(copy.path, len(change.reveal()))

@@ -6,7 +6,7 @@ Runs in the vault. Pure. A merge goes by UUID and time: ours are always the same
 import base64
 import copy
 import secrets
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from xml.etree import ElementTree
@@ -47,9 +47,15 @@ class Step:
         return self.change in (Change.ADDED, Change.RENEWED)
 
 
-def plan(document: Document, records: Iterable[RecoveryRecord]) -> tuple[Step, ...]:
-    """Answer what becomes of each record's entry."""
-    return tuple(Step(each, _change(document, each)) for each in kdbx_records.in_order(records))
+def plan(
+    document: Document, records: Iterable[RecoveryRecord], superseded: Container[str] = ()
+) -> tuple[Step, ...]:
+    """Answer what becomes of each record's entry.
+
+    `superseded`: the digests of what the records came after; of others the time decides.
+    """
+    return tuple(Step(each, _change(document, each, superseded))
+                 for each in kdbx_records.in_order(records))  # fmt: skip
 
 
 def group_of(document: Document) -> Group | None:
@@ -80,7 +86,7 @@ def spell(document: Document, steps: Iterable[Step], now: int) -> Secret:
     return Secret(ElementTree.tostring(tree, encoding="utf-8", xml_declaration=True))
 
 
-def _change(document: Document, record: RecoveryRecord) -> Change:
+def _change(document: Document, record: RecoveryRecord, superseded: Container[str]) -> Change:
     entry = document.entry(kdbx_records.entry_uuid(record))
     if entry is None:
         return Change.ADDED
@@ -88,7 +94,7 @@ def _change(document: Document, record: RecoveryRecord) -> Change:
         held = kdbx_records.read(entry)
     except RecordRefused:
         held = None
-    if held is not None and held.made > record.made:
+    if held is not None and held.made > record.made and held.digest not in superseded:
         return Change.NEWER
     wanted = kdbx_records.content(record)
     strings = entry.strings

@@ -9,7 +9,6 @@ import fcntl
 import os
 import pwd
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ VERSIONS = 1000  # of one repository; each rotation and each publication makes o
 REPOSITORIES = 2000
 _NAME = re.compile(r"([0-9]{6})\.json")
 _KEEPER = "keeper"
-_DAY = 86400  # seconds: a later record would keep every other one out until then
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Vault:
     def add(self, untrusted_record: bytes, repository: Repository, caller: str) -> tuple[str, bool]:
         """Keep a record as the newest version; answer its digest and whether it is new.
 
-        After a damaged one, which stays, the newest that can be read decides what is older.
+        What has been kept before another one is not taken again.
         Raises ServiceFailure: record-refused, wrong-caller, vault-full.
         """
         try:
@@ -55,14 +53,13 @@ class Vault:
             raise ServiceFailure("record-refused", str(error)) from error
         if record.repository != repository:
             raise ServiceFailure("record-refused", "it is for another repository than the call")
-        if record.made > time.time() + _DAY:
-            raise ServiceFailure("record-refused", "it is of a later day than today")
         with self._locked():
             self._authorise(record, caller)
-            kept, damaged = self._readable(repository)
+            kept, former, damaged = self._history(repository)
             if kept is not None and kept.digest == record.digest and not damaged:
                 return record.digest, False
-            if kept is not None and record.made < kept.made:
+            # By what came first: the clocks of two keyholders differ, and are set.
+            if record.digest in former:
                 raise ServiceFailure("record-refused", "it is older than what is kept")
             self._append(repository, untrusted_record)
         return record.digest, True
@@ -138,11 +135,17 @@ class Vault:
                     self._authorise(record, record.repository.qube)
             for record in records:
                 data = recovery_record.encode(record.kind, record.repository, record.values)
-                kept, damaged = self._readable(record.repository)
-                if kept is None or kept.made < record.made + damaged:
+                kept, former, damaged = self._history(record.repository)
+                if record.digest not in former and (
+                    kept is None or kept.made < record.made + damaged
+                ):
                     self._append(record.repository, data)
                     taken.add(record.digest)
         return frozenset(taken)
+
+    def superseded(self) -> frozenset[str]:
+        """Answer the digests of all records that a later one has come after, whatever its time."""
+        return frozenset().union(*(self._history(each)[1] for each in self.repositories()))
 
     def _authorise(self, record: RecoveryRecord, caller: str) -> None:
         """A qube adds for its own repository; for others only the one that holds the account.
@@ -174,14 +177,20 @@ class Vault:
         except (FileRefused, RecordRefused) as error:
             raise ServiceFailure("record-refused", f"{path} in the vault is damaged") from error
 
-    def _readable(self, repository: Repository) -> tuple[RecoveryRecord | None, bool]:
-        """Answer the newest record that can be read, and whether a damaged one is newer."""
+    def _history(
+        self, repository: Repository
+    ) -> tuple[RecoveryRecord | None, frozenset[str], bool]:
+        """Answer the newest readable record, digests of former ones, if a damaged one is newer."""
         folder = self.root / str(repository)
-        numbers = self._numbers(folder)
-        for number in reversed(numbers):
+        numbers, readable = self._numbers(folder), []
+        for number in numbers:
             with contextlib.suppress(ServiceFailure):
-                return self._read(folder, number), number != numbers[-1]
-        return None, bool(numbers)
+                readable.append((number, self._read(folder, number)))
+        if not readable:
+            return None, frozenset(), bool(numbers)
+        number, newest = readable[-1]
+        former = {each.digest for _number, each in readable} - {newest.digest}
+        return newest, frozenset(former), number != numbers[-1]
 
     def _version(self, repository: Repository, digest: str) -> RecoveryRecord:
         folder = self.root / str(repository)

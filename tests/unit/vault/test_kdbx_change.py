@@ -98,6 +98,15 @@ def test_what_is_newer_there_is_not_written_over() -> None:
     assert [step.writes for step in kdbx_change.plan(document, [WORK])] == [False]
 
 
+def test_what_the_vault_had_before_is_written_over_whatever_time_it_says() -> None:
+    [entry] = _exported(_document(), LATER).entries
+    document = Document(_document().meta, _document().root, {}, (entry,), ())
+
+    [step] = kdbx_change.plan(document, [WORK], {LATER.digest})
+
+    assert step.change is Change.RENEWED
+
+
 def test_an_entry_is_newer_than_its_deletion() -> None:
     uuid, empty = kdbx_records.entry_uuid(WORK), _document()
     deleted = Document(empty.meta, empty.root, {uuid: NOW + 50}, (), ())

@@ -52,7 +52,7 @@ def _export(options: argparse.Namespace) -> int:
         path = database.require(options)
         export.require_closed(path)
         key = database.key(options, f"Master password of {path.name}: ")
-        done = export.merge(path, key, records)
+        done = export.merge(path, key, records, own_vault().superseded())
     _say(options, path, done, damaged)
     if damaged:
         return database.tell(damaged[0], f"the other records were exported; {database.DAMAGED}")
