@@ -181,8 +181,9 @@ def _proved(enrolment: Enrolment) -> bool:
 
 
 def _prove(enrolment: Enrolment) -> Done:
-    archive, now = enrolment.record.notes.get("archive", "latest"), str(int(time.time()))
-    reply = enrolment.call(enrolment.qube, "ProveBundle", {"archive": archive})
+    qube, now = enrolment.qube, str(int(time.time()))
+    archive = enrolment.record.notes.get("archive", "latest")
+    reply = enrolment.call(qube, "ProveBundle", {"archive": archive, "uuid": str(qube.uuid)})
     if reply["proof"] != enrolment.record.digests.get("proof"):
         raise refusal("bundle-proof-differs", qube=enrolment, archive=archive)
     where = record.PROOF_IN_WORKER if enrolment.vault else record.PROOF_IN_CLIENT

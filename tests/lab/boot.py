@@ -18,6 +18,7 @@ class Boot:
 
     SERVICES: name -> on, as /run/qubes-service is made from. PERSISTENCE: 'full', 'rw-only' or
     'none'. QUBESDB: path -> value, written to the machine's qubesdb directory before it boots.
+    UUID: what Xen shows a qube as its handle.
     TEMPLATE and CLONE_OF (a DispVM's template AppVM) name the machines its volumes come from.
     """
 
@@ -27,6 +28,7 @@ class Boot:
     mac: str = ""
     ip: str = ""
     qubesdb: Mapping[str, str] = field(default_factory=dict)
+    uuid: str | None = None
     template: str | None = None
     clone_of: str | None = None
 

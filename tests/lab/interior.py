@@ -68,6 +68,11 @@ def _mount_tree(request: wire.Message) -> None:
     if request["private"] is not None:
         os.makedirs("mnt/rw", exist_ok=True)
         ns.bind(request["private"], "mnt/rw", _NO_DEVICES)
+    if request["uuid"] is not None:
+        os.makedirs("mnt/sys", exist_ok=True)
+        ns.mount("tmpfs", "mnt/sys", "tmpfs", _NO_DEVICES, "mode=0755")
+        os.mkdir("mnt/sys/hypervisor")
+        _write("mnt/sys/hypervisor/uuid", f"{request['uuid']}\n")
     os.mkdir("mnt/run/lab", 0o755)
     ns.bind(request["run"], "mnt/run/lab", ns.MS_RDONLY | _NO_DEVICES)
     os.makedirs("mnt/run/lock", exist_ok=True)

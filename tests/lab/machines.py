@@ -100,7 +100,7 @@ class Machines:
             request = asdict(storage) | {
                 "do": "boot", "hosts": self.hosts if running.cable else "", "ip": boot.ip,
                 "cable": running.cable is not None, "services": dict(boot.services),
-                "persistence": boot.persistence, "run": str(self.run_dir(name)),
+                "persistence": boot.persistence, "uuid": boot.uuid, "run": str(self.run_dir(name)),
                 "persist": [v for k, v in boot.qubesdb.items() if k.startswith("/persist/")],
             }  # fmt: skip
             agent.ask(request)

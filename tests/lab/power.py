@@ -115,6 +115,7 @@ class Power:
             mac=properties.MAC,
             ip=properties.address(self.store, qube) or "",
             qubesdb=qubesdb.entries(self.store, qube),
+            uuid=str(qube.uuid),
             template=base.template,
             clone_of=qube.template if disposable else None,
         )

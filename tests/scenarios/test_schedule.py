@@ -176,6 +176,20 @@ def test_a_clone_neither_backs_up_nor_writes(enrolled: Lab) -> None:
     person.is_refused(enrolled, "qvm-borg-backup", "copy", code=24, says="is a copy of")
 
 
+def test_a_qube_restored_under_its_name_neither_backs_up_nor_writes(enrolled: Lab) -> None:
+    attacker.writes(enrolled, LAST, DUE, "work")
+    bent.restores_under_its_name(enrolled, "work")
+    enrolled.do("start", "work")
+
+    _refuses_everywhere(enrolled, "work")
+
+    assert len(state.archives(enrolled)) == 1
+    bond = enrolled.exec("work", ["rm", "/home/user/.local/state/qubes-borg/qube"])
+    assert bond.returncode == 0
+    # What is not known to be another's is this qube's own: a kernel may not tell.
+    assert _runs(enrolled, "qborg-run").returncode == 0
+
+
 def test_a_disposable_of_the_qube_neither_backs_up_nor_writes(enrolled: Lab) -> None:
     attacker.writes(enrolled, LAST, DUE, "work")
     enrolled.do("shutdown", "work")

@@ -66,7 +66,7 @@ def run(
     Another run is waited for only if somebody is told so by `on_wait`. Without a new manifest the
     last one stays in the archives. `on_warning` gets borg's words, which it does not trust.
     """
-    identity.require_own(bundle)
+    identity.require_own(paths, bundle)
     with state.only_run(paths, on_wait):
         began = int(time.time())
         note = state.Last(state.read_last(paths).success, state.UNFINISHED, began)

@@ -4,13 +4,21 @@ Runs in clients. A disposable, a clone or a restored copy of a client holds its 
 crontab, but must not speak for it. A plain host, which has no QubesDB, is known by its host name.
 """
 
+import contextlib
+import re
 import socket
 from pathlib import Path
 
 from qborg_borg.bundle import Bundle
+from qborg_client.paths import Paths
 from qborg_service import qubesdb
 from qborg_service.failure import ServiceFailure
+from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire.names import NameRefused, Repository, parse_qube
+
+# The domain's handle: what qubesd gives libvirt as the qube's uuid. Kernels without it there are.
+_HANDLE = Path("/sys/hypervisor/uuid")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def own_qube() -> str:
@@ -38,7 +46,7 @@ def require_lasting_home(home: Path) -> None:
         raise ServiceFailure("bundle-refused", f"{home} is lost at a restart; see default_user")
 
 
-def require_own(bundle: Bundle) -> None:
+def require_own(paths: Paths, bundle: Bundle) -> None:
     """Raise ServiceFailure unless the bundle was made for this very qube."""
     require_lasting()
     own = own_qube()
@@ -46,6 +54,39 @@ def require_own(bundle: Bundle) -> None:
         raise ServiceFailure(
             "not-this-qube", f"the bundle is for {bundle.qube}, this qube is {own}: a copy"
         )
+    bound, uuid = _uuid(_bond(paths)), _uuid(_HANDLE)
+    if bound and uuid and bound != uuid:
+        raise ServiceFailure(
+            "not-this-qube", f"the bundle came to another {own}: this is a copy, or was restored"
+        )
+
+
+def bind(paths: Paths, uuid: str) -> None:
+    """Note which qube has the bundle, if what Xen says here is what dom0 says.
+
+    Elsewhere the handle may be anything, and differ at the next start.
+    """
+    if _uuid(_HANDLE) == uuid:
+        paths.make_state()
+        write_private(_bond(paths), f"{uuid}\n".encode("ascii"))
+
+
+def release(paths: Paths) -> None:
+    """Forget which other qube had the bundle: dom0 has it delivered to this one."""
+    if _uuid(_bond(paths)) != _uuid(_HANDLE):
+        _bond(paths).unlink(missing_ok=True)
+
+
+def _bond(paths: Paths) -> Path:
+    return paths.state / "qube"
+
+
+def _uuid(path: Path) -> str | None:
+    """Answer the uuid in a file, None if there is none."""
+    with contextlib.suppress(FileNotFoundError, FileRefused, OSError):
+        text = read_limited(path, 64).decode("ascii", "replace").strip()
+        return text if _UUID.fullmatch(text) else None
+    return None
 
 
 def require_repository(bundle: Bundle, repository: Repository) -> None:

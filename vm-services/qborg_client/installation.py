@@ -25,6 +25,7 @@ def apply(paths: Paths, bundle: Bundle) -> tuple[bool, bool]:
         old_scripts.tell_borg(paths, bundle.repository)
     if fresh:
         generation.install(paths, bundle)
+    identity.release(paths)
     if config is not None:
         ssh_config.write(paths.ssh_config, config)
     if jobs is not None:

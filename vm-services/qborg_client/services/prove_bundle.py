@@ -23,6 +23,7 @@ def handle(call: Call) -> Mapping[str, str]:
         access = backup.access(paths, bundle, base_dir)
         proved = proof.read_back(access, call.text("archive"))
     generation.drop_older(paths)
+    identity.bind(paths, call.text("uuid"))
     return {"archives": str(proved.archives), "proof": proved.digest}
 
 

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any
     try:
         bundle = generation.required(paths)
         if borg_line.writes(arguments, line):
-            identity.require_own(bundle)
+            identity.require_own(paths, bundle)
         said = borg_line.spell_out(arguments, line, known, lambda: _newest(paths, bundle))
         variables = borg_start.environment(os.environ, reach(paths, bundle))
         borg_start.become_borg(said, variables, known["wait"])

@@ -57,7 +57,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(paths: Paths, options: argparse.Namespace) -> int:
     bundle = generation.required(paths)
-    identity.require_own(bundle)
+    identity.require_own(paths, bundle)
     chosen = backup.read_settings(paths)
     plan = schedule.now_for(chosen)
     if options.preview:
