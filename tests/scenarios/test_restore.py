@@ -58,6 +58,23 @@ def test_what_is_in_the_way_stays_and_is_counted(written: Lab) -> None:
     assert does(written, "ls elsewhere; stat -c %F docs/letter") == "directory\n"
 
 
+ROOTS = f"{DOCS}/roots"
+ELSEWHERE = {"beside": BESIDE, "in-place": ("--in-place", "--yes"), "another": ("--to", OTHER)}
+
+
+@pytest.mark.parametrize("way", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_file_of_root_is_the_users_then_and_counted(written: Lab, way: tuple[str, ...]) -> None:
+    bent.root_does(written, "work", f"echo x > {ROOTS}")
+    person.runs(written, "qvm-borg-backup", "work")
+    does(written, f"rm -f {ROOTS}")
+
+    assert "warnings: 1" in person.runs(written, *RESTORE, DOCS, *way)
+    assert "warnings: 0" in person.runs(written, *RESTORE, LETTER, "--to-directory", f"{DOCS}/x")
+
+    if way == ELSEWHERE["in-place"]:
+        assert does(written, f"stat -c %U {ROOTS}") == "user\n"
+
+
 def _holds_no_secret(lab: Lab, qube: str) -> None:
     """See that nothing of what opens the repository is in a qube, in memory or on its disk."""
     passphrase = does(lab, "cat .ssh/backups/borgpass").strip()

@@ -77,12 +77,19 @@ def extract(
             on_record=follower, cwd=str(target), writable=[target, *writable],
         )
         check(outcome)
-        others = 0
-        if not inside or not all(path.startswith("home/") for path in inside):
-            others = contents.below(
-                access, name, inside, lambda _files: on_progress(*follower.told)).others
+        others = of_others(access, name, inside, follower)
     files, size = _count(target)
     return Restored(name, files, size, outcome.warnings + others)
+
+
+def of_others(
+    access: command.Access, name: str, inside: Sequence[str], follower: "Follower"
+) -> int:
+    """Answer how many of the files were another user's, of which borg says nothing.
+
+    It takes one more borg, that reads no file's content.
+    """
+    return contents.below(access, name, inside, lambda _files: follower.tell()).others
 
 
 def own_state(paths: Paths) -> list[Path]:
@@ -115,6 +122,7 @@ def bring_back(
             check_written(outcome)
             files, size = follower.told
             warnings += outcome.warnings
+        warnings += of_others(opened, name, [], follower)
     with suppress(OSError):  # nothing was outside of the home
         target.rmdir()
     return Restored(name, files, size, warnings)
@@ -182,6 +190,10 @@ class Follower:
         if record.kind == "progress_percent" and record.size:
             size = self._before + record.size
         self.told = files + (record.name == _LIST), size
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell it once more: the work goes on."""
         self._on_progress(*self.told)
 
 
