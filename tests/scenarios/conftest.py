@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import Lab
-from scenarios import person, typist
+from scenarios import letters, person, typist
 
 WORLD = Path(__file__).parent / "world.toml"
 
@@ -79,6 +80,23 @@ def escrowed(world: Lab, kept: None) -> Lab:
 def escrowed_once(world: Lab, kept: None) -> Lab:
     """The same, restored once: for a module that makes a state of its own of it."""
     return _at(world, "escrowed")
+
+
+@pytest.fixture(scope="session")
+def letters_were(world: Lab, kept: None) -> dict[str, Any]:
+    """Have a state with letters in a backup; answers what they are like."""
+    _at(world, "escrowed")
+    letters.does(world, letters.WRITES)
+    person.runs(world, "qvm-borg-backup", "work")
+    about = letters.about(world)
+    world.snapshot("written")
+    return about
+
+
+@pytest.fixture
+def written(world: Lab, letters_were: dict[str, Any]) -> Lab:
+    """As it was with that backup."""
+    return _at(world, "written")
 
 
 @pytest.fixture(scope="module")

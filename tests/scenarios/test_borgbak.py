@@ -115,7 +115,8 @@ def test_it_waits_for_the_lock_unless_told_otherwise(two: Lab) -> None:
 def test_it_says_that_it_waits_for_this_qubes_backup(two: Lab) -> None:
     running = "flock ~/.local/state/qubes-borg/lock borgbak"
 
-    assert b"a backup of this qube is running" in _runs(two, "sh", "-c", f"{running} list").stderr
+    said = _runs(two, "sh", "-c", f"{running} list").stderr
+    assert b"a backup or restore of this qube is running" in said
     assert _runs(two, "sh", "-c", f"{running} umount /nowhere").stderr.count(b"backup") == 0
     assert _runs(two, "borgbak", "list").stderr == b""
 

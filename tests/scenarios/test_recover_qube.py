@@ -89,6 +89,7 @@ def test_a_qube_that_is_gone_comes_back(escrowed: Lab, gone: dict[str, Any]) -> 
     said = person.runs(escrowed, *RECOVER, "--yes")
 
     assert "label: purple" in said and "template: debian-13" in said
+    assert "warnings: " in said and "warnings: 0" not in said  # of root's rc.local
     assert "`qvm-tags work add of-mine`" in said
     bent.in_dom0(escrowed, 'app.domains["work"].tags.add("of-mine")')
     lost.starts(escrowed, "work")

@@ -8,75 +8,14 @@ import pytest
 from lab import Lab
 from scenarios import attacker, bent, person, state
 from scenarios.attempts import Attempt
+from scenarios.letters import BESIDE, DOCS, LETTER, RESTORE, about, does
 
-RESTORE = ("qvm-borg-restore", "work")
-DOCS, LETTER = "/home/user/docs", "/home/user/docs/letter"
 OTHER, DISPOSABLE = "personal", "borg-restored"
-# Files with what a restore must keep: mode, times, attributes, links; and a name for a terminal.
-_WRITES = r"""
-mkdir -p docs/deep; echo dear > docs/letter; ln docs/letter docs/again; ln -s letter docs/link
-echo x > "docs/deep/$(printf 'b\033[2J\377')"
-python3 -c "import os
-os.setxattr('docs/letter', 'user.kind', b'letter'); os.setxattr('docs/deep', 'user.kind', b'deep')"
-chmod 640 docs/letter; chmod 2710 docs/deep; touch -h -d 2020-01-02T03:04:05 docs/link
-touch -d 2020-01-02T03:04:05 docs/letter docs/deep docs
-"""
-_ABOUT = """
-import json, os, sys
-found = {}
-for where, directories, files in os.walk(sys.argv[1]):
-    for path in [where, *(os.path.join(where, name) for name in directories + files)]:
-        about = os.lstat(path)
-        found[os.path.relpath(path, sys.argv[1])] = [
-            oct(about.st_mode), about.st_uid, about.st_gid, about.st_mtime_ns, about.st_nlink
-            * (not os.path.isdir(path)), {key: os.getxattr(path, key, follow_symlinks=False).hex()
-            for key in os.listxattr(path, follow_symlinks=False)}]
-print(json.dumps(found))
-"""
-
-
-def _about(lab: Lab, folder: str = DOCS, qube: str = "work") -> dict[str, Any]:
-    """Answer mode, owner, time, links and attributes of all below a directory."""
-    found = lab.exec(qube, ["python3", "-I", "-c", _ABOUT, folder], user="root", check=True)
-    answer: dict[str, Any] = json.loads(found.stdout)
-    return answer
-
-
-def _does(lab: Lab, script: str, qube: str = "work") -> str:
-    return lab.exec(qube, ["sh", "-euc", script], check=True).stdout.decode()
 
 
 def _listed(lab: Lab, *words: str) -> Any:
     """Answer what a program reads: the progress is none of it."""
     return json.loads(lab.run([*RESTORE, *words, "--list", "--json"], check=True).stdout)
-
-
-# A borg that has extracted all, and does not end.
-_LINGERS = """
-mv /usr/bin/borg /usr/bin/borg.genuine
-printf '%s\n' '#!/bin/sh' '/usr/bin/borg.genuine "$@"; s=$?' \
-    'case "$*" in *extract*) sleep 300 ;; esac; exit $s' > /usr/bin/borg
-chmod 755 /usr/bin/borg
-"""
-
-
-@pytest.fixture(scope="module")
-def was(escrowed_once: Lab) -> dict[str, Any]:
-    """Have such files in a backup, and that state kept; answers what they are like."""
-    escrowed_once.faults.clear()
-    _does(escrowed_once, _WRITES)
-    person.runs(escrowed_once, "qvm-borg-backup", "work")
-    about = _about(escrowed_once)
-    escrowed_once.snapshot("written")
-    return about
-
-
-@pytest.fixture
-def written(escrowed_once: Lab, was: dict[str, Any]) -> Lab:
-    """As it was with that backup."""
-    escrowed_once.faults.clear()
-    escrowed_once.restore("written")
-    return escrowed_once
 
 
 def test_a_person_looks_at_what_there_is(written: Lab) -> None:
@@ -94,69 +33,66 @@ def test_a_person_looks_at_what_there_is(written: Lab) -> None:
                       says=f"the oldest is {archives[-1]['name']}")
 
 
-def test_files_go_back_to_where_they_were(written: Lab, was: dict[str, Any]) -> None:
-    _does(written, f"echo worse > {LETTER}; rm -rf {DOCS}/deep; touch {DOCS}/new")
-    before = _about(written)
+def test_files_go_back_to_where_they_were(written: Lab, letters_were: dict[str, Any]) -> None:
+    does(written, f"echo worse > {LETTER}; rm -rf {DOCS}/deep; touch {DOCS}/new")
+    before = about(written)
 
     # One of them has a byte that borg could not print, and counts as there.
     person.is_refused(written, *RESTORE, DOCS, "--in-place", code=28, says="over 4 files")
-    assert _about(written) == before
+    assert about(written) == before
 
     assert "4 files" in person.runs(written, *RESTORE, DOCS, "--in-place", "--yes")
-    after = _about(written)
-    assert after.pop("new") and after == was
-    assert _does(written, f"cat {LETTER}; ls .local/state/qubes-borg").startswith("dear\n")
+    after = about(written)
+    assert after.pop("new") and after == letters_were
+    assert does(written, f"cat {LETTER}; ls .local/state/qubes-borg").startswith("dear\n")
     person.is_refused(written, *RESTORE, "/rw/config", "--in-place", "--yes", code=21,
                       says="outside of the home")
 
 
 def test_what_is_in_the_way_stays_and_is_counted(written: Lab) -> None:
-    _does(written, f"rm -rf docs; mkdir -p {LETTER} elsewhere; ln -s ../elsewhere docs/deep")
+    does(written, f"rm -rf docs; mkdir -p {LETTER} elsewhere; ln -s ../elsewhere docs/deep")
 
     said = person.runs(written, *RESTORE, DOCS, "--in-place", "--yes")
 
     assert "2 files" in said and "warnings: 2" in said
-    assert _does(written, "ls elsewhere; stat -c %F docs/letter") == "directory\n"
+    assert does(written, "ls elsewhere; stat -c %F docs/letter") == "directory\n"
 
 
-@pytest.mark.parametrize("way", [("--in-place", "--yes"), ("--to-directory", "/home/user/back")])
-def test_what_was_cut_is_run_again_as_it_was_typed(
-    written: Lab, was: dict[str, Any], way: tuple[str, str]
-) -> None:
-    _does(written, f"echo worse > {LETTER}; mkdir -p back")
-    bent.root_does(written, "work", _LINGERS)
-    with written.popen("dom0", [*RESTORE, DOCS, *way], input=False) as tool:
-        come = "find back .local/state/qubes-borg -name letter"
-        _does(written, f'until [ -n "$({come})" ]; do sleep 0.2; done')
-        written.do("kill", "work")
-        tool.communicate(None, 120)
-    assert tool.returncode not in (0, None)
-    written.do("start", "work")
-    assert _does(written, f"cat {LETTER}") == "worse\n"
+ROOTS = f"{DOCS}/roots"
+ELSEWHERE = {"beside": BESIDE, "in-place": ("--in-place", "--yes"), "another": ("--to", OTHER)}
 
-    person.runs(written, *RESTORE, DOCS, *way)
 
-    where = DOCS if way[0] == "--in-place" else f"/home/user/back{DOCS}"
-    assert _about(written, where) == was
-    assert "unfinished" not in _does(written, "ls -A back .local/state/qubes-borg")
+@pytest.mark.parametrize("way", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_file_of_root_is_the_users_then_and_counted(written: Lab, way: tuple[str, ...]) -> None:
+    bent.root_does(written, "work", f"echo x > {ROOTS}")
+    person.runs(written, "qvm-borg-backup", "work")
+    does(written, f"rm -f {ROOTS}")
+
+    assert "warnings: 1" in person.runs(written, *RESTORE, DOCS, *way)
+    assert "warnings: 0" in person.runs(written, *RESTORE, LETTER, "--to-directory", f"{DOCS}/x")
+
+    if way == ELSEWHERE["in-place"]:
+        assert does(written, f"stat -c %U {ROOTS}") == "user\n"
 
 
 def _holds_no_secret(lab: Lab, qube: str) -> None:
     """See that nothing of what opens the repository is in a qube, in memory or on its disk."""
-    passphrase = _does(lab, "cat .ssh/backups/borgpass").strip()
+    passphrase = does(lab, "cat .ssh/backups/borgpass").strip()
     found = lab.exec(qube, ["grep", "-rlF", passphrase, "/dev/shm", "/rw", "/tmp", "/run", "/home"],
                      user="root")  # fmt: skip
     assert found.stdout == b""
-    assert _does(lab, "find /dev/shm -type f; ls -d .ssh/backups || true", qube) == ""
+    assert does(lab, "find /dev/shm -type f; ls -d .ssh/backups || true", qube) == ""
 
 
-def test_another_qube_gets_the_files_and_no_more(written: Lab, was: dict[str, Any]) -> None:
+def test_another_qube_gets_the_files_and_no_more(
+    written: Lab, letters_were: dict[str, Any]
+) -> None:
     said = person.runs(written, *RESTORE, DOCS, "--to", OTHER)
 
     assert "4 files" in said and written.qubes()[OTHER]["state"] == "Halted"
     written.do("start", OTHER)
-    folder = _does(written, "ls -d restored/*", OTHER).strip()
-    assert _about(written, f"/home/user/{folder}{DOCS}", OTHER) == was
+    folder = does(written, "ls -d restored/*", OTHER).strip()
+    assert about(written, f"/home/user/{folder}{DOCS}", OTHER) == letters_were
     _holds_no_secret(written, OTHER)
     assert "service.qborg-client" not in state.qubesd(written)[OTHER]["features"]
     assert state.gates(written) == []
@@ -171,9 +107,9 @@ def test_a_disposable_gets_all_of_it_and_stays(written: Lab) -> None:
     said = person.runs(written, *RESTORE, "--to-disposable")
 
     assert "has no network" in said and written.qubes()["work"]["state"] == "Halted"
-    assert _does(written, f"cat restored/*{LETTER}", DISPOSABLE) == "dear\n"
+    assert does(written, f"cat restored/*{LETTER}", DISPOSABLE) == "dear\n"
     assert state.qubesd(written)[DISPOSABLE]["netvm"] == "None"
-    assert _does(written, "find /dev/shm -type f", DISPOSABLE) == ""
+    assert does(written, "find /dev/shm -type f", DISPOSABLE) == ""
     person.is_refused(written, *RESTORE, "--to-disposable", code=3, says="exists")
     written.do("shutdown", DISPOSABLE)
     assert DISPOSABLE not in written.qubes()
@@ -187,7 +123,7 @@ def test_a_new_qube_is_made_as_it_was_and_is_an_ordinary_one(written: Lab) -> No
     person.runs(written, *new, "--label", "red", "--yes")
 
     written.do("start", "work-2")
-    assert _does(written, f"cat restored/*{LETTER}", "work-2") == "dear\n"
+    assert does(written, f"cat restored/*{LETTER}", "work-2") == "dear\n"
     known = state.qubesd(written)
     assert known["work-2"]["label"] == "red" and known["work-2"]["netvm"] == "sys-firewall"
     assert not [key for key in known["work-2"]["features"] if "qborg" in key]
@@ -255,7 +191,7 @@ ESCAPES = {
     "another": Attempt("the same, into another qube", _STAYS),
     "disposable": Attempt("the same, into a disposable", _STAYS),
 }
-_WAYS = {"directory": (("--to-directory", "/home/user/back"), "work"),
+_WAYS = {"directory": (BESIDE, "work"),
          "in-place": (("--in-place", "--yes"), "work"), "another": (("--to", OTHER), OTHER),
          "disposable": (("--to-disposable",), DISPOSABLE)}  # fmt: skip
 
@@ -264,15 +200,15 @@ _WAYS = {"directory": (("--to-directory", "/home/user/back"), "work"),
 def test_an_archive_leads_nowhere_else(written: Lab, name: str) -> None:
     evil, (way, where) = "work-2030-01-01T00:00:00", _WAYS[name]
     written.exec("work", ["python3", "-c", _WAY_OUT], check=True)
-    _does(written, f"mkdir -p .ssh; borgbak import-tar ::{evil} evil.tar")
+    does(written, f"mkdir -p .ssh; borgbak import-tar ::{evil} evil.tar")
     if where == OTHER:
         written.do("start", OTHER)
-        _does(written, "mkdir -m 700 .ssh", OTHER)
+        does(written, "mkdir -m 700 .ssh", OTHER)
 
     said = written.run([*RESTORE, DOCS, "--archive", evil, *way], timeout=900).stdout
 
     assert b"warnings: 0" not in said
-    assert _does(written, "ls .ssh/authorized_keys 2>/dev/null || true", where) == ""
+    assert does(written, "ls .ssh/authorized_keys 2>/dev/null || true", where) == ""
 
 
 LISTS = {

@@ -172,7 +172,7 @@ IN_THE_WAY = {
         "crontab -l | sed '$d' | crontab -"),
     "linked-config": ("mv .ssh/config c; ln -s ../c .ssh/config", "is a link",
                       "rm .ssh/config; mv c .ssh/config"),
-    "a-backup-runs": (_HOLD, "another backup of this qube is running", "pkill sleep"),
+    "a-backup-runs": (_HOLD, "another backup or restore of this qube is running", "pkill sleep"),
 }
 
 

@@ -6,7 +6,7 @@ import time
 
 from lab import Lab
 from lab.client import RunResult
-from scenarios import bent, journal, sleeper, state
+from scenarios import bent, journal, person, sleeper, state
 
 SETTINGS, PATTERNS = sleeper.SETTINGS, "/home/user/.config/qubes-borg/patterns"
 
@@ -61,6 +61,20 @@ def test_dom0_says_how_often_unless_the_qube_does(enrolled: Lab) -> None:
     assert len(state.archives(enrolled)) == 2
     assert re.fullmatch(r"14 work-[0-9T:-]+: \d+ files, \d+ bytes, \d+ new, 0 warnings", made)
     assert failed.startswith("11 server-unreachable: ")
+
+
+def test_whoever_asks_for_a_run_it_leaves_a_line(enrolled: Lab) -> None:
+    with journal.listens(enrolled, "work"):
+        _does(enrolled)
+        person.runs(enrolled, "qvm-borg-backup", "work")
+        enrolled.server.stop_sshd()
+        assert enrolled.exec("work", ["qborg-run"]).returncode == 1
+        person.is_refused(enrolled, "qvm-borg-backup", "work", code=17, says="reached")
+        noted = [line for line in _noted(enrolled) if re.match("1[14] ", line)]
+        enrolled.server.start_sshd()
+
+    assert [line.partition(": ")[0].partition("-")[0] for line in noted] == [
+        "14 work", "14 work", "11 server", "11 server"]
 
 
 def test_a_paused_schedule_waits_and_a_backup_by_hand_does_not(enrolled: Lab) -> None:

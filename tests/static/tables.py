@@ -6,6 +6,7 @@ Called by `make docs` to write them and by a test to compare them. Runs on a dev
 
 import importlib
 import sys
+import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -82,11 +83,20 @@ def services() -> str:
 
 
 def exit_codes() -> str:
-    """Answer the table of what a dom0 command exits with."""
+    """Answer the table of what a dom0 command exits with, and that of the commands in qubes."""
     head = "| exit code | means | the usual hint |\n|---|---|---|\n"
-    return head + "".join(
+    dom0 = "".join(
         f"| {kind.exit_code} | {kind.__doc__} | {kind.hint} |\n" for kind in errors.table()
     )
+    pages = tomllib.loads((ROOT / "docs/man/pages.toml").read_text(encoding="utf-8"))
+    own = {f"`{name}`": page for name, page in pages["commands"].items()}
+    qubes = "".join(
+        f"| {name} | {code} | {says} |\n"
+        for name, page in {"each one": pages, **own}.items()
+        for code, says in [*page.get("exits", {}).items(), ("else", page.get("more"))] if says
+    )
+    return (f"{head}{dom0}\n## Commands in qubes\n\nTheir `error: ...` begins with the cause.\n\n"
+            f"| command | exit code | means |\n|---|---|---|\n{qubes}")
 
 
 def attempts() -> str:

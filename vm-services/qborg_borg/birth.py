@@ -88,7 +88,7 @@ def look(access: Access, seconds: float = _SECONDS) -> Outcome:
 
     Without its cache, which takes long to make of many archives: the archives of nobody are listed.
     """
-    return run_borg(command.newest_archive(access, "none"), access, timeout=seconds)
+    return run_borg(command.own_archives(access, "none"), access, timeout=seconds)
 
 
 def check(outcome: Outcome) -> None:

@@ -96,9 +96,9 @@ def list_archives(access: Access) -> list[str]:
     return ["list", "--json", "--", access.url]
 
 
-def newest_archive(access: Access, qube: str) -> list[str]:
-    """Answer how to list as JSON the newest complete archive that a qube's backups made."""
-    return ["list", "--json", "--last", "1", "--glob-archives", f"{qube}{STAMP}", "--", access.url]
+def own_archives(access: Access, qube: str) -> list[str]:
+    """Answer how to list as JSON the complete archives that a qube's backups made."""
+    return ["list", "--json", "--glob-archives", f"{qube}{STAMP}", "--", access.url]
 
 
 def list_files(access: Access, archive: str, paths: Sequence[str]) -> list[str]:

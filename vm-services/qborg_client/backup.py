@@ -18,7 +18,7 @@ from qborg_borg.bundle import Bundle
 from qborg_borg.key_export import KEYFILE
 from qborg_borg.outcome import Outcome, Record
 from qborg_borg.process import explain_connection, plain_environment, run_logged
-from qborg_client import effective, identity, settings, sources, state
+from qborg_client import effective, identity, journal, settings, sources, state
 from qborg_client.paths import Paths
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
@@ -44,6 +44,12 @@ class Backup:
     warnings: int
     proof: str
 
+    @property
+    def line(self) -> str:
+        """Tell a person of it."""
+        return (f"{self.archive}: {self.files} files, {self.size} bytes, "
+                f"{self.sent} new, {self.warnings} warnings")
+
 
 def access(paths: Paths, bundle: Bundle, base_dir: str | None = None) -> command.Access:
     """Answer how this client reaches its repository: over the alias of its own bundle."""
@@ -63,6 +69,7 @@ def run(
 ) -> Backup:
     """Back up now; raises ServiceFailure with the cause. Either way the result is remembered.
 
+    A backup that is made leaves a line in the journal; why there is none, who asked for it notes.
     Another run is waited for only if somebody is told so by `on_wait`. Without a new manifest the
     last one stays in the archives. `on_warning` gets borg's words, which it does not trust.
     """
@@ -83,6 +90,7 @@ def run(
                 note, success=began, outcome=state.OK, archive=made.archive, files=made.files,
                 size=made.size, sent=made.sent, warnings=made.warnings,
             )
+            journal.info(made.line)
             return made
         finally:
             # The clock may have been set meanwhile.

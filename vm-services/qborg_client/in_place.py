@@ -39,18 +39,20 @@ def run(
     left_out = [*restore.never(paths), relative(paths.state)]
     # No backup of a half of it; one that is under way, or a cut run of this, is waited for.
     with only_run(paths, lambda: on_progress(0, 0)), _staged(stage):
+        follower = Follower(on_progress)
         outcome = run_borg(
             command.extract(opened, name, inside, left_out), opened, timeout=None,
-            on_record=Follower(on_progress), cwd=str(stage),
-            writable=[stage, *restore.own_state(paths)],
+            on_record=follower, cwd=str(stage), writable=[stage, *restore.own_state(paths)],
         )
         restore.check(outcome)
+        others = restore.of_others(opened, name, inside, follower)
         os.sync()
         placing = Placing(stage, on_progress)
         for path in inside:
             placing.place(path)
         placing.finish()
-    return Restored(name, placing.files, placing.size, outcome.warnings + placing.missed)
+    warnings = outcome.warnings + others + placing.missed
+    return Restored(name, placing.files, placing.size, warnings)
 
 
 def _own_path(paths: Paths, path: str) -> str:

@@ -1,10 +1,12 @@
-"""What a scheduled run says where nobody watches: the qube's journal.
+"""What a run says where nobody watches: the qube's journal.
 
-Runs in clients. One line for each run that did something; `journalctl -t qborg-run` shows them.
+Runs in clients. One line for each run that did something, whoever asked for it;
+`journalctl -t qborg-run` shows them.
 """
 
 import syslog
 
+from qborg_service.failure import ServiceFailure
 from qborg_wire.reply import printable
 
 _LIMIT = 300  # characters
@@ -15,11 +17,12 @@ def info(text: str) -> None:
     _note(syslog.LOG_INFO, text)
 
 
-def error(text: str) -> None:
+def failure(reason: ServiceFailure) -> None:
     """Note why there is no backup."""
-    _note(syslog.LOG_ERR, text)
+    _note(syslog.LOG_ERR, f"{reason.cause}: {reason.detail}")
 
 
 def _note(priority: int, text: str) -> None:
     syslog.openlog("qborg-run", syslog.LOG_PID, syslog.LOG_USER)
     syslog.syslog(priority, printable(text, _LIMIT))
+    syslog.closelog()  # what a service says beside is of its own name

@@ -47,11 +47,13 @@ def run(
     with tempfile.TemporaryDirectory(prefix="receive-", dir=volatile.folder()) as base:
         access = lender.access(
             record, lent_by, base, _key_file(record, Path(base)), identity.own_qube())
-        name = archives.named(access, archive, repository.qube)
-        target = restore.checked_directory(
-            paths, directory or str(paths.home / "restored" / name))
+        if directory is None:
+            archive = archives.named(access, archive, repository.qube)
+            directory = str(paths.home / "restored" / archive)
+        target = restore.checked_directory(paths, directory)
         return restore.extract(
-            access, name, inside, restore.never(paths), target, [Path(base)], on_progress)
+            access, repository.qube, archive, inside, restore.never(paths), target, [Path(base)],
+            on_progress)
 
 
 def _key_file(record: RecoveryRecord, base: Path) -> Path | None:

@@ -5,12 +5,11 @@ written over, as the directory is new, empty, or what a cut run of this has begu
 of a qube that was made again.
 """
 
-import fcntl
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +17,12 @@ from qborg_borg import archives, command
 from qborg_borg.bundle import Bundle
 from qborg_borg.outcome import Outcome, Record
 from qborg_borg.process import run_borg
-from qborg_client import contents, sources
+from qborg_client import begun, contents, sources
 from qborg_client.backup import access
 from qborg_client.paths import Paths, relative
 from qborg_client.state import only_run
 from qborg_service.failure import ServiceFailure
 
-BEGUN = ".qubes-borg-unfinished"  # in a directory until all of the files are
 _LIST = "borg.output.list"
 _NEVER_MATCHED = "never matched."
 # To borg, a file that it cannot write for want of space is worth a warning.
@@ -58,55 +56,40 @@ def run(
     inside = [archive_path(path) for path in wanted]
     target = checked_directory(paths, directory)
     opened = access(paths, bundle)
-    name = archives.named(opened, archive, bundle.qube)
-    return extract(opened, name, inside, never(paths), target, own_state(paths), on_progress)
+    return extract(opened, bundle.qube, archive, inside, never(paths), target, own_state(paths),
+                   on_progress)  # fmt: skip
 
 
 def extract(
-    access: command.Access, name: str, inside: Sequence[str], left_out: Sequence[str],
-    target: Path, writable: Sequence[Path], on_progress: OnProgress,
+    access: command.Access, qube: str, archive: str, inside: Sequence[str],
+    left_out: Sequence[str], target: Path, writable: Sequence[Path], on_progress: OnProgress,
 ) -> Restored:
     """Extract into a checked directory, and let borg write there and into `writable` alone.
 
-    A file that is another user's is this one's then, and a warning. Raises ServiceFailure.
+    Where a cut run has begun, its archive is gone on with. A file that is another user's is this
+    one's then, and a warning. Raises ServiceFailure.
     """
     follower = Follower(on_progress)
-    tail = command.extract(access, name, inside, left_out)
-    with _alone(target):
+    asked = begun.Asked(access.url, archive, inside)
+    with begun.alone(target, asked, lambda: archives.named(access, archive, qube)) as name:
         outcome = run_borg(
-            tail, access, timeout=None, on_record=follower, cwd=str(target),
-            writable=[target, *writable],
+            command.extract(access, name, inside, [*left_out, begun.MARK]), access, timeout=None,
+            on_record=follower, cwd=str(target), writable=[target, *writable],
         )
         check(outcome)
-        others = 0
-        if not inside or not all(path.startswith("home/") for path in inside):
-            others = contents.below(
-                access, name, inside, lambda _files: on_progress(*follower.told)).others
-        (target / BEGUN).unlink(missing_ok=True)
-        files, size = _count(target)
+        others = of_others(access, name, inside, follower)
+    files, size = _count(target)
     return Restored(name, files, size, outcome.warnings + others)
 
 
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Make a directory and mark it as begun, once a cut run that still works in it has ended.
+def of_others(
+    access: command.Access, name: str, inside: Sequence[str], follower: "Follower"
+) -> int:
+    """Answer how many of the files were another user's, of which borg says nothing.
 
-    If the work fails, that one takes away what it made and left empty; then it is made again.
+    It takes one more borg, that reads no file's content.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    while True:
-        with ExitStack() as held, fresh(target):  # held to the end of what `fresh` takes away
-            try:
-                mark = os.open(target / BEGUN, flags, 0o600)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise ServiceFailure("directory-refused", f"{error.strerror}: {target}") from error
-            held.callback(os.close, mark)
-            fcntl.flock(mark, fcntl.LOCK_EX)
-            if os.fstat(mark).st_nlink:
-                yield
-                return
+    return contents.below(access, name, inside, lambda _files: follower.tell()).others
 
 
 def own_state(paths: Paths) -> list[Path]:
@@ -125,13 +108,13 @@ def bring_back(
     What lies there already is of a run that was cut, so it is written over. Our own state stays:
     it is of another qube's backups. Raises ServiceFailure.
     """
-    target = checked_directory(paths, directory, begun=True)
+    target = checked_directory(paths, directory, over=True)
     opened, files, size, warnings = access(paths, bundle), 0, 0, 0
     name = archives.named(opened, archive, bundle.qube)
     home, state = relative(paths.home), relative(paths.state)
     parts = [(Path("/"), paths.home, command.extract(opened, name, [home], [*never(paths), state])),
              (target, target, command.extract(opened, name, [], [home]))]  # fmt: skip
-    with only_run(paths), fresh(target):  # no backup of a half of it
+    with only_run(paths), begun.fresh(target):  # no backup of a half of it
         for root, place, tail in parts:
             follower = Follower(on_progress, files, size)
             outcome = run_borg(tail, opened, timeout=None, on_record=follower, cwd=str(root),
@@ -139,6 +122,7 @@ def bring_back(
             check_written(outcome)
             files, size = follower.told
             warnings += outcome.warnings
+        warnings += of_others(opened, name, [], follower)
     with suppress(OSError):  # nothing was outside of the home
         target.rmdir()
     return Restored(name, files, size, warnings)
@@ -160,17 +144,17 @@ def archive_path(untrusted_path: str) -> str:
     return "/".join(parts)
 
 
-def checked_directory(paths: Paths, directory: str, begun: bool = False) -> Path:
+def checked_directory(paths: Paths, directory: str, over: bool = False) -> Path:
     """Answer the target, fit to be extracted into: an empty one, or one that a cut run has begun.
 
-    `begun`: also without its mark, for a directory that nothing else is extracted into.
+    `over`: also without its mark, for a directory that nothing else is extracted into.
     Raises ServiceFailure directory-refused.
     """
     target = Path(directory)
     if not target.is_absolute() or ".." in target.parts:
         raise ServiceFailure("directory-refused", "not an absolute path, or one that climbs")
     try:
-        reason = _objection(paths, target, begun)
+        reason = _objection(paths, target, over)
     except OSError as error:
         reason = str(error.strerror)
     if reason is not None:
@@ -178,7 +162,7 @@ def checked_directory(paths: Paths, directory: str, begun: bool = False) -> Path
     return target
 
 
-def _objection(paths: Paths, target: Path, begun: bool) -> str | None:
+def _objection(paths: Paths, target: Path, over: bool) -> str | None:
     """Answer why nothing may be extracted there, None if it may."""
     real = Path(os.path.realpath(target))
     if paths.ssh.resolve() in (real, *real.parents):
@@ -191,29 +175,8 @@ def _objection(paths: Paths, target: Path, begun: bool) -> str | None:
         return "not a directory"
     if status.st_uid != os.getuid():
         return "it belongs to another user"
-    begun = begun or os.path.lexists(target / BEGUN)
-    return "not empty; choose a new one" if not begun and any(target.iterdir()) else None
-
-
-@contextmanager
-def fresh(target: Path) -> Iterator[None]:
-    """Make the directories that are missing; if the work fails, take away what stayed empty."""
-    try:
-        missing = [path for path in (target, *target.parents) if not path.exists()]
-        for path in reversed(missing):
-            path.mkdir(mode=0o700)
-    except OSError as error:
-        raise ServiceFailure("directory-refused", f"{error.strerror}: {target}") from error
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):
-            if os.listdir(target) == [BEGUN]:
-                (target / BEGUN).unlink()
-        for path in missing:
-            with suppress(OSError):
-                path.rmdir()
-        raise
+    over = over or os.path.lexists(target / begun.MARK)
+    return "not empty; choose a new one" if not over and any(target.iterdir()) else None
 
 
 class Follower:
@@ -227,6 +190,10 @@ class Follower:
         if record.kind == "progress_percent" and record.size:
             size = self._before + record.size
         self.told = files + (record.name == _LIST), size
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell it once more: the work goes on."""
         self._on_progress(*self.told)
 
 

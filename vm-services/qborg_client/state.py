@@ -66,7 +66,7 @@ def only_run(paths: Paths, on_wait: Callable[[], None] | None = None) -> Iterato
     try:
         while not _locks(descriptor):
             if on_wait is None or time.monotonic() > deadline:
-                raise OtherRun("locked", "another backup of this qube is running")
+                raise OtherRun("locked", "another backup or restore of this qube is running")
             on_wait()
             time.sleep(_LOOK)
         yield

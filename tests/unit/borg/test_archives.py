@@ -17,15 +17,18 @@ from qborg_service.secret import Secret
 from unit.borg.bundles import REPOSITORY
 
 ACCESS = Access("ssh://x/./repos/m-work", "borg", "ssh", Secret(b"x"))
-# Borg of a repository with the archives that stand first, oldest first.
+# Borg of a repository with the archives that stand first: their names are of the time they were
+# made at, and the server may tell of others than it is asked for.
 BORG = """
 import fnmatch, json, sys
 kept, words = json.loads(sys.argv[1]), sys.argv[2:]
 glob = words[words.index("--glob-archives") + 1]
 found = [name for name in kept if fnmatch.fnmatchcase(name, glob) or name.startswith("evil")]
-print(json.dumps({"archives": [{"name": name} for name in found[-1:]]}))
+print(json.dumps({"archives": [{"name": name, "time": name[-19:]} for name in found]}))
 """
 FIRST, SECOND = "work-2026-01-31T10:17:00", "work-2026-02-01T11:18:01"
+SOON, FUTURE = (time.strftime("work-%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + seconds))
+                for seconds in (60, 3 * 86400))  # fmt: skip
 
 
 def outcome(stdout: bytes) -> Outcome:
@@ -71,6 +74,11 @@ NEWEST = {
     "nearly": ("work", [FIRST, f"{SECOND}.1", f"x{SECOND}", SECOND.replace("T", " ")], FIRST),
     "another-qubes": ("work", [FIRST, f"work-{SECOND}", SECOND.replace("work", "home")], FIRST),
     "a-dot-is-a-dot": ("w.rk", [FIRST.replace("o", "."), SECOND], FIRST.replace("o", ".")),
+    "in-any-order": ("work", [SECOND, FIRST], SECOND),
+    "unasked": ("work", [FIRST, f"evil-{SECOND}"], FIRST),
+    "of-the-future": ("work", [FIRST, SECOND, FUTURE], SECOND),
+    "of-the-future-alone": ("work", [FUTURE], FUTURE),
+    "of-another-clock": ("work", [FIRST, SOON], SOON),
 }
 
 
@@ -139,7 +147,7 @@ def test_where_none_is_that_old_it_says_which_is_the_oldest(
     assert failed.value.cause == "archive-missing"
 
 
-NONE = {"empty": [], "a-persons-own-alone": ["work-notes"], "unasked": [FIRST, f"evil-{SECOND}"],
+NONE = {"empty": [], "a-persons-own-alone": ["work-notes"], "unasked": [f"evil-{SECOND}"],
         "unasked-escape": ["evil\x1b[2J"]}  # fmt: skip
 
 

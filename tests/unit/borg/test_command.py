@@ -13,7 +13,7 @@ BUILT = {
     "export": command.export_key(ACCESS),
     "list": command.list_archives(ACCESS),
     "dry-create": command.dry_create(ACCESS, ["R /home/user", "! pp:-x"]),
-    "newest": command.newest_archive(ACCESS, "work"),
+    "own": command.own_archives(ACCESS, "work"),
     "extract": command.extract(ACCESS, "a", ["--help"], ["home/user/.ssh"]),
     "stdout": command.extract_to_stdout(ACCESS, "a", "home/user/f"),
 }

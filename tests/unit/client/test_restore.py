@@ -1,13 +1,10 @@
 """Where a restore may go, and how a path is said to borg."""
 
-import os
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from qborg_client import restore
+from qborg_client import begun, restore
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
 
@@ -62,9 +59,9 @@ def test_what_holds_something_is_refused(paths: Paths) -> None:
 
 
 def test_what_a_cut_run_has_begun_is_gone_on_with_but_never_where_ssh_trusts(paths: Paths) -> None:
-    assert restore.checked_directory(paths, str(paths.home), begun=True) == paths.home
+    assert restore.checked_directory(paths, str(paths.home), over=True) == paths.home
     with pytest.raises(ServiceFailure, match="ssh trusts"):
-        restore.checked_directory(paths, str(paths.ssh), begun=True)
+        restore.checked_directory(paths, str(paths.ssh), over=True)
 
 
 @pytest.mark.parametrize("below", ["", "/new", "/backups/x"])
@@ -100,71 +97,16 @@ def test_names_too_long_for_the_system_are_refused(paths: Paths) -> None:
     long = paths.home / ("x" * 300)
 
     assert refusal(paths, str(long)) == "directory-refused"
-    with pytest.raises(ServiceFailure), restore.fresh(long):
+    with pytest.raises(ServiceFailure), begun.fresh(long):
         pass
 
 
 def test_what_a_cut_run_has_begun_is_gone_on_with(paths: Paths) -> None:
-    begun = paths.home / "begun"
-    begun.mkdir()
-    (begun / "half").touch()
-    assert refusal(paths, str(begun)) == "directory-refused"
+    target = paths.home / "begun"
+    target.mkdir()
+    (target / "half").touch()
+    assert refusal(paths, str(target)) == "directory-refused"
 
-    (begun / restore.BEGUN).touch()
+    (target / begun.MARK).touch()
 
-    assert restore.checked_directory(paths, str(begun)) == begun
-
-
-def test_a_mark_that_leads_elsewhere_is_not_followed(paths: Paths) -> None:
-    (paths.home / "begun").mkdir()
-    (paths.home / "begun" / restore.BEGUN).symlink_to(paths.home / "elsewhere")
-
-    with pytest.raises(ServiceFailure) as refused, restore._alone(paths.home / "begun"):
-        pass
-
-    assert refused.value.cause == "directory-refused" and not (paths.home / "elsewhere").exists()
-
-
-def test_one_that_waited_for_a_cut_run_has_a_directory_again(paths: Paths) -> None:
-    found, target = [], paths.home / "new"
-
-    def waits() -> None:
-        with restore._alone(target):
-            found.append(target.is_dir())
-
-    second = threading.Thread(target=waits)
-    with pytest.raises(KeyError), restore._alone(target):
-        second.start()
-        time.sleep(0.3)  # it waits by now; were it not to, it would have its own in any case
-        raise KeyError
-    second.join()
-
-    assert found == [True]
-
-
-def test_a_directory_with_nothing_but_the_mark_goes_too(paths: Paths) -> None:
-    with pytest.raises(KeyError), restore.fresh(paths.home / "new"):
-        (paths.home / "new" / restore.BEGUN).touch()
-        raise KeyError
-
-    assert not (paths.home / "new").exists()
-
-
-def test_a_made_directory_is_private_and_stays_after_success(paths: Paths) -> None:
-    target = paths.home / "new" / "deep"
-
-    with restore.fresh(target):
-        (target / "file").touch()
-
-    assert target.stat().st_mode & 0o777 == 0o700
-    assert target.parent.stat().st_mode & 0o777 == 0o700
-
-
-def test_after_a_failure_what_stayed_empty_is_gone_and_the_rest_not(paths: Paths) -> None:
-    for name in ("empty", "half"):
-        with pytest.raises(KeyError), restore.fresh(paths.home / name):
-            if name == "half":
-                (paths.home / name / "file").touch()
-            raise KeyError
-
-    assert sorted(os.listdir(paths.home)) == [".ssh", "half"]
+    assert restore.checked_directory(paths, str(target)) == target

@@ -46,6 +46,20 @@ def test_no_hint_names_a_command_that_there_is_not_yet(capsys: pytest.CaptureFix
     assert named <= {f"qvm-borg-{path.stem}" for path in DOM0_TOOLS.glob("[a-z]*.py")}
 
 
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [("quota-exceeded", "qvm-borg-enroll QUBE --quota SIZE"), ("server-full", "buy space")],
+    ids=["quota", "server"],
+)  # fmt: skip
+def test_what_is_full_is_mended_by_what_frees_space(
+    cause: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hints.tell(ServiceFailure(cause, "x"))
+
+    hint = capsys.readouterr().err.splitlines()[1]
+    assert says in hint and hint.endswith("to prune here frees nothing")
+
+
 def test_its_help_names_the_files_that_are_the_users(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run.main(["--help"])

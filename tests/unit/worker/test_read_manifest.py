@@ -26,7 +26,7 @@ BORG = """
     exit 42
 }
 case "$*" in
-    list*) echo '{"archives": [{"name": "ARCHIVE"}]}' ;;
+    list*) echo '{"archives": [{"name": "ARCHIVE", "time": "2026-01-31T10:17:02.000000"}]}' ;;
     key*) cat "$BORG_KEY_FILE" ;;
     extract*/proof) echo proof ;;
     extract*/manifest) PRINTS ;;

@@ -6,10 +6,11 @@ Runs in clients.
 import json
 from collections.abc import Mapping
 
-from qborg_client import backup, generation, identity
+from qborg_client import backup, generation, identity, journal
 from qborg_client.paths import own_paths
 from qborg_service.call import Call
 from qborg_service.entry import service
+from qborg_service.failure import ServiceFailure
 from qborg_wire.reply import Progress
 from qborg_wire.row import Role
 
@@ -26,7 +27,11 @@ def handle(call: Call) -> Mapping[str, str]:
     def tell_waiting() -> None:
         call.progress(Progress("wait-for-other-backup", 0, 0))
 
-    made = backup.run(paths, bundle, tell, tell_waiting, json.loads(call.text("manifest")))
+    try:
+        made = backup.run(paths, bundle, tell, tell_waiting, json.loads(call.text("manifest")))
+    except ServiceFailure as failure:
+        journal.failure(failure)
+        raise
     return {
         "archive": made.archive,
         "files": str(made.files),

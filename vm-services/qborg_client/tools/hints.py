@@ -22,8 +22,9 @@ _HINTS = {
     "login-refused": "in dom0: qvm-borg-enroll publishes the key again",
     "server-unreachable": "does this qube reach the network?",
     "connection-failed": "try again; `ssh bakserver` shows what the server says",
-    "quota-exceeded": "the repository's quota is used up: raise it or prune",
-    "server-full": "the account is full: buy space or prune",
+    "quota-exceeded": "in dom0: qvm-borg-enroll QUBE --quota SIZE, a larger one or `none`; "
+                      "to prune here frees nothing",
+    "server-full": "the account is full: buy space; to prune here frees nothing",
     "no-space": "free some space in this qube",
     "time-out": "try again; if it stays so, ask the server's provider",
 }

@@ -31,7 +31,7 @@ examples:
   qborg-run --preview                   how much would be sent, and what is left out
   qborg-run -v                          back up now; say what each warning is about
   qborg-run --json | jq .sent           back up now, for a program
-  journalctl -t qborg-run               what the scheduled runs did
+  journalctl -t qborg-run               what the runs did, also those of dom0
 """
 
 
@@ -44,13 +44,14 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ServiceFailure, OSError) as error:
-        if options.scheduled and isinstance(error, state.OtherRun):
+        other = isinstance(error, state.OtherRun)
+        if options.scheduled and other:
             return 0
         failure = hints.as_failure(error)
-        detail = printable(failure.detail, 200)
-        if options.scheduled:
-            journal.error(f"{failure.cause}: {detail}")
+        if not (options.preview or other):
+            journal.failure(failure)
         if options.json:
+            detail = printable(failure.detail, 200)
             print(json.dumps({"outcome": failure.cause, "detail": detail}))
         return hints.tell(failure)
 
@@ -92,8 +93,7 @@ def _scheduled(paths: Paths, bundle: Bundle, plan: Schedule) -> int:
     if plan.paused:
         journal.info(f"due, but paused {plan.paused}")
         return 0
-    made = backup.run(paths, bundle, lambda _files, _size: None)
-    journal.info(telling.made_line(made))
+    backup.run(paths, bundle, lambda _files, _size: None)
     for slip in plan.slips:
         journal.info(f"warning: {slip}")
     return 0

@@ -41,17 +41,11 @@ class Follower:
             print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
-def made_line(made: Backup) -> str:
-    """Answer the one line of a finished backup."""
-    return (f"{made.archive}: {made.files} files, {made.size} bytes, "
-            f"{made.sent} new, {made.warnings} warnings")
-
-
 def tell_made(made: Backup, plan: Schedule, *, verbose: bool) -> None:
     """Print a finished backup, and on stderr what a person should know beside it."""
     for slip in plan.slips:
         print(f"warning: {slip}", file=sys.stderr)
-    print(made_line(made))
+    print(made.line)
     if made.warnings and not (verbose or plan.slips):
         print("hint: `qborg-run -v` says what the warnings are about", file=sys.stderr)
     if plan.paused:

@@ -1,0 +1,111 @@
+"""A directory that a restore fills: alone in it, and marked until all of the files are there.
+
+Runs in the qube that gets the files. The mark says which archive was begun, so that another run
+goes on with that one: of two archives, a file that was cut could pass for one that is restored.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from qborg_service.failure import ServiceFailure
+from qborg_wire import names
+
+MARK = ".qubes-borg-unfinished"
+# The word that the archive was asked for by, the archive, and the digest of what of it.
+_ARCHIVE, _DIGEST = names.ARCHIVE.pattern, names.DIGEST.pattern
+_NOTE = re.compile(f"({_ARCHIVE}) ({_ARCHIVE}) ({_DIGEST})\n".encode("ascii"))
+_LIMIT = 400  # bytes
+_CHOOSE = "choose a new one"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is extracted: `word` is an archive, or how one is found; paths as archives hold them."""
+
+    repository: str
+    word: str
+    inside: Sequence[str]
+
+    @property
+    def digest(self) -> str:
+        """Answer what tells the paths of one repository from any others."""
+        whole = "\0".join([self.repository, *sorted(self.inside)])
+        return hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@contextmanager
+def alone(target: Path, asked: Asked, find: Callable[[], str]) -> Iterator[str]:
+    """Make a directory and mark it, once a cut run that still works in it has ended.
+
+    Answers the archive to extract: the one of the mark, else what `find` answers. If the work
+    fails, what stayed empty is gone. Raises directory-refused where something else was begun.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    while True:
+        with ExitStack() as held, fresh(target):  # held to the end of what `fresh` takes away
+            try:
+                mark = os.open(target / MARK, flags, 0o600)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise _refused(target, str(error.strerror)) from error
+            held.callback(os.close, mark)
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            if os.fstat(mark).st_nlink:
+                yield _archive(mark, target, asked, find)
+                (target / MARK).unlink(missing_ok=True)
+                return
+
+
+def _archive(mark: int, target: Path, asked: Asked, find: Callable[[], str]) -> str:
+    """Answer the archive that the mark tells of, and write into a new one which it is."""
+    if not stat.S_ISREG(os.fstat(mark).st_mode):
+        raise _refused(target, "its mark is no file")
+    untrusted_note = os.pread(mark, _LIMIT, 0)
+    if match := _NOTE.fullmatch(untrusted_note):
+        word, archive, digest = (part.decode("ascii") for part in match.groups())
+        if digest != asked.digest or asked.word not in (word, archive):
+            raise _refused(target, f"{archive} was begun there, asked for otherwise; {_CHOOSE}")
+        return archive
+    if os.listdir(target) != [MARK]:
+        if not untrusted_note:  # it is of this very run
+            (target / MARK).unlink()
+        raise _refused(target, f"it holds what nobody knows the archive of; {_CHOOSE}")
+    archive = find()
+    note = f"{asked.word} {archive} {asked.digest}\n".encode("ascii")
+    os.ftruncate(mark, 0)
+    os.pwrite(mark, note, 0)
+    os.fsync(mark)  # before there is a file that it speaks of
+    return archive
+
+
+def _refused(target: Path, reason: str) -> ServiceFailure:
+    return ServiceFailure("directory-refused", f"{reason}: {target}")
+
+
+@contextmanager
+def fresh(target: Path) -> Iterator[None]:
+    """Make the directories that are missing; if the work fails, take away what stayed empty."""
+    try:
+        missing = [path for path in (target, *target.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700)
+    except OSError as error:
+        raise _refused(target, str(error.strerror)) from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            if os.listdir(target) == [MARK]:
+                (target / MARK).unlink()
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        raise
