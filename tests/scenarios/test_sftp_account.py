@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from scenarios import person, typist
+from scenarios import crowd, person, typist
 from scenarios.typist import KEEPER, PASSWORD
 
 KEYS = f"{person.HOME}/{person.KEYS}"
@@ -96,8 +96,11 @@ def test_an_enrolment_over_sftp_keeps_every_foreign_line(ready: Lab) -> None:
     left = ready.server.exec(["ls", f"{person.HOME}/.ssh"], check=True).stdout.split()
     assert left == [b"authorized_keys", b"authorized_keys.qborg-bak"]
     assert "nothing was changed" in person.runs(ready, *ENROLL)
-    (row,) = json.loads(person.runs(ready, "qvm-borg-status", "--json"))["qubes"]
-    assert row["numbers"]["size"] > row["numbers"]["grown"] > 0 < row["numbers"]["server"]
+    crowd.joins(ready, ["q1", "q2", "q3"])
+    rows = json.loads(person.runs(ready, "qvm-borg-status", "--json"))["qubes"]
+    ((size, grown, server),) = {
+        tuple(row["numbers"][name] for name in ("size", "grown", "server")) for row in rows}
+    assert len(rows) == 4 and size > grown > 0 < server
 
 
 def test_a_new_list_that_lets_nobody_in_is_rolled_back_over_sftp(ready: Lab) -> None:

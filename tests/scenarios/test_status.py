@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from lab import Lab
-from scenarios import person, state, thief
+from scenarios import crowd, person, state, thief
 
 LAST = "/home/user/.local/state/qubes-borg/last.json"
 STATUS = ("qvm-borg-status", "--json")
@@ -50,6 +50,25 @@ def test_a_claim_stands_beside_the_servers_evidence(escrowed: Lab) -> None:
     escrowed.do("shutdown", "borg-maintenance")
     row, troubles = _status(escrowed, 0, "work")
     assert troubles == [] and row["numbers"]["server"] is None and row["numbers"]["backup"] > 0
+
+
+def test_a_dozen_repositories_are_seen_by_a_few_commands(escrowed: Lab) -> None:
+    names = [f"q{number}" for number in range(12)]
+    crowd.joins(escrowed, names)
+    spoils = "cd $1/repos; rm -r qubes-q3; sed -i 's/^key = .*/key = bent/' qubes-q5/config"
+    escrowed.server.exec(["/bin/sh", "-c", spoils, "-", person.HOME], check=True)
+    escrowed.server.account.watch()
+
+    said = person.runs(escrowed, *STATUS, code=27)
+
+    assert len(escrowed.server.account.commands()) <= 6  # the one that holds the session among them
+    rows = {row["qube"]: row for row in json.loads(said[:said.rindex("}") + 1])["qubes"]}
+    troubles = {name: [each["name"] for each in row["troubles"]] for name, row in rows.items()}
+    assert troubles == {**dict.fromkeys(["work", *names], []), "q3": ["missing"],
+                        "q5": ["another-key"]}
+    sizes = {row["numbers"]["size"] for row in rows.values()}
+    assert len(sizes) == 2 and None in sizes and rows["q3"]["numbers"]["size"] is None
+    escrowed.server.account.unwatch()
 
 
 def test_deletions_stay_told_until_they_are_accepted_and_a_lost_record_is_rebuilt(

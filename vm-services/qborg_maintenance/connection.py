@@ -20,7 +20,7 @@ SSH_FAILED = 255
 _SECONDS = 60.0
 # The server's shell splits and interprets what ssh joins: words need no quoting, or are refused.
 _WORD = re.compile(r"[A-Za-z0-9_./=,:+-]+")
-_LINE = re.compile(r"-?@[a-z]+( [A-Za-z0-9_./+@-]+)*")
+_LINE = re.compile(r"-?@?[a-z]+( [A-Za-z0-9_./+@-]+)*")
 _NO_SPACE = re.compile(rb"No space left on device|Disk quota exceeded|disk full", re.IGNORECASE)
 _NOT_OURS = re.compile(rb"Permission denied|Operation not permitted|Read-only file system")
 # The login was fine; it is this request that the account does not have.

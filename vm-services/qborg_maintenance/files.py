@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from qborg_maintenance.connection import OUTPUT_LIMIT, Connection, refusal
 from qborg_service.failure import ServiceFailure
@@ -21,9 +22,9 @@ ROOT = "repos"
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")  # of a file in a repository
 _DEPTH = 3  # of a repository: its directories data/N and lock.exclusive
 BLOCK = 4096  # bytes
-# A regular file of `ls -ln`, as a server's own and sftp's write it: size, date, name.
-_LISTED = re.compile(rb"^-\S* +(?:\S+ +){3}([0-9]{1,15}) +(?:\S+ +){3}(?:\S*/)?([A-Za-z0-9.]+)$",
-                     re.MULTILINE)
+# What stands above each list where there are several: of `ls -ln`, and of sftp that echoes it.
+_HEAD = re.compile(rb"^([A-Za-z0-9_./-]+):$", re.MULTILINE)
+_ECHO = re.compile(rb"^sftp> ls -ln ([A-Za-z0-9_./-]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Files(ABC):
     """One way to the account's files; where Finished is answered, code 0 means done."""
 
     connection: Connection
+    AT_ONCE: ClassVar[int]  # paths that may be listed or read by one call
 
     @abstractmethod
     def read(self, path: str) -> bytes | None:
@@ -49,8 +51,8 @@ class Files(ABC):
         """Answer what lies in a directory, None if it cannot be listed."""
 
     @abstractmethod
-    def listed(self, *paths: str) -> bytes | None:
-        """Answer a long list of what lies in directories, None if one cannot be listed."""
+    def listed(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """Answer the long list of each of these directories, less those that cannot be listed."""
 
     @abstractmethod
     def part(self, path: str, skip: int, count: int) -> bytes:
@@ -92,12 +94,6 @@ class Files(ABC):
     def remove_tree(self, path: str) -> None:
         """Remove a directory with all that lies in it, as far as it can be; look afterwards."""
 
-    def sizes(self, *paths: str) -> dict[str, int] | None:
-        """Answer name and bytes of the files in directories, None if one cannot be listed."""
-        untrusted = self.listed(*paths)
-        return None if untrusted is None else {
-            name.decode("ascii"): int(size) for size, name in _LISTED.findall(untrusted)}
-
     def write(self, path: str, data: bytes) -> None:
         """Write a file in place; raises the failure that refusal answers."""
         finished = self.put(path, data)
@@ -107,6 +103,8 @@ class Files(ABC):
 
 class ShellFiles(Files):
     """One plain command for each: restricted shells have no pipe, no redirection, no `&&`."""
+
+    AT_ONCE = 500
 
     def read(self, path: str) -> bytes | None:
         """By `cat`."""
@@ -126,10 +124,12 @@ class ShellFiles(Files):
         finished = self.connection.run("ls", path)
         return frozenset(finished.stdout.split(b"\n")) - {b""} if finished.code == 0 else None
 
-    def listed(self, *paths: str) -> bytes | None:
-        """By `ls -ln`."""
+    def listed(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """By `ls -ln`, which goes on behind what it cannot list, and names none that is alone."""
         finished = self.connection.run("ls", "-ln", *paths)
-        return finished.stdout if finished.code == 0 else None
+        if len(paths) > 1:
+            return _parted(_HEAD, finished.stdout)
+        return {paths[0]: finished.stdout} if finished.code == 0 else {}
 
     def part(self, path: str, skip: int, count: int) -> bytes:
         """By `dd`."""
@@ -176,6 +176,8 @@ class ShellFiles(Files):
 class SftpFiles(Files):
     """OpenSSH's sftp, one start of it for each: all that an account without a shell offers."""
 
+    AT_ONCE = 16  # each of them takes six round trips
+
     def read(self, path: str) -> bytes | None:
         """By `get`."""
         with tempfile.TemporaryDirectory(dir=self.connection.config.parent) as private:
@@ -205,10 +207,14 @@ class SftpFiles(Files):
         lines = (line.rpartition(b"/")[2] for line in finished.stdout.split(b"\n"))
         return frozenset(lines) - {b""} if finished.code == 0 else None
 
-    def listed(self, *paths: str) -> bytes | None:
-        """By `ls -ln`."""
-        finished = self.connection.transfer(*(f"@ls -ln {path}" for path in paths))
-        return finished.stdout if finished.code == 0 else None
+    def listed(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """By `ls -ln`, which ends with the first that it cannot list: the others come anew."""
+        finished = self.connection.transfer(*(f"ls -ln {path}" for path in paths))
+        found = _parted(_ECHO, finished.stdout)
+        if finished.code == 0 or not found:
+            return found
+        rest, _failed = paths[len(found) :], found.popitem()
+        return found | (self.listed(rest) if rest else {})
 
     def part(self, path: str, skip: int, count: int) -> bytes:
         """By `get`, which is cut off at OUTPUT_LIMIT."""
@@ -278,6 +284,12 @@ class SftpFiles(Files):
             if free is not None and int(free[1]) == 0:
                 return replace(finished, stderr=b"No space left on device")
         return finished
+
+
+def _parted(head: re.Pattern[bytes], untrusted_lists: bytes) -> dict[str, bytes]:
+    """Answer the lists by the paths that stand above them."""
+    _before, *parts = head.split(untrusted_lists)
+    return dict(zip(map(bytes.decode, parts[::2]), parts[1::2], strict=True))
 
 
 def try_sftp(connection: Connection) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
-from qborg_maintenance.segments import Log
+from qborg_maintenance.segments import Log, Search
 from qborg_maintenance.state import State
 from qborg_service.files import FileRefused, read_limited, write_private
 
@@ -22,7 +22,7 @@ class Seen:
     """The most that was seen of a repository, by borg's id of it.
 
     `size` in bytes; `looked`: up to which segment it was searched for deletions; `deleted`: the
-    newest segment that only deletes.
+    newest segment that only deletes; `when`: at the last look, in seconds since 1970.
     """
 
     repository_id: str
@@ -30,27 +30,27 @@ class Seen:
     size: int = 0
     looked: int = 0
     deleted: int = 0
+    when: int = 0
 
-    def with_log(self, log: Log, deleted: int | None) -> "Seen":
-        """Answer what was seen by now; `deleted`: since then, None if that is unknown."""
+    def with_log(self, log: Log, search: Search) -> "Seen":
+        """Answer what was seen by now."""
         if log.transaction < self.transaction or log.size < self.size:
             return self
-        looked = self.looked if deleted is None else log.transaction
-        return replace(self, transaction=log.transaction, size=log.size, looked=looked,
-                       deleted=deleted or self.deleted)
+        return replace(self, transaction=log.transaction, size=log.size, looked=search.until,
+                       deleted=search.deleted or self.deleted)
 
-    def finds(self, log: Log, deleted: int | None) -> str:
+    def finds(self, log: Log, search: Search) -> str:
         """Answer in one word what has become of the repository since."""
         if log.transaction < self.transaction or log.size < self.size:
             return SHRUNK
-        if deleted or self.deleted:
+        if search.deleted or self.deleted:
             return DELETIONS
-        return UNCLEAR if deleted is None else FINE
+        return UNCLEAR if search.until < log.transaction else FINE
 
 
-def accepted(log: Log, repository_id: str) -> Seen:
+def accepted(log: Log) -> Seen:
     """Answer what there is now as all that was ever seen."""
-    return Seen(repository_id, log.transaction, log.size, log.transaction)
+    return Seen(log.repository_id, log.transaction, log.size, log.transaction)
 
 
 def load(state: State) -> dict[str, Seen]:

@@ -38,6 +38,8 @@ class Account:
         self._counts()
         said = b""
         for line in lines:
+            if not line.lstrip("-").startswith("@"):
+                said += f"sftp> {line}\n".encode()
             name, *words = line.lstrip("-@").split(" ")
             if "-ln" in words:
                 name = "list"

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import math
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from qborg_borg import key_export
 from qborg_maintenance import evidence, seen
+from qborg_maintenance.bulk import Bulk
 from qborg_maintenance.evidence import ACCEPT, ALL, KEYS, key_digest
 from qborg_maintenance.registry import CLIENT, IMPORTED, Entry, Registry
 from qborg_maintenance.seen import Seen
@@ -63,10 +66,14 @@ KNOWN = Registry(MACHINE, MACHINE_ID, 1, {NAME: ENTRY}, ())
 FIELD = SERVICES["ObserveServer"].reply[0]
 
 
+def _bulk(account: Account, way: str = "shell", seconds: float = math.inf) -> Bulk:
+    return Bulk(WAYS[way](account), time.monotonic() + seconds)
+
+
 def _look(home: Path, before: dict[str, Seen], look: str = ALL, way: str = "shell",
           known: Registry = KNOWN) -> list[str]:
     """Answer the parts of the one word, which is as the wire wants it."""
-    (one,) = evidence.gather(WAYS[way](Account(home)), known, [NAME], look, before)
+    (one,) = evidence.gather(_bulk(Account(home), way), known, [NAME], look, before)
     names.parse(FIELD.pattern, FIELD.limit, str(one))
     return str(one).split(",")
 
@@ -82,13 +89,14 @@ def test_a_repository_is_told_in_one_word(tmp_path: Path, way: str) -> None:
     assert told[8] == "fine"
 
 
-def test_what_there_was_no_time_for_is_unclear(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evidence, "_SECONDS", -1.0)
-    before: dict[str, Seen] = {}
+@pytest.mark.parametrize("look", [KEYS, ALL, ACCEPT])
+def test_what_there_was_no_time_for_is_unclear(tmp_path: Path, look: str) -> None:
+    borg.golden(tmp_path / PLACE, borg.SECOND)
+    account, before = Account(tmp_path), {NAME: Seen("a" * 64, 5)}
 
-    assert _look(tmp_path, before)[3:] == ["unknown"] * 5 + ["unclear"] and before == {}
+    (one,) = evidence.gather(_bulk(account, seconds=0), KNOWN, [NAME], look, before)
+    assert str(one).split(",")[3:] == ["unknown"] * 5 + ["unclear"]
+    assert account.asked == 0 and before == {NAME: Seen("a" * 64, 5)}
 
 
 def test_a_look_at_the_keys_learns_nothing_else(tmp_path: Path) -> None:
@@ -186,7 +194,7 @@ def test_a_directory_that_is_longer_than_we_read_is_unknown(tmp_path: Path) -> N
                 raise ServiceFailure("publish-refused", "the server sent more than allowed")
             return super().run(*words)
 
-    (one,) = evidence.gather(WAYS["shell"](Flooded(tmp_path)), KNOWN, [NAME], ALL, {})
+    (one,) = evidence.gather(_bulk(Flooded(tmp_path)), KNOWN, [NAME], ALL, {})
     assert len(one.key) == 64 and str(one).endswith(",unknown" * 4 + ",unclear")
 
 

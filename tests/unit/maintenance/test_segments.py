@@ -1,12 +1,15 @@
 """What a repository shows without its key, over both ways to files."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from qborg_maintenance import segments
+from qborg_maintenance.bulk import Bulk
 from qborg_maintenance.files import Files
+from qborg_maintenance.segments import Search
 from unit.maintenance import repositories as borg
 from unit.maintenance.directory import WAYS, Account
 
@@ -15,15 +18,29 @@ Way = Callable[[Account], Files]
 ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
+def _log(bulk: Bulk, now: int = NOW) -> segments.Log | None:
+    lists = bulk.listings({PLACE: 12, f"{PLACE}/data": 6})
+    config = bulk.files.read(f"{PLACE}/config") or borg.CONFIG.encode("ascii")
+    heads = segments.heads(bulk, lists, {PLACE: config})
+    return segments.logs(bulk, list(heads.values()), now).get(PLACE)
+
+
 def _read(tmp_path: Path, way: Way, now: int = NOW) -> segments.Log:
-    files = way(Account(tmp_path))
-    log = segments.read(files, PLACE, files.read(f"{PLACE}/config") or b"", now)
+    log = _log(Bulk(way(Account(tmp_path)), math.inf), now)
     assert log is not None
     return log
 
 
-def _deleted(tmp_path: Path, way: Way, after: int = 0) -> int | None:
-    return segments.deleted(way(Account(tmp_path)), _read(tmp_path, way), after)
+def _search(tmp_path: Path, way: Way, log: segments.Log, after: int = 0) -> Search:
+    (found,) = segments.search(Bulk(way(Account(tmp_path)), math.inf), [(log, after)])
+    return found
+
+
+def _deleted(tmp_path: Path, way: Way, after: int = 0) -> int:
+    log = _read(tmp_path, way)
+    found = _search(tmp_path, way, log, after)
+    assert found.until == log.transaction
+    return found.deleted
 
 
 # A moment of borg's own repository: the last commit's time, bytes, and what deletes.
@@ -107,22 +124,45 @@ def test_thousands_of_segments_take_a_few_calls(tmp_path: Path, way: Way) -> Non
     segment = borg.puts(borg.TWO), borg.deletes(borg.MANIFEST), borg.puts(borg.MANIFEST), b"C" * 17
     borg.made(tmp_path / PLACE, *segment * 1000)
     account = Account(tmp_path)
+    bulk = Bulk(way(account), math.inf)
 
-    log = segments.read(way(account), PLACE, b"", NOW)
-    assert log is not None and len(log.sizes) == 4002
-    assert segments.deleted(way(account), log, 0) == 0
-    assert account.asked <= 8
+    log = _log(bulk)
+    assert log is not None and len(log.sizes) == 4002 and account.asked <= 8
     account.asked = 0
-    assert segments.deleted(way(account), log, 3998) == 0 and account.asked == 1
+    assert segments.search(bulk, [(log, 0)]) == [Search(0, 4001)]
+    assert account.asked == math.ceil(1000 / bulk.files.AT_ONCE)
+    account.asked = 0
+    assert segments.search(bulk, [(log, 3998)]) == [Search(0, 4001)] and account.asked == 1
 
 
-@pytest.mark.parametrize("bad", ["shorter", "gone"])
-def test_a_segment_that_is_not_as_it_was_listed_leaves_it_unknown(tmp_path: Path, bad: str) -> None:
-    borg.made(tmp_path / PLACE, borg.deletes(borg.MANIFEST), borg.deletes(borg.MANIFEST))
-    log, place = _read(tmp_path, WAYS["shell"]), tmp_path / PLACE / "data/0/2"
-    place.write_bytes(b"") if bad == "shorter" else place.unlink()
+@pytest.mark.parametrize("bad", ["shorter", "longer", "gone"])
+@pytest.mark.parametrize("size", [1, 2000], ids=["small", "large"])
+def test_the_search_ends_with_what_is_not_as_it_was_listed(
+    tmp_path: Path, bad: str, size: int
+) -> None:
+    segment = borg.deletes(*[borg.MANIFEST] * size)
+    borg.made(tmp_path / PLACE, *[segment] * 4)
+    log, place = _read(tmp_path, WAYS["shell"]), tmp_path / PLACE / "data/0/4"
+    if bad == "gone":
+        place.unlink()
+    else:
+        place.write_bytes(segment[:100 * size // 2000] if bad == "shorter" else segment * 2)
 
-    assert segments.deleted(WAYS["shell"](Account(tmp_path)), log, 0) is None
+    until = 5 if bad == "longer" and size > 1 else 3  # of a large one only the begin is read
+    assert _search(tmp_path, WAYS["shell"], log) == Search(0, until)
+
+
+@ways
+def test_a_search_that_is_too_long_for_once_goes_on(
+    tmp_path: Path, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_CALLS", 1)
+    borg.made(tmp_path / PLACE, *[borg.deletes(borg.ONE)] * 600)
+    log = _read(tmp_path, way)
+
+    first = _search(tmp_path, way, log)
+    assert first == Search(501, 501)
+    assert _search(tmp_path, way, log, first.until) == Search(601, 601)
 
 
 @ways
@@ -131,7 +171,7 @@ def test_what_cannot_be_listed_is_unknown(tmp_path: Path, way: Way, gone: str) -
     borg.made(tmp_path / PLACE)
     (tmp_path / PLACE / gone).rename(tmp_path / "away")
 
-    assert segments.read(way(Account(tmp_path)), PLACE, b"", NOW) is None
+    assert _log(Bulk(way(Account(tmp_path)), math.inf)) is None
 
 
 LINE = b"transaction %d, UTC time 2026-01-31T12:00:00.000001\n"
@@ -170,7 +210,7 @@ def test_more_directories_than_are_looked_into_leave_it_unknown(tmp_path: Path) 
     for number in range(100):
         (tmp_path / PLACE / f"data/{number}").mkdir(exist_ok=True)
 
-    assert segments.read(WAYS["shell"](Account(tmp_path)), PLACE, b"", NOW) is None
+    assert _log(Bulk(WAYS["shell"](Account(tmp_path)), math.inf)) is None
 
 
 def test_another_number_of_segments_in_a_directory_is_borgs_to_tell(tmp_path: Path) -> None:
@@ -179,7 +219,7 @@ def test_another_number_of_segments_in_a_directory_is_borgs_to_tell(tmp_path: Pa
     for number in range(3):
         data = (tmp_path / f"0/{number}").read_bytes()
         borg.write(tmp_path / PLACE, f"data/{number // 2}/{number}", data)
-    files = WAYS["shell"](Account(tmp_path))
+    config = borg.CONFIG.replace("dir = 1000", "dir = 2")
+    borg.write(tmp_path / PLACE, "config", config.encode("ascii"))
 
-    log = segments.read(files, PLACE, b"[repository]\nsegments_per_dir = 2\n", NOW)
-    assert log is not None and segments.deleted(files, log, 0) == 2
+    assert _deleted(tmp_path, WAYS["shell"]) == 2
