@@ -12,7 +12,8 @@ from scenarios import person
 
 TEMPLATE, MINIMAL = "debian-13", "debian-13-minimal"
 ROLES = ("client", "maintenance", "vault", "worker")
-NEEDS = {"borgbackup", "borgmatic", "cron", "qrencode", "python3-pexpect", "python3-jinja2"}
+NEEDS = {"borgbackup", "borgmatic", "cron", "openssh-client", "qrencode", "python3-pexpect",
+         "python3-jinja2"}  # fmt: skip
 OURS = {f"qubes-borg-{role}" for role in ("common", *ROLES)}
 UNIT = "/etc/systemd/system/borgmatic.timer"
 
@@ -108,7 +109,7 @@ def test_a_template_gets_ours_from_a_repository_too(installed: Lab) -> None:
     assert re.search(r"Succeeded: 3 \(changed=3\)\n +Failed: +0\n", said), said
     there = packages(installed, MINIMAL)
     assert OURS & there == {"qubes-borg-common", "qubes-borg-vault"}
-    assert NEEDS & there == {"qrencode"}
+    assert NEEDS & there == {"openssh-client", "qrencode"}
 
 
 def test_dom0_is_refused_where_skip_dom0_was_forgotten(installed: Lab) -> None:

@@ -28,7 +28,8 @@ KEPT_FILES = {
     "dom0": r"/home/user/(\.config|\.local(/state)?)|/(usr/lib/lab-salt|var/\w+|etc/salt)/.*"
             r"|/home/user/\.(config|local/state)/qubes-borg(/.*)?",
     TEMPLATE: r"/etc/rc\d\.d/...cron|/etc/systemd/system/(multi-user|timers)\.target\.wants"
-              r"(/cron\.service|/borgmatic\.timer)?",
+              r"(/cron\.service|/borgmatic\.timer)?"
+              r"|/etc/systemd/user/sockets\.target\.wants(/ssh-agent\.socket)?",
     QUBE: rf"{LETTER}|/home/user/\.(cache|config)(/borg(/.*)?)?|/home/user/\.local(/state)?"
           r"|/var/spool/cron(/crontabs)?",
 }  # fmt: skip
