@@ -138,9 +138,10 @@ def build_rpm(work: Path, made: Release) -> list[Path]:
         "use_source_date_epoch_as_buildtime": 1, "clamp_mtime_to_source_date_epoch": 1,
         "source_date_epoch_from_changelog": 0, "vendor": NAME, "packager": made.who,
     }
-    # A source package keeps the spec with every path filled in, so it gets paths that never differ.
+    # A source package keeps the spec with every path filled in, so it gets paths that never differ;
+    # relative ones, since rpmbuild makes its folders for it too. It would also keep who has built.
     ways = {"-bb": {"_topdir": work, "_sourcedir": work},
-            "-bs": {"_topdir": "/builddir", "_sourcedir": "."}}
+            "-bs": {"_topdir": ".", "_sourcedir": ".", "_srcdefattr": "(-,root,root)"}}
     for name, text in specs(made).items():
         (work / Path(name).name).write_bytes(text)
         for way, places in ways.items():

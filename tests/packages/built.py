@@ -63,22 +63,10 @@ def make_older(target: Path) -> None:
     policy.write_text(text + "qborg.Gone * * * deny\n", encoding="utf-8")
 
 
-def make_checkout(target: Path) -> None:
-    """Turn a copy into a git checkout with files that are no source."""
-    (target / "build/deb").mkdir(parents=True)
-    (target / "build/deb/left.deb").write_text("of a build before")
-    run("/usr/bin/git", "init", "--quiet", folder=target)
-    run("/usr/bin/git", "add", "--all", folder=target)
-
-
-CHANGES = {"checkout": make_checkout, "older": make_older, "tarball": None}
-
-
 def build(kind: str, source: str, factory: pytest.TempPathFactory) -> list[Path]:
     """Answer the packages of one kind (deb, rpm), built in one process of the run.
 
-    SOURCE is `tarball`, `checkout` (of the same tree, elsewhere, by somebody with another umask) or
-    `older`.
+    SOURCE is `tarball` or `older`.
     """
     base = factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -87,11 +75,10 @@ def build(kind: str, source: str, factory: pytest.TempPathFactory) -> list[Path]
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
             copy_tree(place)
-            if (change := CHANGES[source]) is not None:
-                change(place)
+            if source == "older":
+                make_older(place)
         if not (done := place / "build" / f"{kind}.done").exists():
-            umask = 0o077 if source == "checkout" else 0o022
-            run("/usr/bin/make", kind, folder=place, umask=umask)
+            run("/usr/bin/make", kind, folder=place)
             done.touch()
     return sorted((place / "build" / kind).iterdir())
 

@@ -20,8 +20,12 @@ from packages import built
 ROOT = Path(__file__).resolve().parents[2]
 # Of the lab's tree, what a fresh template of Qubes need not have. All of it comes back by Salt.
 PURGED = (
-    "borgmatic", "borgbackup", "cron", "cron-daemon-common", "qrencode",
+    "borgmatic", "borgbackup", "cron", "cron-daemon-common", "openssh-client", "qrencode",
     "python3-pexpect", "python3-ptyprocess", "python3-jinja2", "python3-markupsafe",
+)  # fmt: skip
+# Nothing of ours in a template needs these, so they never come back.
+PURGED_FOR_GOOD = (
+    "git", "git-man", "keepassxc-minimal", "less", "make", "openssh-server", "openssh-sftp-server",
 )  # fmt: skip
 OF_DOM0 = ("rpm", "sudo")  # Qubes' dom0 has them, and the lab's tree does not
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}

@@ -52,7 +52,7 @@ def _salt(*programs: str) -> list[str]:
 def _bare(repository: Path) -> list[str]:
     """The lines that make a template one without our needs, and with a repository that has them."""
     return [
-        f"chroot $ROOT dpkg --purge {' '.join(debs.PURGED)}",
+        f"chroot $ROOT dpkg --purge {' '.join((*debs.PURGED, *debs.PURGED_FOR_GOOD))}",
         "rm -rf $ROOT/etc/cron* $ROOT/var/spool/cron",
         f"cp -r {repository} $ROOT{REPOSITORY}",
         f"echo 'deb [trusted=yes] file:{REPOSITORY} ./' > $ROOT/etc/apt/sources.list",

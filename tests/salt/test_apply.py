@@ -12,7 +12,8 @@ from scenarios import person
 
 TEMPLATE, MINIMAL = "debian-13", "debian-13-minimal"
 ROLES = ("client", "maintenance", "vault", "worker")
-NEEDS = {"borgbackup", "borgmatic", "cron", "qrencode", "python3-pexpect", "python3-jinja2"}
+NEEDS = {"borgbackup", "borgmatic", "cron", "openssh-client", "qrencode", "python3-pexpect",
+         "python3-jinja2"}  # fmt: skip
 OURS = {f"qubes-borg-{role}" for role in ("common", *ROLES)}
 UNIT = "/etc/systemd/system/borgmatic.timer"
 
@@ -108,7 +109,7 @@ def test_a_template_gets_ours_from_a_repository_too(installed: Lab) -> None:
     assert re.search(r"Succeeded: 3 \(changed=3\)\n +Failed: +0\n", said), said
     there = packages(installed, MINIMAL)
     assert OURS & there == {"qubes-borg-common", "qubes-borg-vault"}
-    assert NEEDS & there == {"qrencode"}
+    assert NEEDS & there == {"openssh-client", "qrencode"}
 
 
 def test_dom0_is_refused_where_skip_dom0_was_forgotten(installed: Lab) -> None:
@@ -118,6 +119,16 @@ def test_dom0_is_refused_where_skip_dom0_was_forgotten(installed: Lab) -> None:
 
     assert "nothing is installed in dom0 (type admin); use --skip-dom0" in said
     assert "DOM0 configuration failed, not continuing" in said
+
+
+def test_a_top_that_leads_nowhere_fails_every_qube(installed: Lab) -> None:
+    """The original copies what links of the tree lead to, and so does what stands for it here."""
+    says(installed, "dom0", "ln", "-s", "/srv/salt/gone.top", "/srv/salt/_tops/user.top")
+
+    said = place.qubesctl(installed, "--skip-dom0", f"--targets={MINIMAL}", "test.ping", code=1)
+
+    assert f"{MINIMAL}: ERROR (exception" in said and "gone.top" in said
+    assert not [name for name in installed.qubes() if name.startswith("disp-mgmt")]
 
 
 def test_a_qube_that_would_forget_is_refused(installed: Lab) -> None:

@@ -33,6 +33,8 @@ _qvm_borg_{name}() {{
 
 complete -F _qvm_borg_{name} qvm-borg-{name}
 """
+# Templates; and what keeps packages of its own.
+TEMPLATES = {"--template": "template", "--salt": "own-packages"}
 NEW = {"--to-new", "--maintenance"}  # a qube that is not there yet has no name to offer
 
 
@@ -46,8 +48,8 @@ def kind(flag: str, action: Action, row: dict[str, Any]) -> str:
     """Answer what the value of an option is to be completed with."""
     if action.choices:
         return "|".join(action.choices)
-    if flag == "--template":
-        return "template"
+    if flag in TEMPLATES:
+        return TEMPLATES[flag]
     if row.get("type") == "RestoreFiles.archive":
         return "archive"
     return "qube" if "qube" in row.get("type", row["metavar"].lower()) and flag not in NEW else (

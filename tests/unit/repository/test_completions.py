@@ -41,6 +41,7 @@ ROWS = {
     "words": ("enroll work --keys ", ["maintenance", "client"]),
     "colour": ("setup --label g", ["green", "gray"]),
     "template": ("setup --template ", ["debian-13"]),
+    "what-salt-installs-in": ("setup --salt ", ["debian-13", "vault"]),
     "into-another": ("restore work --to p", ["personal"]),
     "into-a-new-one": ("restore work --to-new ", []),
     "after-a-value": ("restore --at 2026-01-31 w", ["work", "work.old_2"]),
