@@ -28,6 +28,16 @@ def test_every_victim_is_killed_at_the_boundaries_too() -> None:
     assert {row.victim for row in rows} == {row.victim for row in kills.rows(CALLS)}
 
 
+def test_a_rotation_is_killed_where_its_keys_take_over() -> None:
+    rows = kills.turns([call for call in CALLS if call.run == "rotate"])
+
+    assert set(rows) <= set(kills.rows(CALLS))
+    assert [(row.call.step, row.call.name.partition("+")[0], row.victim) for row in rows] == [
+        (18, "qborg.AdoptBundle", "service"), (20, "admin.vm.feature.Set", "tool"),
+        (40, "qborg.PublishKeys", "service"),
+    ]  # fmt: skip
+
+
 def test_whoever_is_killed_is_alive() -> None:
     for row in kills.rows(CALLS):
         assert row.victim not in ("service", "sshd") or row.call.where == "qrexec"
