@@ -6,8 +6,9 @@ import pytest
 
 from fuzz import loop
 from fuzz.target import Target, Vocabulary
-from fuzz.targets import TARGETS
+from fuzz.targets import TARGETS, rows
 from qborg_wire import request
+from qborg_wire.services import SERVICES
 
 INPUTS = 3000
 SEED = 1
@@ -29,6 +30,12 @@ def test_every_seed_is_within_the_limit_and_one_is_accepted(target: Target) -> N
     assert all(len(seed) <= target.head + target.limit for seed in target.seeds)
     assert any("accepted" in each or "no lines refused" in each or "to be published" in each
                for each in told)
+
+
+def test_every_row_of_the_services_table_is_fed() -> None:
+    limits = {row.name: row.limit for row in SERVICES.values() if row not in rows.ROWS}
+
+    assert {name: TARGETS[target].limit for name, target in rows.RECORDS.items()} == limits
 
 
 def test_the_same_seed_makes_the_same_inputs() -> None:

@@ -1,7 +1,10 @@
 """Every kill: each call of a set-up, an enrolment, a rotation; everybody alive, each moment."""
 
+from collections.abc import Callable
+
 import pytest
 
+from kill import table
 from lab import Lab
 from scenarios import killed, kills
 from scenarios.killed import Setup, Undisturbed
@@ -9,6 +12,7 @@ from scenarios.kills import Row
 
 pytestmark = pytest.mark.kill
 CALLS = kills.written_down()
+Record = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +41,19 @@ def rotated(world: Lab, kept: None) -> Undisturbed:
 
 @pytest.mark.parametrize(
     "row", kills.rows(c for c in CALLS if c.run not in kills.ON_CLIENTS), ids=str)
-def test_a_set_up_goes_on(setup: Setup, row: Row) -> None:
-    setup.converges(row)
+def test_a_set_up_goes_on(setup: Setup, row: Row, record_property: Record) -> None:
+    record_property(table.STRUCK, setup.converges(row))
 
 
 @pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run == "enrol"), ids=str)
-def test_an_enrolment_goes_on(vaulted: Lab, clean: Undisturbed, row: Row) -> None:
-    killed.enrolment_converges(vaulted, clean, row)
+def test_an_enrolment_goes_on(
+    vaulted: Lab, clean: Undisturbed, row: Row, record_property: Record
+) -> None:
+    record_property(table.STRUCK, killed.enrolment_converges(vaulted, clean, row))
 
 
 @pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run == "rotate"), ids=str)
-def test_a_rotation_goes_on(escrowed: Lab, rotated: Undisturbed, row: Row) -> None:
-    killed.rotation_converges(escrowed, rotated, row)
+def test_a_rotation_goes_on(
+    escrowed: Lab, rotated: Undisturbed, row: Row, record_property: Record
+) -> None:
+    record_property(table.STRUCK, killed.rotation_converges(escrowed, rotated, row))

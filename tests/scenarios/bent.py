@@ -3,12 +3,24 @@
 from lab import Lab
 from scenarios.person import HOME, KEYS
 
-_IMPOSTOR = """set -eu
+_IMPOSTOR_LOG = "/run/impostor.log"
+_IMPOSTOR = f"""set -eu
 mkdir -p /run/sshd
 ssh-keygen -q -t ed25519 -N '' -f /run/impostor
-/usr/sbin/sshd -f /dev/null -h /run/impostor -o ListenAddress=127.0.0.1 >/dev/null 2>&1
+/usr/sbin/sshd -f /dev/null -h /run/impostor -o ListenAddress=127.0.0.1 \\
+    -o LogLevel=DEBUG -E {_IMPOSTOR_LOG}
 sed 's/^[0-9.]* backup.example$/127.0.0.1 backup.example/' /etc/hosts > /run/hosts
-cat /run/hosts > /etc/hosts
+"""
+_LEADS_THERE = "cat /run/hosts > /etc/hosts"
+# ssh does what it did, but a login with a password is led to another place.
+_LEADS_THERE_LATER = f"""chmod 666 /etc/hosts
+mv /usr/bin/ssh /usr/bin/ssh.genuine
+cat > /usr/bin/ssh <<'END'
+#!/bin/sh
+case "$*" in *PreferredAuthentications=password*) {_LEADS_THERE} ;; esac
+exec /usr/bin/ssh.genuine "$@"
+END
+chmod 755 /usr/bin/ssh
 """
 _NEW_KEY = """set -eu
 rm /rw/ssh/ssh_host_ed25519_key /rw/ssh/ssh_host_ed25519_key.pub
@@ -59,7 +71,17 @@ def changes_the_host_key(lab: Lab) -> None:
 
 def listens_in(lab: Lab, qube: str) -> None:
     """Lead one qube, and no other, to a server with the same name and another host key."""
-    root_does(lab, qube, _IMPOSTOR)
+    root_does(lab, qube, _IMPOSTOR + _LEADS_THERE)
+
+
+def listens_in_on_the_password(lab: Lab, qube: str) -> None:
+    """Lead one qube to such a server too, but only when it logs in with a password."""
+    root_does(lab, qube, _IMPOSTOR + _LEADS_THERE_LATER)
+
+
+def heard(lab: Lab, qube: str) -> str:
+    """Answer all that the server with another host key has logged there."""
+    return lab.exec(qube, ["cat", _IMPOSTOR_LOG], user="root", check=True).stdout.decode()
 
 
 def drops_the_admin_key(lab: Lab) -> None:

@@ -148,9 +148,13 @@ def enrolment(lab: Lab) -> Undisturbed:
     return Undisturbed(kills.distinct("enrol", lab.trace()), _enrolled(lab))
 
 
-def enrolment_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
-    """Kill in an enrolment, and see that one more run reaches the end of a clean one."""
-    if strikes(lab, row, clean.calls[row.call], *ENROL):
+def enrolment_converges(lab: Lab, clean: Undisturbed, row: Row) -> bool:
+    """Kill in an enrolment, and see that one more run reaches the end of a clean one.
+
+    Answers, as the others do, whether anybody was killed.
+    """
+    hit = strikes(lab, row, clean.calls[row.call], *ENROL)
+    if hit:
         mended(lab, row)
     admin_logs_in(lab)
     before = secrets(lab)
@@ -164,6 +168,7 @@ def enrolment_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
     admin_logs_in(lab)
     listed = lab.exec("work", ["borgbak", "list", "--short"], check=True).stdout.decode()
     assert listed.startswith("work-")
+    return hit
 
 
 def opens(lab: Lab) -> list[str]:
@@ -184,10 +189,11 @@ def rotation(lab: Lab) -> Undisturbed:
     return Undisturbed(kills.distinct("rotate", lab.trace()), _enrolled(lab))
 
 
-def rotation_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
+def rotation_converges(lab: Lab, clean: Undisturbed, row: Row) -> bool:
     """Kill in a rotation: one of the two works, and one more run reaches the end of a clean one."""
     before, archives = state.noted(lab), state.archives(lab)
-    if strikes(lab, row, clean.calls[row.call], *ROTATE):
+    hit = strikes(lab, row, clean.calls[row.call], *ROTATE)
+    if hit:
         mended(lab, row)
     admin_logs_in(lab)
     assert opens(lab) == archives
@@ -203,6 +209,7 @@ def rotation_converges(lab: Lab, clean: Undisturbed, row: Row) -> None:
     admin_logs_in(lab)
     assert state.archives(lab) == archives
     person.runs(lab, "qvm-borg-check", "work")
+    return hit
 
 
 class Setup:
@@ -229,12 +236,13 @@ class Setup:
         self._lab.do("start", KEEPER)
         return _end(self._lab)
 
-    def converges(self, row: Row) -> None:
+    def converges(self, row: Row) -> bool:
         """Kill in one of the runs, and see that one more goes on as if nothing had been."""
         lab, first = self._lab, row.call.run == "setup"
         lab.restore("before-setup" if first else "line-added")
         command = self._command if first else ("qvm-borg-setup",)
-        if strikes(lab, row, self.clean.calls[row.call], *command):
+        hit = strikes(lab, row, self.clean.calls[row.call], *command)
+        if hit:
             mended(lab, row)
         if first:
             person.adds_the_line(lab, person.runs(lab, *command, code=15))
@@ -245,3 +253,4 @@ class Setup:
             lab.do("start", KEEPER)
         assert state.changes(self.clean.end, _end(lab)) == []
         admin_logs_in(lab)
+        return hit

@@ -160,3 +160,16 @@ def boundaries(calls: Sequence[Call]) -> list[Row]:
         turns[call.target] += 1
         chosen += [row for row in every if row == Row(call, victim, "after")]
     return chosen
+
+
+def turns(calls: Sequence[Call]) -> list[Row]:
+    """Answer the kills of a rotation where one key takes over from the other.
+
+    The new bundle is in force and nobody has heard of it; dom0 has noted it; the former key is off
+    the server and nobody has heard of it.
+    """
+    last = {call.name.partition("+")[0]: call for call in calls if call.where == "qrexec"}
+    adopted, settled = last["qborg.AdoptBundle"], last["qborg.PublishKeys"]
+    noted = next(call for call in calls if call.name == _NOTE and call.step > adopted.step)
+    return [Row(adopted, "service", "after"), Row(noted, "tool", "after"),
+            Row(settled, "service", "after")]

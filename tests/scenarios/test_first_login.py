@@ -97,7 +97,7 @@ def test_a_key_that_is_accepted_already_asks_nobody(waiting: Lab) -> None:
     assert "nothing was changed" in person.runs(waiting, "qvm-borg-setup", "--password")
 
 
-def test_another_server_in_between_never_hears_the_password(waiting: Lab) -> None:
+def test_another_server_before_the_login_is_told(waiting: Lab) -> None:
     tool = typist.begins(waiting)
     bent.listens_in(waiting, KEEPER)
 
@@ -105,7 +105,19 @@ def test_another_server_in_between_never_hears_the_password(waiting: Lab) -> Non
 
     assert code == 1 and "error: host-key-changed" in said
     assert "host key is not the confirmed one" in typist.ends(tool, 16)
-    assert "password" not in _log(waiting).lower()
+
+
+def test_another_server_amid_the_login_never_hears_the_password(waiting: Lab) -> None:
+    tool = typist.begins(waiting)
+    bent.listens_in_on_the_password(waiting, KEEPER)
+
+    code, said = typist.types(waiting, PASSWORD)
+
+    heard = bent.heard(waiting, KEEPER)
+    assert "Connection from 127.0.0.1" in heard
+    assert "userauth-request" not in heard, "whoever tries to log in says so first, in each way"
+    assert code == 1 and "error: host-key-changed" in said
+    assert "host key is not the confirmed one" in typist.ends(tool, 16)
 
 
 def test_without_a_first_set_up_the_command_says_what_to_do(waiting: Lab) -> None:

@@ -1,4 +1,4 @@
-"""kill -9 of the tool at each note of a rotation; one of the two works, one more run converges.
+"""kill -9 where a rotation's keys take over; one of the two works, one more run converges.
 
 The other boundaries take minutes more than they are worth at each commit: `make test-kill`.
 """
@@ -11,7 +11,6 @@ from scenarios.killed import Undisturbed
 from scenarios.kills import Row
 
 CALLS = [call for call in kills.written_down() if call.run == "rotate"]
-NOTES = [row for row in kills.boundaries(CALLS) if row.victim == "tool"]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,6 @@ def test_the_list_names_every_call_of_a_rotation(clean: Undisturbed) -> None:
     assert [call.line() for call in clean.calls] == [call.line() for call in CALLS]
 
 
-@pytest.mark.kill
-@pytest.mark.parametrize("row", NOTES, ids=str)
+@pytest.mark.parametrize("row", kills.turns(CALLS), ids=str)
 def test_one_more_run_reaches_the_same_end(escrowed: Lab, clean: Undisturbed, row: Row) -> None:
     killed.rotation_converges(escrowed, clean, row)

@@ -2,6 +2,9 @@
 
 from collections import Counter
 
+import pytest
+
+from kill import table
 from scenarios import kills
 
 CALLS = kills.written_down()
@@ -23,6 +26,16 @@ def test_every_victim_is_killed_at_the_boundaries_too() -> None:
     assert set(rows) <= set(kills.rows(CALLS))
     assert len(rows) == 63
     assert {row.victim for row in rows} == {row.victim for row in kills.rows(CALLS)}
+
+
+def test_a_rotation_is_killed_where_its_keys_take_over() -> None:
+    rows = kills.turns([call for call in CALLS if call.run == "rotate"])
+
+    assert set(rows) <= set(kills.rows(CALLS))
+    assert [(row.call.step, row.call.name.partition("+")[0], row.victim) for row in rows] == [
+        (18, "qborg.AdoptBundle", "service"), (20, "admin.vm.feature.Set", "tool"),
+        (40, "qborg.PublishKeys", "service"),
+    ]  # fmt: skip
 
 
 def test_whoever_is_killed_is_alive() -> None:
@@ -47,3 +60,24 @@ def test_a_step_more_is_a_row_more_and_a_repetition_is_none() -> None:
         (0, "admin.vm.CurrentState+", 1), (0, "qborg.X+", 0), (1, "admin.vm.CurrentState+", 3),
     ]  # fmt: skip
     assert len(kills.rows(found)) == 2 + 4 * 3 + 2
+
+
+def _report(failed: bool = False, **properties: object) -> pytest.TestReport:
+    outcome = "failed" if failed else "passed"
+    return pytest.TestReport("t[row]", ("t", 1, "t"), {}, outcome, None, "call",
+                             user_properties=properties.items())  # fmt: skip
+
+
+def test_a_kill_that_struck_nobody_is_counted_apart() -> None:
+    rows = [row for row in kills.rows(CALLS) if row.call.where == "qrexec"][:6]
+    ended = [_report(struck=True), _report(struck=False), _report(failed=True, struck=False),
+             _report(), _report(failed=True)]  # fmt: skip
+
+    told = dict(zip(map(str, rows), map(table.outcome, ended), strict=False))
+    text = table.rendered("2026-11-30", rows, told)
+
+    assert text.startswith(
+        "2026-11-30: 6 kills, 2 converged, 1 struck nobody, 2 did not, 1 not run.\n")
+    first, second = text.splitlines()[-2:]
+    assert first.endswith("| yes | not struck | **no** |")
+    assert second.endswith("| yes | **no** | not run |")

@@ -13,6 +13,7 @@ from fuzz.targets import (
     patterns,
     private_key,
     record,
+    recovery_record,
     registry,
     reply,
     request,
@@ -23,5 +24,6 @@ TARGETS: dict[str, Target] = {
     for module in (
         bundle, request, reply, call, authorized_keys, record, dom0_settings, client_settings,
         patterns, maintenance_settings, registry, private_key, kit, manifest,
+        recovery_record,
     )
 }  # fmt: skip

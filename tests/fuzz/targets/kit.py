@@ -1,31 +1,16 @@
 """A kit that a person has typed: its records as they were printed, or the line with the mistake."""
 
-import base64
-
 from fuzz.target import Shape, Target, Vocabulary
+from fuzz.targets import recovery_record as records
 from fuzz.targets import samples
 from qborg_borg import recovery_record
-from qborg_borg.recovery_record import Kind
 from qborg_vault.kit import rows, sheet, text, typed
 from qborg_vault.kit.rows import KitRefused
-from qborg_wire.names import Repository
 
 _LIMIT = 1 << 16  # of the inputs here; the reader bounds the number of lines
-_KEY = "".join(f"{'A' * 70}\n" for _line in range(3))
-_PRIVATE = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{_KEY}-----END OPENSSH PRIVATE KEY-----\n"
-_COMMON = {
-    "made": "1764000000", "nonce": samples.NONCE, "host": "backup.example", "port": "22",
-    "account": "zh1", "host_key": samples.ed25519(1), "remote_borg": "borg14",
-}  # fmt: skip
-_EXPORT = f"BORG_KEY {samples.DIGEST}\n{base64.b64encode(bytes(range(40))).decode('ascii')}\n"
-_ACCOUNT = recovery_record.parse(recovery_record.encode(
-    Kind.ACCOUNT, Repository("dom", "keeper"), _COMMON | {
-        "machine_id": samples.MACHINE_ID, "epoch": "3", "private_key": _PRIVATE,
-        "registry": "{}\n"}))  # fmt: skip
-_WORK = recovery_record.parse(recovery_record.encode(
-    Kind.REPOSITORY, Repository("dom", "work"), _COMMON | {
-        "encryption": "repokey-blake2", "passphrase": "p" * 43, "private_key": _PRIVATE,
-        "public_key": samples.ed25519(2), "key_export": _EXPORT}))  # fmt: skip
+_ACCOUNT = recovery_record.parse(records.account())
+_WORK = recovery_record.parse(records.repository())
+_PRIVATE = _WORK.values["private_key"]
 _KNOWN = {typed.check(typed.of_account(_ACCOUNT)), typed.check(typed.of_repository(_WORK))}
 _SAID = Vocabulary(
     rows, typed,

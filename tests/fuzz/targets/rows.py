@@ -6,6 +6,11 @@ from qborg_wire.services import SERVICES
 
 # The rows whose request is a JSON object and whose reply dom0 reads.
 ROWS = tuple(row for row in SERVICES.values() if not row.record)
+# The target of the others' request, which is one record and nothing around it.
+RECORDS = {
+    "InstallBundle": "bundle", "StoreRecord": "recovery-record", "AcceptRecord": "recovery-record",
+    "TakeRecord": "recovery-record", "AcceptAccount": "recovery-record",
+}  # fmt: skip
 _CANDIDATES = (
     "yes", "ok", "running", "reachable", "repokey-blake2", samples.NAME, samples.MACHINE,
     samples.NONCE, samples.DIGEST, samples.FINGERPRINT, samples.ed25519(2), "22", "7", "1.4.0",
