@@ -28,7 +28,7 @@ EVIL = {
                        "test_lying_enrolment", "test_evil_revoked", "test_manifest",
                        "test_restore"),
     "An evil maintenance qube": ("test_evil_maintenance", "test_hostile_bundle",
-                                 "test_evil_revocation"),
+                                 "test_hostile_record", "test_evil_revocation"),
     "Any evil qube": ("test_hostile_calls", "test_worker"),
     "An evil vault": ("test_evil_vault",),
     "An evil server": ("test_evil_server", "test_evil_server_repository"),
