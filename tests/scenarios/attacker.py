@@ -135,10 +135,12 @@ def repents(lab: Lab, qube: str = VICTIM) -> None:
     lab.exec(qube, ["rm", "-rf", SHADOWS], user="root", check=True)
 
 
-def is_seen_through(lab: Lab, *command: str, code: int, seconds: float = QUICK) -> str:
+def is_seen_through(
+    lab: Lab, *command: str, code: int, says: str = ": ", seconds: float = QUICK
+) -> str:
     """Run a command that must end in CODE with dom0's own words only, and leave nothing behind."""
     start = time.monotonic()
-    said = person.is_refused(lab, *command, code=code, says=": ")
+    said = person.is_refused(lab, *command, code=code, says=says)
     assert time.monotonic() - start < seconds
     assert MARK not in said and "owned" not in said.lower()
     assert re.fullmatch(r"[\n\x20-\x7e]*", said)

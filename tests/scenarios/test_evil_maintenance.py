@@ -1,7 +1,8 @@
-"""An evil maintenance qube: forged replies to dom0, of each of its services.
+"""An evil maintenance qube: lies to dom0 in an enrolment without escrow.
 
 It answers everything itself, well formed, but for the one lie of a row. What it may send to a
-client is in test_hostile_bundle.py, whom it may call in test_hostile_calls.py.
+client is in test_hostile_bundle.py, to the vault in test_hostile_record.py, whom it may call in
+test_hostile_calls.py; with a vault beside it, it lies in test_bent_replies.py.
 """
 
 import json
@@ -10,38 +11,18 @@ from dataclasses import dataclass
 import pytest
 
 from lab import Lab
-from scenarios import attacker, person, state
-from scenarios.attacker import ESC, EVIL, MARK, says
+from scenarios import attacker, evil_keeper, person, state
+from scenarios.attacker import EVIL, MARK
 from scenarios.attempts import Attempt
+from scenarios.evil_keeper import FORGED, KEY, OTHER, ZEROS, answers, filled
 
 ENROL = ("qvm-borg-enroll", "work", "--no-escrow")
-OK = "nonce=@NONCE@\noutcome=ok\n"
-# A key with its fingerprint, as ssh-keygen tells it, and another key.
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKv8PkzJ7pmGNAnMPrCwTEu5qVdKmMgWz9pqGf8T2m3x"
-PRINT = "SHA256:3e4Cdq8WSu1PNiVQCY4KFsS2SZyVlfuNZAWPMDanKAs"
-OTHER = KEY.replace("m3x", "m3w")
-ZEROS = "0" * 64
 BEFORE_DELIVERY = ("none", "preflight", "create", "publish", "initialise")
 
 
-# A well-formed success of each service; @HOST@ stands for the server's own fingerprint.
-HONEST = {
-    "CheckSetup": f"{OK}admin_key={KEY}\nhost_key=@HOST@\nlogin=ok\nremote_borg=borg14\n"
-                  "borg=1.4.0\nepoch=0\noccupied=none\nrevoked=none\nprovider=generic\n"
-                  "access=shell\nkeys=ours\nsnapshots=unknown\n",
-    "MakeKeys": f"{OK}public_key={KEY}\nfingerprint={PRINT}\ncreated=yes\nquota=none\n"
-                "origin=made\nsecrets=kept\n",
-    "PublishKeys": f"{OK}epoch=1\nkeys=1\nchanged=yes\ndigest={ZEROS}\n"
-                   "awaited=none\n",
-    "InitRepository": f"{OK}repository_id={ZEROS}\nkey_digest={ZEROS}\ncreated=yes\n"
-                      "encryption=repokey-blake2\n",
-    "SendBundle": f"{OK}bundle={ZEROS}\nchanged=yes\naside=no\n",
-}  # fmt: skip
-
-
-def _answers(lab: Lab, service: str, reply: str) -> None:
-    text = reply.replace("@HOST@", person.fingerprint(lab))
-    attacker.shadows(lab, f"qborg.{service}", *says(text), qube=EVIL)
+# A well-formed success of each service that such an enrolment calls.
+HONEST = {name: filled(evil_keeper.HONEST[name], FORGED) for name in (
+    "CheckSetup", "MakeKeys", "PublishKeys", "InitRepository", "SendBundle")}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +31,7 @@ def lying(world: Lab) -> Lab:
     world.faults.clear()
     world.restore("ready")
     for service, reply in HONEST.items():
-        _answers(world, service, reply)
+        answers(world, service, reply)
     return world
 
 
@@ -60,52 +41,7 @@ def _how_far(lab: Lab) -> str:
         "step"])
 
 
-@dataclass(frozen=True)
-class Bend(Attempt):
-    """What stands in the place of OLD in the well-formed reply of any service."""
-
-    old: str
-    new: str
-
-
 _OUTSIDE = "outside the contract: exit code 8, nothing of it shown"
-BENDS = {
-    "old-nonce": Bend("replay the reply to an earlier request", _OUTSIDE, "@NONCE@", "a" * 32),
-    "escapes": Bend("escape sequences as the last value", _OUTSIDE, "\n", f"\n{ESC}"),
-    "another-services": Bend(
-        "the reply of another service", _OUTSIDE, OK, f"{OK}cron=running\n"),
-    "progress": Bend(
-        "progress where none is agreed", _OUTSIDE, "nonce", "progress=backup 1 1\nnonce"),
-    "unknown-outcome": Bend("an outcome nobody knows", _OUTSIDE, "outcome=ok", f"outcome={MARK}"),
-    "two-replies": Bend("a second reply after the first", _OUTSIDE, OK, f"{OK}{OK}"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("row", BENDS.values(), ids=BENDS)
-@pytest.mark.parametrize("service", HONEST)
-def test_a_bent_reply_of_any_of_its_services_is_no_reply(
-    lying: Lab, service: str, row: Bend
-) -> None:
-    assert row.old in HONEST[service]
-    _answers(lying, service, HONEST[service].replace(row.old, row.new, 1))
-
-    attacker.is_seen_through(lying, *ENROL, code=8)
-
-    _answers(lying, service, HONEST[service])
-    assert _how_far(lying) in BEFORE_DELIVERY
-
-
-FLOOD = {"flood": Attempt("a reply without an end, of each service", _OUTSIDE)}
-
-
-@pytest.mark.parametrize("service", HONEST)
-def test_a_flood_of_any_of_its_services_ends_at_the_limit(lying: Lab, service: str) -> None:
-    attacker.shadows(lying, f"qborg.{service}", ["read"], ["flood", f"{MARK}\n"], qube=EVIL)
-
-    attacker.is_seen_through(lying, *ENROL, code=8)
-
-    _answers(lying, service, HONEST[service])
-    assert _how_far(lying) in BEFORE_DELIVERY
 
 
 @dataclass(frozen=True)
@@ -163,11 +99,11 @@ LIES = {
 @pytest.mark.parametrize("row", LIES.values(), ids=LIES)
 def test_a_lie_ends_the_enrolment_there(lying: Lab, row: Lie) -> None:
     assert row.old in HONEST[row.service]
-    _answers(lying, row.service, HONEST[row.service].replace(row.old, row.new, 1))
+    answers(lying, row.service, HONEST[row.service].replace(row.old, row.new, 1))
 
     attacker.is_seen_through(lying, *ENROL, code=row.code)
 
-    _answers(lying, row.service, HONEST[row.service])
+    answers(lying, row.service, HONEST[row.service])
     assert _how_far(lying) in BEFORE_DELIVERY
 
 
@@ -194,7 +130,7 @@ NOT_DONE = {
 
 @pytest.mark.parametrize("row", NOT_DONE.values(), ids=NOT_DONE)
 def test_what_it_only_says_it_did_is_found_out(ready: Lab, row: NotDone) -> None:
-    _answers(ready, row.service, HONEST[row.service])
+    answers(ready, row.service, HONEST[row.service])
 
     said = attacker.is_seen_through(ready, *ENROL, code=row.code)
 
@@ -217,7 +153,7 @@ AFTERWARDS = {
 def test_another_key_than_the_noted_one_is_not_published(enrolled: Lab) -> None:
     before = enrolled.server.exec(["cat", f"{person.HOME}/{person.KEYS}"], check=True).stdout
     made = HONEST["MakeKeys"].replace("created=yes", "created=no")
-    _answers(enrolled, "MakeKeys", made)
+    answers(enrolled, "MakeKeys", made)
 
     said = attacker.is_seen_through(enrolled, *ENROL, code=8)
 
@@ -243,7 +179,7 @@ def test_the_line_to_add_at_the_set_up_is_one_line(fresh: Lab) -> None:
     person.runs(fresh, "qvm-borg-setup", *options, code=15)
     fresh.do("start", EVIL)
     lie = HONEST["CheckSetup"].replace(KEY, f"{KEY}\n{OTHER}").replace("=ok\nr", "=refused\nr")
-    _answers(fresh, "CheckSetup", lie)
+    answers(fresh, "CheckSetup", lie)
 
     said = attacker.is_seen_through(fresh, "qvm-borg-setup", code=8)
 

@@ -5,6 +5,7 @@ and the client's patience.
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
 
@@ -13,8 +14,19 @@ import pytest
 from lab import Lab
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from scenarios import attacker, attempts, person, state
+from scenarios import attacker, attempts, lost, person, state
 from scenarios.attacker import CALL, EVIL, KEY, VICTIM, other_pair, reply_to, sends, spelled
+from scenarios.lost import VAULT
+
+PLACES = (VICTIM, EVIL, VAULT)
+
+
+@pytest.fixture(scope="module")
+def steady(steady: Lab) -> Lab:
+    """The same, and there is a vault, which runs."""
+    person.runs(steady, "qvm-borg-setup", "--vault", VAULT)
+    lost.starts(steady)
+    return steady
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, -1], ids=["0", "1", "1000", "all-but-one"])
@@ -78,6 +90,18 @@ CLOSED = {
 GATES = attempts.named("deliver a good bundle", "denied by dom0's policy, nothing changed", CLOSED)
 
 
+STORE = f"qborg.StoreRecord+qubes-{EVIL}"
+UNOPENED = {
+    "without-a-gate": None,
+    "gate-for-another-record": ("qborg.StoreRecord+qubes-work", EVIL, VAULT),
+    "gate-for-a-client": (STORE, VICTIM, VAULT),
+    "gate-for-a-bundle": (CALL, EVIL, VICTIM),
+    "gate-of-the-vaults-own": (f"qborg.AcceptAccount+qubes-{EVIL}", VAULT, EVIL),
+}  # fmt: skip
+STORES = attempts.named(
+    "send the vault a good record", "denied by dom0's policy, nothing changed", UNOPENED)
+
+
 @pytest.mark.parametrize("opened", CLOSED.values(), ids=CLOSED)
 def test_without_its_very_own_gate_a_good_record_does_not_arrive(
     steady: Lab, opened: tuple[str, str, str] | None
@@ -93,6 +117,23 @@ def test_without_its_very_own_gate_a_good_record_does_not_arrive(
     attacker.removes(steady, attacker.GATE)
     assert (result.returncode, result.stdout) == (126, b"")
     assert state.files(steady, VICTIM, "/rw", "/tmp") == before
+
+
+@pytest.mark.parametrize("opened", UNOPENED.values(), ids=UNOPENED)
+def test_without_its_very_own_gate_the_vault_takes_nothing(
+    steady: Lab, opened: tuple[str, str, str] | None
+) -> None:
+    kept = json.loads(steady.exec(VAULT, ["cat", f"{lost.ACCOUNT}/000001.json"], check=True).stdout)
+    record = spelled({**kept, "made": str(int(kept["made"]) + 1)})
+    before = state.files(steady, VAULT, "/rw", "/tmp")
+    if opened is not None:
+        attacker.writes(steady, attacker.GATE, attacker.line_of(steady, *opened))
+
+    result = attacker.calls(steady, EVIL, VAULT, STORE, record)
+
+    attacker.removes(steady, attacker.GATE)
+    assert (result.returncode, result.stdout) == (126, b"")
+    assert state.files(steady, VAULT, "/rw", "/tmp") == before
 
 
 SOURCES = {
@@ -113,6 +154,13 @@ SOURCES = {
     "maintenance-to-dom0": (EVIL, "dom0"),
     "maintenance-to-a-stranger": (EVIL, "plain"),
     "netvm-to-maintenance": ("sys-firewall", EVIL),
+    "plain-to-vault": ("plain", VAULT),
+    "client-to-vault": (VICTIM, VAULT),
+    "maintenance-to-vault": (EVIL, VAULT),
+    "vault-to-client": (VAULT, VICTIM),
+    "vault-to-maintenance": (VAULT, EVIL),
+    "vault-to-itself": (VAULT, VAULT),
+    "vault-to-dom0": (VAULT, "dom0"),
     "disposable-to-client": ("disp1", VICTIM),
     "disposable-to-maintenance": ("disp1", EVIL),
     "disposable-to-dom0": ("disp1", "dom0"),
@@ -122,7 +170,7 @@ CALLS = attempts.named("call each of our services", "denied by dom0's policy", S
 
 @pytest.mark.parametrize(("source", "target"), SOURCES.values(), ids=SOURCES)
 def test_no_qube_may_call_any_service_of_ours(steady: Lab, source: str, target: str) -> None:
-    before = {name: state.files(steady, name, "/rw") for name in (VICTIM, EVIL)}
+    before = {name: state.files(steady, name, "/rw") for name in PLACES}
     services = steady.exec(VICTIM, ["ls", "/etc/qubes-rpc"], check=True).stdout.decode().split()
     ours = {name for name in services if name.startswith("qborg.")}
 
@@ -134,11 +182,11 @@ def test_no_qube_may_call_any_service_of_ours(steady: Lab, source: str, target: 
 
     assert ours == {row.full_name for row in SERVICES.values()}
     assert set(codes.values()) == {126}
-    assert {name: state.files(steady, name, "/rw") for name in (VICTIM, EVIL)} == before
+    assert {name: state.files(steady, name, "/rw") for name in PLACES} == before
 
 
 def test_dom0s_own_services_refuse_a_qube_even_where_a_careless_policy_lets_it(steady: Lab) -> None:
-    before = {name: state.files(steady, name, "/rw") for name in (VICTIM, EVIL)}
+    before = {name: state.files(steady, name, "/rw") for name in PLACES}
     dom0s = [row.full_name for row in SERVICES.values()
              if row.callers == (Role.DOM0,)]
     careless = "/etc/qubes/policy.d/30-user.policy"
@@ -149,13 +197,13 @@ def test_dom0s_own_services_refuse_a_qube_even_where_a_careless_policy_lets_it(s
     replies = {
         (name, target): attacker.calls(steady, "plain", target, f"{name}+qubes-work", request)
         for name in dom0s
-        for target in (VICTIM, EVIL)
+        for target in PLACES
     }
 
     attacker.removes(steady, careless, user="root")
     for result in replies.values():
         assert result.returncode == 1 and b"\noutcome=wrong-caller\n" in result.stdout
-    assert {name: state.files(steady, name, "/rw") for name in (VICTIM, EVIL)} == before
+    assert {name: state.files(steady, name, "/rw") for name in PLACES} == before
 
 
 def test_a_good_record_is_accepted_once_and_the_old_one_stays_until_proved(enrolled: Lab) -> None:

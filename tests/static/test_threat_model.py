@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from qborg_wire.row import Role
+from qborg_wire.services import SERVICES
 from scenarios.attempts import Attempt
 from static import tables, tree
 
@@ -41,6 +43,13 @@ def test_every_attempt_stands_in_a_table_of_its_module(name: str) -> None:
 
     assert not outside
     assert "| `" in tables.rows_of(module)
+
+
+def test_every_service_that_dom0_calls_in_the_maintenance_qube_is_bent() -> None:
+    called = {name for name, row in SERVICES.items()
+              if (row.callers, row.callees) == ((Role.DOM0,), (Role.MAINTENANCE,))}  # fmt: skip
+
+    assert importlib.import_module("scenarios.test_bent_replies").WAYS.keys() == called
 
 
 def test_a_cell_holds_no_end_of_a_cell() -> None:
