@@ -12,7 +12,7 @@ def test_the_number_of_kills_is_known() -> None:
 
     assert len({str(row) for row in rows}) == len(rows)
     assert Counter(row.victim for row in rows) == {
-        "tool": 444, "service": 174, "sshd": 174, "borg-maintenance": 135, "work": 143, "vault": 57,
+        "tool": 475, "service": 186, "sshd": 186, "borg-maintenance": 144, "work": 143, "vault": 68,
         "borg-worker": 48,
     }  # fmt: skip
 
@@ -21,8 +21,19 @@ def test_every_victim_is_killed_at_the_boundaries_too() -> None:
     rows = kills.boundaries(CALLS)
 
     assert set(rows) <= set(kills.rows(CALLS))
-    assert len(rows) == 63
+    assert len(rows) == 71
     assert {row.victim for row in rows} == {row.victim for row in kills.rows(CALLS)}
+
+
+def test_a_set_up_by_a_password_has_rows_for_what_the_plain_one_has_not() -> None:
+    def named(run: str) -> set[tuple[str, ...]]:
+        return {(call.source, call.target, call.name) for call in CALLS if call.run == run}
+
+    struck = {(row.call.source, row.call.target, row.call.name) for row in kills.rows(CALLS)
+              if row.call.run == kills.PASSWORD}  # fmt: skip
+
+    assert struck == named(kills.PASSWORD) - named("setup") - named("login")
+    assert ("dom0", "borg-maintenance", "qborg.FirstLogin+") in struck
 
 
 def test_whoever_is_killed_is_alive() -> None:
