@@ -1,10 +1,35 @@
 """The table of kills is as large as it was when somebody last looked at it."""
 
 from collections import Counter
+from pathlib import Path
 
+from qborg_wire.services import SERVICES
 from scenarios import kills
 
 CALLS = kills.written_down()
+SCENARIOS = Path(kills.__file__).parent
+# What none of the runs calls: the scenarios that kill at it, or why nobody needs to.
+ELSEWHERE = {
+    "RevokeKeys": "test_revoke.py",
+    "RemoveBundle": "test_revoke.py",
+    "RestoreFiles": "test_recover_qube.py",
+    "ReceiveFiles": "test_restore.py",
+    "TakeRecord": "test_restore.py",
+    "DescribeAccount": "test_recover_kill.py",
+    "ExpectAccount": "test_recover_kill.py",
+    "AcceptAccount": "test_recover_kill.py",
+    "PrintKit": "test_kit.py",
+    "CopyRecord": "test_new_repository.py",
+    "RenameBorg": "test_access_changes.py",
+    "RepairKey": "test_worker.py",
+}
+NOWHERE = {
+    "ObserveServer": "it looks at the server, and notes what it saw in one file that is swapped",
+    "DescribeUse": "it only looks",
+    "ListArchives": "it only looks",
+    "ListFiles": "it only looks",
+    "ReadManifest": "it only looks, in a worker, which goes away as after ProveRecord",
+}
 
 
 def test_the_number_of_kills_is_known() -> None:
@@ -23,6 +48,16 @@ def test_every_victim_is_killed_at_the_boundaries_too() -> None:
     assert set(rows) <= set(kills.rows(CALLS))
     assert len(rows) == 71
     assert {row.victim for row in rows} == {row.victim for row in kills.rows(CALLS)}
+
+
+def test_every_service_has_rows_or_is_told_why_not() -> None:
+    struck = {row.call.name.removeprefix("qborg.").partition("+")[0] for row in kills.rows(CALLS)
+              if row.call.where == "qrexec"}  # fmt: skip
+
+    assert sorted([*struck, *ELSEWHERE, *NOWHERE]) == sorted(SERVICES)
+    for service, name in ELSEWHERE.items():
+        text = (SCENARIOS / name).read_text(encoding="utf-8")
+        assert service in text and "kill-" in text, name
 
 
 def test_a_set_up_by_a_password_has_rows_for_what_the_plain_one_has_not() -> None:
