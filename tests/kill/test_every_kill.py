@@ -1,13 +1,14 @@
 """Every kill: each call of a set-up, an enrolment, a rotation; everybody alive, each moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from kill import table
 from lab import Lab
-from scenarios import killed, kills
+from scenarios import killed, kills, typist
 from scenarios.killed import Setup, Undisturbed
+from scenarios.killed_password import Password
 from scenarios.kills import Row
 
 pytestmark = pytest.mark.kill
@@ -21,6 +22,13 @@ def setup(world: Lab) -> Setup:
     world.faults.clear()
     world.restore("fresh")
     return Setup(world)
+
+
+@pytest.fixture(scope="module")
+def by_password(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Password]:
+    """A set-up by a password that nobody disturbs, in a lab of its own."""
+    with Lab.up(typist.world_with_windows(tmp_path_factory.mktemp("world"))) as lab:
+        yield Password(lab)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +48,16 @@ def rotated(world: Lab, kept: None) -> Undisturbed:
 
 
 @pytest.mark.parametrize(
-    "row", kills.rows(c for c in CALLS if c.run not in kills.ON_CLIENTS), ids=str)
+    "row", kills.rows(c for c in CALLS if c.run in kills.PLAIN), ids=str)
 def test_a_set_up_goes_on(setup: Setup, row: Row, record_property: Record) -> None:
     record_property(table.STRUCK, setup.converges(row))
+
+
+@pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run == kills.PASSWORD), ids=str)
+def test_a_set_up_by_a_password_goes_on(
+    by_password: Password, row: Row, record_property: Record
+) -> None:
+    record_property(table.STRUCK, by_password.converges(row))
 
 
 @pytest.mark.parametrize("row", kills.rows(c for c in CALLS if c.run == "enrol"), ids=str)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import Lab
-from scenarios import kills, person, state
+from scenarios import kills, person, state, typist
 from scenarios.kills import Call, Row, Seen
 
 ENROL = ("qvm-borg-enroll", "work")
@@ -31,7 +31,7 @@ class Undisturbed:
     end: dict[str, Any]
 
 
-def _end(lab: Lab) -> dict[str, Any]:
+def end(lab: Lab) -> dict[str, Any]:
     """What must be the same after any way to the end: no key, digest, uuid or time is in it."""
     knows = state.qubesd(lab)
     for qube in knows.values():
@@ -59,10 +59,10 @@ def _end(lab: Lab) -> dict[str, Any]:
 
 
 def _enrolled(lab: Lab) -> dict[str, Any]:
-    end = _end(lab)
-    note = json.loads(end["qubesd"]["work"]["features"].pop("x-qborg"))
+    found = end(lab)
+    note = json.loads(found["qubesd"]["work"]["features"].pop("x-qborg"))
     client = state.files(lab, "work", "/rw/home/user", "/rw/bind-dirs", "/rw/config")
-    return end | {
+    return found | {
         "note": {key: sorted(value) if isinstance(value, dict) else "" for key, value in
                  note.items()},
         "step": note["step"],
@@ -88,6 +88,7 @@ def strikes(lab: Lab, row: Row, seen: Seen, *command: str) -> bool:
     assert hit or row.moment == "amid"
     lab.faults.clear()
     said = (done.stdout + done.stderr).decode()
+    assert typist.PASSWORD.decode() not in said
     if row.victim == "tool" and hit:
         assert done.returncode == SIGKILL, said
         return True
@@ -234,7 +235,7 @@ class Setup:
 
     def _end(self) -> dict[str, Any]:
         self._lab.do("start", KEEPER)
-        return _end(self._lab)
+        return end(self._lab)
 
     def converges(self, row: Row) -> bool:
         """Kill in one of the runs, and see that one more goes on as if nothing had been."""
@@ -251,6 +252,6 @@ class Setup:
 
         if lab.qubes()[KEEPER]["state"] == "Halted":
             lab.do("start", KEEPER)
-        assert state.changes(self.clean.end, _end(lab)) == []
+        assert state.changes(self.clean.end, end(lab)) == []
         admin_logs_in(lab)
         return hit

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 LIST = Path(__file__).parent / "calls.txt"
-ON_CLIENTS = ("enrol", "rotate")  # the runs on a client; the others are the two of a set-up
+ON_CLIENTS = ("enrol", "rotate")  # the runs on a client
+PLAIN = ("setup", "login")  # the two of a set-up with a person at the server between them
+PASSWORD = "password"  # the one of a set-up that logs in by a password and has a vault
 # What changes nothing: the world is the same before it and after it, so it is one boundary.
 _READS = re.compile(
     r"admin\.(vm\.(List|CurrentState|property\.Get(All)?|feature\.(Get|List|Check\w+)|tag\.\w+"
@@ -110,9 +112,18 @@ def written_down() -> list[Call]:
 
 
 def rows(calls: Iterable[Call]) -> list[Row]:
-    """Answer every kill of whoever can be alive during a call, at each of its moments."""
-    return [Row(call, victim, moment) for call in calls for victim in _victims(call)
-            for moment in _moments(call)]
+    """Answer every kill of whoever can be alive during a call, at each of its moments.
+
+    Of a set-up by a password those of the calls that the plain set-up has not got.
+    """
+    plain = {_named(call) for call in written_down() if call.run in PLAIN}
+    return [Row(call, victim, moment) for call in calls
+            if call.run != PASSWORD or _named(call) not in plain
+            for victim in _victims(call) for moment in _moments(call)]
+
+
+def _named(call: Call) -> tuple[str, ...]:
+    return call.where, call.source, call.target, call.name
 
 
 def is_shutting_down(row: Row) -> bool:
@@ -148,9 +159,10 @@ def boundaries(calls: Sequence[Call]) -> list[Row]:
     called.
     """
     every = rows(calls)
+    struck = list(dict.fromkeys(row.call for row in every))
     first = {(call.run, call.name.partition("+")[0]): call
-             for call in reversed(calls) if call.where == "qrexec"}
-    served = [call for call in calls if call in first.values()]
+             for call in reversed(struck) if call.where == "qrexec"}
+    served = [call for call in struck if call in first.values()]
     chosen = [row for row in every if row.call.where == "qubesd" and not row.call.reads
               and row.victim == "tool" and row.moment == "after"
               and (row.call.name == _NOTE or row.call.run not in ON_CLIENTS)]

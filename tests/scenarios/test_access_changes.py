@@ -2,8 +2,10 @@
 
 import re
 
+import pytest
+
 from lab import Lab
-from scenarios import bent, person, state
+from scenarios import bent, lost, person, state
 
 ENROLL = ("qvm-borg-enroll", "work", "--no-escrow")
 SHOW = ("qvm-borg-enroll", "work", "personal", "--show-authorized-keys")
@@ -39,6 +41,27 @@ def test_a_renamed_borg_reaches_a_qube_whose_secrets_are_forgotten(escrowed: Lab
     escrowed.do("start", "vault")
     kit = escrowed.exec("vault", ["sh", "-c", "cat qubes-borg-kit/kit-*.txt"], check=True).stdout
     assert b"BORG_REMOTE_PATH=borg12\n" in kit
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("victim", ["kill-tool", "kill-service", "kill-qube:work"])
+def test_a_kill_as_the_borg_of_a_qube_is_renamed_is_mended_by_the_next_run(
+    escrowed: Lab, victim: str
+) -> None:
+    escrowed.server.offer("borg12")
+    person.runs(escrowed, "qvm-borg-setup", "--remote-borg", "borg12")
+    escrowed.faults.clear()
+    escrowed.faults.add(where="qrexec", match="qborg.RenameBorg+*", action=victim, when="after")
+    escrowed.run(["qvm-borg-enroll", "work"], timeout=900)
+    assert any(entry["hit"] for entry in escrowed.trace())
+    escrowed.faults.clear()
+    lost.starts(escrowed, "work")
+
+    person.runs(escrowed, "qvm-borg-enroll", "work")
+
+    assert state.gates(escrowed) == []
+    assert "files" in person.runs(escrowed, "qvm-borg-backup", "work")
+    assert "nothing was changed" in person.runs(escrowed, "qvm-borg-enroll", "work")
 
 
 def test_a_name_that_the_server_does_not_have_changes_nothing(enrolled: Lab) -> None:

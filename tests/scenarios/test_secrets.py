@@ -4,7 +4,6 @@ Every program that any machine starts is recorded with its arguments and its env
 disks, logs and temporary directories are searched, in dom0, in every qube and on the server.
 """
 
-import base64
 import json
 import re
 import subprocess
@@ -16,14 +15,13 @@ from pathlib import Path
 import pytest
 
 from lab import Lab
-from scenarios import journal, lost, person, sleeper, typist
+from scenarios import canary, journal, lost, person, sleeper, typist
 from scenarios.typist import KEEPER, PASSWORD
 
 STATE = "/home/user/.local/share/qubes-borg"
 VAULT = "vault"
 JOURNALS = (KEEPER, VAULT, "work")
 MACHINES = ("dom0", KEEPER, VAULT, "work", "sys-firewall", "server")
-PLACES = ("/home", "/root", "/etc", "/var", "/run", "/tmp", "/dev/shm", "/rw", "/usr/local")
 PHRASE = b"phrase-canary of my own admin key"
 PLANTED = b"planted-canary-of-no-worth-000000000000000"
 _CLIENT = r"/home/user/\.ssh/backups(?:\.d/[0-9]+)?"
@@ -75,22 +73,6 @@ def _secrets(lab: Lab) -> dict[str, bytes]:
         "admin passphrase": PHRASE,
         "account password": PASSWORD,
     }
-
-
-def _spellings(secret: bytes) -> list[bytes]:
-    """Answer how it could be written: as it is, in hex, in base64, escaped as in JSON or C."""
-    escaped = secret.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    whole = len(secret) - len(secret) % 3
-    return [*{secret, escaped}, secret.hex().encode(), base64.b64encode(secret[:whole])]
-
-
-def _files_with(lab: Lab, machine: str, needle: bytes, allowed: str = "") -> list[str]:
-    """Answer the files of a machine that hold some bytes, the allowed ones left out."""
-    found = lab.exec(
-        machine, ["grep", "-rlaF", "--devices=skip", "-f", "-", *PLACES], user="root", input=needle
-    )
-    names = found.stdout.decode("utf-8", "replace").splitlines()
-    return [name for name in names if not re.fullmatch(allowed, name.removeprefix("/rw"))]
 
 
 def _unlocks_a_key_of_its_own(lab: Lab, folder: Path) -> None:
@@ -163,7 +145,7 @@ def test_no_program_gets_it_as_an_argument_or_in_its_environment(
     programs = recorded.programs.read_bytes()
 
     assert programs.count(b"execve(") > 200 and b"/usr/bin/borg" in programs
-    for spelling in _spellings(recorded.secrets[name]):
+    for spelling in canary.spellings(recorded.secrets[name]):
         assert spelling not in programs
 
 
@@ -171,7 +153,7 @@ def test_no_program_gets_it_as_an_argument_or_in_its_environment(
 def test_nothing_that_is_printed_or_logged_holds_it(recorded: Recorded, name: str) -> None:
     assert b"enrolled as qubes-work" in recorded.said
 
-    for spelling in _spellings(recorded.secrets[name]):
+    for spelling in canary.spellings(recorded.secrets[name]):
         assert spelling not in recorded.said
 
 
@@ -180,8 +162,8 @@ def test_nothing_that_is_printed_or_logged_holds_it(recorded: Recorded, name: st
 def test_no_disk_and_no_temporary_directory_holds_it(
     recorded: Recorded, machine: str, name: str
 ) -> None:
-    for spelling in _spellings(recorded.secrets[name]):
-        assert _files_with(recorded.lab, machine, spelling, ALLOWED[name]) == []
+    for spelling in canary.spellings(recorded.secrets[name]):
+        assert canary.files_with(recorded.lab, machine, spelling, ALLOWED[name]) == []
 
 
 def test_each_is_found_in_its_own_file(recorded: Recorded) -> None:
@@ -189,7 +171,7 @@ def test_each_is_found_in_its_own_file(recorded: Recorded) -> None:
               "admin key": (KEEPER, VAULT)}  # fmt: skip
     for name, machines in places.items():
         for machine in machines:
-            assert _files_with(recorded.lab, machine, recorded.secrets[name]) != [], name
+            assert canary.files_with(recorded.lab, machine, recorded.secrets[name]) != [], name
 
 
 def test_the_journals_have_what_failed(recorded: Recorded) -> None:
@@ -202,11 +184,11 @@ def test_what_is_planted_is_found(recorded: Recorded) -> None:
     for place in ("/tmp/planted", "/var/log/planted", "/rw/config/planted"):
         lab.exec("work", ["dd", "status=none", f"of={place}"], user="root", input=PLANTED,
                  check=True)  # fmt: skip
-        assert place in _files_with(lab, "work", PLANTED)
+        assert place in canary.files_with(lab, "work", PLANTED)
     say = ["python3", "-c", "import sys, syslog; syslog.syslog(sys.stdin.read())"]
     for qube in JOURNALS:
         lab.exec(qube, say, input=PLANTED, check=True)
-        assert PLANTED in journal.kept(lab, qube) and journal.FILE in _files_with(
+        assert PLANTED in journal.kept(lab, qube) and journal.FILE in canary.files_with(
             lab, qube, PLANTED)
     seen = [recorded.programs.read_bytes().count(PLANTED)]
 

@@ -11,6 +11,7 @@ from scenarios.thief import OWN, url
 
 KEEPER, VAULT, WORKER, CLIENT = "borg-maintenance", "vault", "borg-worker", "work"
 CHECK = ("qvm-borg-check", CLIENT)
+REPAIR = ("qvm-borg-recover", "--repair-key", CLIENT)
 CARELESS = "/etc/qubes/policy.d/30-user.policy"
 
 
@@ -96,9 +97,9 @@ def test_a_key_that_is_not_the_escrowed_one_is_noticed(escrowed: Lab) -> None:
 def test_a_key_that_somebody_changed_is_seen_at_the_server_and_put_back(
     escrowed: Lab, passphrase: str | None
 ) -> None:
-    keys, repair = (*CHECK, "--keys"), ("qvm-borg-recover", "--repair-key", CLIENT)
+    keys = (*CHECK, "--keys")
     assert "has the key that was exported" in person.runs(escrowed, *keys)
-    assert "nothing was changed" in person.runs(escrowed, *repair)
+    assert "nothing was changed" in person.runs(escrowed, *REPAIR)
     if passphrase is None:
         cut = f"cd {person.HOME}/repos/qubes-work && python3 -c '{_CUT}'"
         escrowed.server.exec(["sh", "-euc", cut], check=True)
@@ -108,12 +109,31 @@ def test_a_key_that_somebody_changed_is_seen_at_the_server_and_put_back(
 
     hint = person.is_refused(escrowed, *keys, code=12, says="is not the exported one")
     assert "--repair-key work" in hint
-    assert "was put back" in person.runs(escrowed, *repair)
+    assert "was put back" in person.runs(escrowed, *REPAIR)
 
     assert escrowed.qubes()[CLIENT]["state"] == "Halted"
     assert "has the key that was exported" in person.runs(escrowed, *keys)
     person.runs(escrowed, *CHECK)
     person.runs(escrowed, "qvm-borg-backup", CLIENT)
+    _is_gone(escrowed)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("victim", ["kill-tool", "kill-service", f"kill-qube:{WORKER}"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_as_a_key_is_put_back_is_mended_by_the_next_run(
+    escrowed: Lab, when: str, victim: str
+) -> None:
+    _key_changes(escrowed, "evil")
+    escrowed.faults.clear()
+    escrowed.faults.add(where="qrexec", match="qborg.RepairKey+*", action=victim, when=when)
+    escrowed.run(list(REPAIR), timeout=900)
+    assert any(entry["hit"] for entry in escrowed.trace())
+    escrowed.faults.clear()
+
+    person.runs(escrowed, *REPAIR)
+
+    person.runs(escrowed, *CHECK)
     _is_gone(escrowed)
 
 

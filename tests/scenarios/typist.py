@@ -22,6 +22,22 @@ def world(folder: Path, *server: str) -> Path:
     return path
 
 
+def world_with_windows(folder: Path) -> Path:
+    """Answer that world with a screen in every qube, and a person who types into each window."""
+    path = world(folder)
+    (folder / "zenity").write_bytes(b"#!/bin/sh\ncat <<'END'\n%s\nEND\n" % PASSWORD)
+    # What the graphical session gives to the services that it starts.
+    (folder / "display.sh").write_text("export DISPLAY=:0\n", encoding="ascii")
+    lines = [f"install -m 755 {folder}/zenity $ROOT/usr/bin",
+             f"install -m 644 {folder}/display.sh $ROOT/etc/profile.d"]
+    text = path.read_text(encoding="ascii")
+    installed = "[templates.debian-13]\ninstall = ["
+    assert installed in text
+    more = "".join(f'"{line}", ' for line in lines)
+    path.write_text(text.replace(installed, installed + more), encoding="ascii")
+    return path
+
+
 def makes_the_keeper(lab: Lab, server: str = person.SERVER) -> None:
     """Set up as far as it goes without a password: the maintenance qube is made and runs."""
     lab.do("start", "sys-firewall")

@@ -1,13 +1,38 @@
 """The table of kills is as large as it was when somebody last looked at it."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from kill import table
+from qborg_wire.services import SERVICES
 from scenarios import kills
 
 CALLS = kills.written_down()
+SCENARIOS = Path(kills.__file__).parent
+# What none of the runs calls: the scenarios that kill at it, or why nobody needs to.
+ELSEWHERE = {
+    "RevokeKeys": "test_revoke.py",
+    "RemoveBundle": "test_revoke.py",
+    "RestoreFiles": "test_recover_qube.py",
+    "ReceiveFiles": "test_restore.py",
+    "TakeRecord": "test_restore.py",
+    "DescribeAccount": "test_recover_kill.py",
+    "ExpectAccount": "test_recover_kill.py",
+    "AcceptAccount": "test_recover_kill.py",
+    "PrintKit": "test_kit.py",
+    "CopyRecord": "test_new_repository.py",
+    "RenameBorg": "test_access_changes.py",
+    "RepairKey": "test_worker.py",
+}
+NOWHERE = {
+    "ObserveServer": "it looks at the server, and notes what it saw in one file that is swapped",
+    "DescribeUse": "it only looks",
+    "ListArchives": "it only looks",
+    "ListFiles": "it only looks",
+    "ReadManifest": "it only looks, in a worker, which goes away as after ProveRecord",
+}
 
 
 def test_the_number_of_kills_is_known() -> None:
@@ -15,7 +40,7 @@ def test_the_number_of_kills_is_known() -> None:
 
     assert len({str(row) for row in rows}) == len(rows)
     assert Counter(row.victim for row in rows) == {
-        "tool": 444, "service": 174, "sshd": 174, "borg-maintenance": 135, "work": 143, "vault": 57,
+        "tool": 475, "service": 186, "sshd": 186, "borg-maintenance": 144, "work": 143, "vault": 68,
         "borg-worker": 48,
     }  # fmt: skip
 
@@ -24,7 +49,7 @@ def test_every_victim_is_killed_at_the_boundaries_too() -> None:
     rows = kills.boundaries(CALLS)
 
     assert set(rows) <= set(kills.rows(CALLS))
-    assert len(rows) == 63
+    assert len(rows) == 71
     assert {row.victim for row in rows} == {row.victim for row in kills.rows(CALLS)}
 
 
@@ -36,6 +61,27 @@ def test_a_rotation_is_killed_where_its_keys_take_over() -> None:
         (18, "qborg.AdoptBundle", "service"), (20, "admin.vm.feature.Set", "tool"),
         (40, "qborg.PublishKeys", "service"),
     ]  # fmt: skip
+
+
+def test_every_service_has_rows_or_is_told_why_not() -> None:
+    struck = {row.call.name.removeprefix("qborg.").partition("+")[0] for row in kills.rows(CALLS)
+              if row.call.where == "qrexec"}  # fmt: skip
+
+    assert sorted([*struck, *ELSEWHERE, *NOWHERE]) == sorted(SERVICES)
+    for service, name in ELSEWHERE.items():
+        text = (SCENARIOS / name).read_text(encoding="utf-8")
+        assert service in text and "kill-" in text, name
+
+
+def test_a_set_up_by_a_password_has_rows_for_what_the_plain_one_has_not() -> None:
+    def named(run: str) -> set[tuple[str, ...]]:
+        return {(call.source, call.target, call.name) for call in CALLS if call.run == run}
+
+    struck = {(row.call.source, row.call.target, row.call.name) for row in kills.rows(CALLS)
+              if row.call.run == kills.PASSWORD}  # fmt: skip
+
+    assert struck == named(kills.PASSWORD) - named("setup") - named("login")
+    assert ("dom0", "borg-maintenance", "qborg.FirstLogin+") in struck
 
 
 def test_whoever_is_killed_is_alive() -> None:
