@@ -63,13 +63,11 @@ class Backups:
 
     def run(self, wanted: Sequence[str], jobs: int) -> None:
         """Back up, so many at once; raises the one qube's error, or PartialFailure after all."""
-        qubes = list(dict.fromkeys(wanted))
-        crowd = Crowd(self._session.report, len(qubes), "backed up")
-        try:
-            crowd.together(qubes, self._one, jobs)
-        finally:
-            self.visits.finish()
-        crowd.finish()
+        with Crowd(self._session.report, len(wanted), "backed up") as crowd:
+            try:
+                crowd.together(wanted, self._one, jobs)
+            finally:
+                self.visits.finish()
 
     def _enrolled(self, name: str) -> tuple[Qube, record.Record]:
         qube, known = self._session.enrolled(name)

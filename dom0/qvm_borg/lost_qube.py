@@ -20,10 +20,9 @@ from qvm_borg.telling import refusal, text
 
 def recover(session: Session, wanted: Sequence[str], options: Namespace, ask: setup.Ask) -> None:
     """Have each of these qubes again; raises the one's error, or PartialFailure after all."""
-    names, keeper = list(dict.fromkeys(wanted)), vault.required(session.system)
-    crowd = Crowd(session.report, len(names), "recovered")
-    crowd.each(names, lambda name: _recover(session, keeper, name, options, ask))
-    crowd.finish()
+    keeper = vault.required(session.system)
+    with Crowd(session.report, len(wanted), "recovered") as crowd:
+        crowd.each(wanted, lambda name: _recover(session, keeper, name, options, ask))
 
 
 def _recover(session: Session, keeper: Qube, name: str, options: Namespace, ask: setup.Ask) -> None:

@@ -21,6 +21,7 @@ KEYS, BY_CLIENT = "keys", "made in the qube itself"  # the note of who is its ke
 ROTATION, NEXT, CONTINUES, FORMER = "rotation", "next", "continues", "former"
 ENCRYPTION, REPOKEY, KEYFILE = "encryption", "repokey-blake2", "keyfile-blake2"
 BYTES = "bytes"  # the note of how many its last archive holds
+FIRST = "0" * 32  # in the place of a rotation's name: the enrolment
 REVISIONS = "revisions"  # the digest of its volume's, when dom0 had backed it up and halted it
 RESTORE = "restore"  # the note of the archive whose files a qube that was made again has to get
 NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
@@ -58,6 +59,12 @@ class Record:
     def encryption(self) -> str:
         """Borg's word for where the repository's key is: there, or in a file."""
         return self.notes.get(ENCRYPTION, REPOKEY)
+
+    @property
+    def rotation(self) -> tuple[str, str, list[str]]:
+        """An unfinished rotation: its name, how the record before began, and what is new."""
+        name, before, *fresh = self.notes.get(ROTATION, f"{FIRST} ").split(" ")
+        return name, before, fresh
 
     @property
     def escrowed(self) -> bool:

@@ -137,7 +137,7 @@ class _Revocation:
                 found is None or "bundle" not in found.digests):
             self._step("bundle", "bundle-never-got" if qube else "bundle-of-nobody", changed=False)
             return
-        _name, before, *fresh = (found.notes if found else {}).get(record.ROTATION, " ").split(" ")
+        _name, before, fresh = found.rotation if found else ("", "", [])
         # One that rotates may hold the passphrase that is in force, and the vault the former one;
         # of one that goes on with a repository the vault has the record by the former name.
         alone = client_keys.CONTINUE not in fresh and ("none" == marked["secrets"] == self._kept

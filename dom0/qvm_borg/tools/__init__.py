@@ -18,12 +18,8 @@ from qvm_borg.session import Session
 from qvm_borg.tools.command_line import Parser
 
 
-class Stopped(BaseException):
-    """A signal that asks to end; its number is the first argument."""
-
-
 def _stop(number: int, _frame: object) -> NoReturn:
-    raise Stopped(number)
+    raise KeyboardInterrupt(number)  # as Ctrl-C does, which tells no number
 
 
 Work = Callable[[Session, argparse.Namespace], None]
@@ -73,10 +69,9 @@ def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> in
         return report.error(error)
     except OSError as error:
         return report.error(errors.QvmBorgError(str(error), "look at the disk and its files"))
-    except (KeyboardInterrupt, Stopped) as stopped:
-        number = stopped.args[0] if stopped.args else signal.SIGINT
+    except KeyboardInterrupt as stopped:
         report.error(errors.QvmBorgError("stopped", "run the command again: it goes on"))
-        return 128 + int(number)
+        return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
