@@ -11,8 +11,9 @@ from qborg_wire.names import Repository, parse_repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import manifest, record, vault
-from qvm_borg.enrolment import ROLE, Done, Enrolment, fingerprint
+from qvm_borg.enrolment import Done, Enrolment, fingerprint
 from qvm_borg.errors import NotConfirmed
+from qvm_borg.session import ROLE
 from qvm_borg.telling import refusal
 
 SECRETS = ("key", "passphrase")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from qborg_wire.names import DIGEST
 from qvm_borg import evidence, record, vault
 from qvm_borg.crowd import Crowd
-from qvm_borg.enrolment import ROLE, Enrolment
-from qvm_borg.session import Session
+from qvm_borg.enrolment import Enrolment
+from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal
 
 _NOTES = {"client": {record.KEYS: record.BY_CLIENT}, "imported": {record.SECRETS: record.IMPORTED},

@@ -11,9 +11,9 @@ from dataclasses import replace
 from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository
 from qvm_borg import client_keys, errors, record, vault
-from qvm_borg.enrolment import ROLE, is_of
+from qvm_borg.enrolment import is_of
 from qvm_borg.qubes import Qube
-from qvm_borg.session import Session
+from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal, text
 
 _STEPS = ("key", "publish", "proof", "vault", "bundle", "record")

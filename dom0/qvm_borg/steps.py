@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
 from qvm_borg import client_keys, manifest, preflight, record, vault, worker
-from qvm_borg.enrolment import ROLE, Done, Enrolment, Step, fingerprint
+from qvm_borg.enrolment import Done, Enrolment, Step, fingerprint
 from qvm_borg.qubes import Qube
 from qvm_borg.remote import Flow, OnProgress, together
 from qvm_borg.report import size
-from qvm_borg.session import Session
+from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal
 
 _CRON = "service.crond"

@@ -30,7 +30,7 @@ def test_the_key_goes_first_and_dom0s_record_last(
     assert calls(enrolled) == [
         "DescribeRecord+qubes-work", "RevokeKeys+qubes-work", "PublishKeys+",
         "RevokeKeys+qubes-work", "SendRecord+qubes-borg-maintenance",
-        "DescribeRecord+qubes-borg-maintenance", "RemoveBundle+qubes-work"]
+        "DescribeRecord+qubes-borg-maintenance", "RemoveBundle+qubes-work", "DescribeUse+"]
     changing = [line for line in enrolled.app.trace if " x-qborg" in line or " service." in line]
     assert changing == ["set work x-qborg", "unset work service.qborg-client",
                         "unset work x-qborg-whole", "unset work x-qborg"]
