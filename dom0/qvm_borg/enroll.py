@@ -95,7 +95,7 @@ def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Enrolment:
 def _published(enrolment: Enrolment, done: Done, awaited: Sequence[str]) -> Enrolment:
     if str(enrolment.repository) in awaited:
         _show(enrolment, "publish", text("line-awaited", server=enrolment.settings.server))
-        enrolment.session.report.say(enrolment.line)
+        enrolment.session.report.show(enrolment.line)
         raise from_failure(enrolment, "keys-awaited")
     return _tell(enrolment, "publish", done)
 
@@ -136,4 +136,4 @@ def _say_plan(enrolment: Enrolment) -> None:
              "former": asked.continues, "feature": record.FEATURE}
     for row in _TOLD["line"]:
         if all(is_so[word.lstrip("!")] != word.startswith("!") for word in row.get("when", [])):
-            enrolment.session.report.say(filled(row["says"], **words))
+            enrolment.session.report.show(filled(row["says"], **words))

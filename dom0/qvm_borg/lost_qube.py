@@ -59,9 +59,9 @@ def made(session: Session, keeper: Qube, repository: Repository, name: str, opti
         option, _equals, other = value.partition("=") if kind == "property" else (kind, "", value)
         if option in ("template", "netvm") and other not in here:
             raise refusal("not-here", qube=name, option=option, name=other)
-    session.tell("qube-was", qube=name, archive=told["archive"])
+    session.report.show(text("qube-was", qube=name, archive=told["archive"]))
     for line in manifest.lines(found):
-        session.report.say(f"  {line}")
+        session.report.show(f"  {line}")
     _agreed(options, ask, text("make-it-so", qube=name))
     for line in manifest.make(system, name, found)[1]:
         session.report.say(f"{name}: {line}")

@@ -82,7 +82,7 @@ class _Revocation:
                     self._session, self.settings, self.maintenance, self._vault))
         if marked["key"] == "taken":
             self._say("line-still-there")
-            self._session.report.say(restricted_line(
+            self._session.report.show(restricted_line(
                 self.settings.remote_borg, self.repository, marked["public_key"], marked["quota"]))
             raise refusal("key-still-taken", **self._words())
         with self._going_on():

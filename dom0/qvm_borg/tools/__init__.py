@@ -7,6 +7,7 @@ import argparse
 import json
 import signal
 import sys
+import syslog
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any, NoReturn, TextIO
@@ -33,7 +34,11 @@ def command(name: str, work: Work) -> Callable[..., int]:
     def main(args: Sequence[str] | None = None, app: Any = None) -> int:
         options = Parser(name).parse_args(args)
         changes = vars(options).get("resync", not vars(options).get("dry_run"))
-        return _run(options, work, app, changes)
+        code = _run(options, work, app, changes)
+        if changes:  # into the journal, of which no qube writes a word
+            syslog.openlog(f"qvm-borg-{name}")
+            syslog.syslog(syslog.LOG_WARNING if code else syslog.LOG_INFO, f"exit code {code}")
+        return code
 
     return main
 
@@ -55,7 +60,7 @@ def listed(as_json: bool, rows: Sequence[Any]) -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> int:
-    report = Report(options.verbose)
+    report = Report(options.verbose, options.quiet)
     before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with ExitStack() as stack:

@@ -78,7 +78,9 @@ class Parser(argparse.ArgumentParser):
                    f"  2   wrong usage\n{codes}  130 Ctrl-C, 143 SIGTERM")
         self._wrong, self._flags = told.get("wrong", []), {}
         groups: dict[str | None, Any] = {None: self}
-        self.add_argument("-v", "--verbose", action="store_true", help="show each call into a qube")
+        loud = self.add_mutually_exclusive_group()
+        loud.add_argument("-v", "--verbose", action="store_true", help="show each call into a qube")
+        loud.add_argument("-q", "--quiet", action="store_true", help="print only what is asked for")
         for flag, own in told["options"].items():
             row = {**(_told(own["like"])["options"][flag] if "like" in own else {}), **own}
             row.pop("like", None)

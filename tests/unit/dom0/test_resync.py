@@ -181,7 +181,7 @@ def test_a_copy_stays_one(escrowed: Honest) -> None:
     assert _resyncs(escrowed, "work") == errors.NotEnrolled.exit_code
 
 
-@pytest.mark.parametrize("args", [("--json",), ("--quiet",)])
+@pytest.mark.parametrize("args", [("--json",)])
 def test_it_goes_with_no_other_way_to_tell(escrowed: Honest, args: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit, match="2"):
         _resyncs(escrowed, *args)
