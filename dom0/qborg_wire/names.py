@@ -17,6 +17,7 @@ class NameRefused(ValueError):
 MACHINE = re.compile(r"[a-z][a-z0-9]{0,15}")
 # qubes/vm/__init__.py of qubes-core-admin: at most 31 characters; dots are legal.
 QUBE = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,30}")
+REPOSITORY = re.compile(f"{MACHINE.pattern}-{QUBE.pattern}")
 RESERVED_QUBES = frozenset({"dom0", "domain-0", "none", "default"})
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
@@ -87,7 +88,5 @@ class Repository:
 
 def parse_repository(untrusted_text: object) -> Repository:
     """Answer the repository that a service's argument names."""
-    if not isinstance(untrusted_text, str) or len(untrusted_text) > 48:
-        raise NameRefused("not a text, or too long")
-    untrusted_machine, _dash, untrusted_qube = untrusted_text.partition("-")
-    return Repository(parse(MACHINE, 16, untrusted_machine), parse_qube(untrusted_qube))
+    machine, _dash, untrusted_qube = parse(REPOSITORY, 48, untrusted_text).partition("-")
+    return Repository(machine, parse_qube(untrusted_qube))

@@ -25,7 +25,7 @@ _SETTLE, _LOOK = 30.0, 0.2  # seconds: until a halted qube's volume must have it
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a qube: done, clean, failed or left-out; sizes in bytes, time in seconds."""
+    """What became of a qube: done, clean, failed; left-out, a copy. In bytes and seconds."""
 
     qube: str
     outcome: str
@@ -49,7 +49,10 @@ class Backups:
         self.results: list[Result] = []
 
     def chosen(self, due: bool) -> list[str]:
-        """Answer the enrolled qubes, or those whose turn it is; tells who cannot be backed up."""
+        """Answer the enrolled qubes, or those whose turn it is; one that cannot be will say why.
+
+        Tells of copies, which are nobody's failure.
+        """
         found = []
         for qube, known in self._session.records():
             try:
@@ -57,19 +60,20 @@ class Backups:
                 if not due or is_marked(qube) or self._is_due(qube, known):
                     found.append(qube.name)
             except QvmBorgError as error:
+                if known.uuid == qube.uuid:
+                    found.append(qube.name)
+                    continue
                 self._session.report.error(error)
                 self._fail(qube.name, "left-out", error)
         return found
 
     def run(self, wanted: Sequence[str], jobs: int) -> None:
         """Back up, so many at once; raises the one qube's error, or PartialFailure after all."""
-        qubes = list(dict.fromkeys(wanted))
-        crowd = Crowd(self._session.report, len(qubes), "backed up")
-        try:
-            crowd.together(qubes, self._one, jobs)
-        finally:
-            self.visits.finish()
-        crowd.finish()
+        with Crowd(self._session.report, len(wanted), "backed up") as crowd:
+            try:
+                crowd.together(wanted, self._one, jobs)
+            finally:
+                self.visits.finish()
 
     def _enrolled(self, name: str) -> tuple[Qube, record.Record]:
         qube, known = self._session.enrolled(name)

@@ -23,16 +23,14 @@ def check(session: Session, wanted: Sequence[str], found: list[Checked],
     Raises the one qube's error, or PartialFailure after all.
     """
     (settings, maintenance), keeper = session.site(), vault.required(session.system)
-    names = list(dict.fromkeys(wanted))
-    crowd = Crowd(session.report, len(names), "checked")
 
     def checked(name: str) -> None:
         each = Enrolment(session, settings, maintenance, session.enrolled(name)[0], vault=keeper)
         found.append(_check(each, accept))
 
-    with session.running(maintenance, keeper):
-        crowd.each(names, checked)
-    crowd.finish()
+    with Crowd(session.report, len(wanted), "checked") as crowd, (
+            session.running(maintenance, keeper)):
+        crowd.each(wanted, checked)
 
 
 def _check(enrolment: Enrolment, accept: bool) -> Checked:

@@ -11,21 +11,21 @@ from qborg_wire.names import Repository, parse_repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import manifest, record, vault
-from qvm_borg.enrolment import ROLE, Done, Enrolment, fingerprint
+from qvm_borg.enrolment import Done, Enrolment, fingerprint
 from qvm_borg.errors import NotConfirmed
+from qvm_borg.session import ROLE
 from qvm_borg.telling import refusal
 
 SECRETS = ("key", "passphrase")
 _REQUEST = SERVICES["PrepareBundle"].request
-_FIRST = "0" * 32  # the name of an enrolment
 CONTINUE = "continue"  # beside what is new in a rotation: it takes a repository over
 
 
 def create(enrolment: Enrolment) -> Done:
     """Have secrets in the qube, and its key among those that the maintenance qube publishes."""
     qube, known = enrolment.qube, enrolment.record
-    rotation = _begin(enrolment)
-    named, *fresh = (rotation or _FIRST).split(" ")
+    _begin(enrolment)
+    named, _before, fresh = enrolment.record.rotation
     _copy_record(enrolment)
     continues = _continues(enrolment)
     if continues != "none":  # from now on the note says what goes on, if the qube was made for it
@@ -41,13 +41,14 @@ def create(enrolment: Enrolment) -> Done:
                 "rotation": named, "continues": continues,
                 **{name: "new" if name in fresh else "keep" for name in SECRETS}})
         except NotConfirmed:  # dom0 has lost that one's name, and what is new in it: any goes on
-            lost = rotation.replace(named, _FIRST).replace("passphrase", "key")
+            lost = enrolment.record.notes.get(record.ROTATION, "").replace(
+                named, record.FIRST).replace("passphrase", "key")
             enrolment.note("plan", Done("", False, {"digests": {record.FORMER: ""}, "notes": {
                 record.FORMER: "", record.ROTATION: lost}}))
             raise
     enrolment.key = reply["public_key"]
     told = fingerprint(qube, enrolment.key, reply["fingerprint"])
-    if told != known.fingerprint != "" and not rotation:
+    if told != known.fingerprint != "" and not fresh:
         raise refusal("own-key-is-another", qube=qube)
     if record.FORMER in enrolment.record.notes:  # registered, it is the one to be revoked
         enrolment.note("plan", Done("", False, {"notes": {record.NEXT: told}}))
@@ -58,11 +59,11 @@ def create(enrolment: Enrolment) -> Done:
     notes = {record.SECRETS: record.IMPORTED} if kept["leaked"] == "yes" else {}
     return Done(
         f"{qube} has its key {told}", "yes" in (reply["created"], kept["changed"]) or changed,
-        {"notes": notes | {record.NEXT: told}} if rotation else {"fingerprint": told})
+        {"notes": notes | {record.NEXT: told}} if fresh else {"fingerprint": told})
 
 
-def _begin(enrolment: Enrolment) -> str:
-    """Note what is going to happen, unless it is; answers the rotation's note, empty if none is."""
+def _begin(enrolment: Enrolment) -> None:
+    """Note what is going to happen, unless it is noted."""
     asked, known = enrolment.asked, enrolment.record
     rotation, begun = known.notes.get(record.ROTATION, ""), {}
     if (asked.fresh or asked.continues) and not rotation:
@@ -74,7 +75,6 @@ def _begin(enrolment: Enrolment) -> str:
         asked.continues) else {record.FORMER: str(asked.former)} if asked.former else {}
     enrolment.note("plan", Done("", False, {**begun, "notes": {
         record.KEYS: record.BY_CLIENT, record.ROTATION: rotation, **former}}))
-    return rotation
 
 
 def _copy_record(enrolment: Enrolment) -> None:
@@ -98,8 +98,8 @@ def make_room(enrolment: Enrolment) -> dict[str, str]:
 
 def _continues(enrolment: Enrolment) -> str:
     """Answer the repository that an unfinished enrolment goes on with, or none."""
-    notes = enrolment.record.notes
-    return notes[record.CONTINUES] if CONTINUE in notes.get(record.ROTATION, "") else "none"
+    known = enrolment.record
+    return known.notes[record.CONTINUES] if CONTINUE in known.rotation[2] else "none"
 
 
 def _of_former(enrolment: Enrolment, repository: Repository) -> str:
@@ -113,7 +113,7 @@ def _of_former(enrolment: Enrolment, repository: Repository) -> str:
 def settle(enrolment: Enrolment) -> Done:
     """Have the key that was proved as the only one, and the former one revoked for ever."""
     known = enrolment.record
-    _name, before, *rotated = known.notes.get(record.ROTATION, " ").split(" ")
+    _name, before, rotated = known.rotation
     if rotated and known.digests["record"].startswith(before):
         raise refusal("record-unrotated", qube=enrolment)
     kept = register(enrolment, "renew" if rotated == [*SECRETS] else "settle")

@@ -16,7 +16,7 @@ _R = TypeVar("_R")
 
 
 class Crowd:
-    """Several qubes; `undone` says of those that failed what they are not, such as `enrolled`."""
+    """Several qubes, for a block; `undone`: what those that failed are not, such as `enrolled`."""
 
     def __init__(self, report: Report, total: int, undone: str) -> None:
         self._report, self._total, self._undone = report, total, undone
@@ -50,8 +50,11 @@ class Crowd:
         self._report.error(error)
         self._failed.append(str(item))
 
-    def finish(self) -> None:
-        """Raise PartialFailure if any has failed."""
-        if self._failed:
+    def __enter__(self) -> "Crowd":
+        return self
+
+    def __exit__(self, failed: object, *_where: object) -> None:
+        """Raise PartialFailure at the end if any has failed."""
+        if self._failed and failed is None:
             raise PartialFailure(f"{len(self._failed)} of {self._total} qubes were not "
                                  f"{self._undone}: " + " ".join(self._failed))

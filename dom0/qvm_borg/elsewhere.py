@@ -11,10 +11,9 @@ from contextlib import ExitStack, contextmanager
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import lost_qube, manifest, record, vault, worker
-from qvm_borg.enrolment import ROLE
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
-from qvm_borg.session import Session
+from qvm_borg.session import ROLE, Session
 from qvm_borg.setup import Ask
 from qvm_borg.telling import refusal
 
@@ -74,9 +73,9 @@ def _receiver(session: Session, name: str, disposable: bool,
         if disposable:
             qube.start()
         else:
-            stack.enter_context(session.running(qube))
             if record.parse(qube.feature(record.FEATURE)) is None:
-                stack.callback(qube.remove_feature, ROLE)
+                stack.callback(qube.remove_feature, ROLE)  # the last thing: it is asked before
+            stack.enter_context(session.running(qube))
         qube.set_feature(ROLE, "1")
         check(qube)
         yield qube

@@ -25,23 +25,21 @@ def enroll(session: Session, wanted: Sequence[str], dry_run: bool, asked: Asked 
 
     Raises the one qube's error, or PartialFailure.
     """
-    names = list(dict.fromkeys(wanted))
     if keeper:
         worker.template(session.system)  # without one nothing could be proved at the end
-    crowd = Crowd(session.report, len(names), "enrolled")
-    enrolments = crowd.each(names, _planner(session, names, asked, keeper))
-    if dry_run:
-        for each in enrolments:
-            _say_plan(each)
-    elif enrolments:
-        _run(session, crowd, enrolments)
-    crowd.finish()
+    with Crowd(session.report, len(wanted), "enrolled") as crowd:
+        enrolments = crowd.each(wanted, _planner(session, wanted, asked, keeper))
+        if dry_run:
+            for each in enrolments:
+                _say_plan(each)
+        elif enrolments:
+            _run(session, crowd, enrolments)
 
 
 def key_lines(session: Session, wanted: Sequence[str], asked: Asked) -> list[str]:
     """Answer the lines of authorized_keys; keys are made, and nothing else is changed anywhere."""
     planned = _planner(session, wanted, asked, vault.find(session.system))
-    enrolments = list(map(planned, dict.fromkeys(wanted)))
+    enrolments = list(map(planned, wanted))
     if enrolments[0].settings.remote_borg == "probe":
         raise refusal("set-up-unfinished")
     with session.running(enrolments[0].maintenance):
@@ -76,9 +74,7 @@ def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> Non
         good = crowd.each(enrolments, lambda each: _checked(each, taken))
         good = crowd.each(good, lambda each: _tell(each, "create", create(each)))
         if good:
-            done, awaited = publish(good)
-            if keeper:
-                vault.keep_account(session, enrolments[0].settings, maintenance, keeper)
+            done, awaited = publish(good, keeper)
             good = crowd.each(good, lambda each: _published(each, done, awaited))
         for each in crowd.each(good, _completed):
             session.report.say(f"{each}: enrolled as {each.repository}" if each.changed
@@ -99,7 +95,7 @@ def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Enrolment:
 def _published(enrolment: Enrolment, done: Done, awaited: Sequence[str]) -> Enrolment:
     if str(enrolment.repository) in awaited:
         _show(enrolment, "publish", text("line-awaited", server=enrolment.settings.server))
-        enrolment.session.report.say(enrolment.line)
+        enrolment.session.report.show(enrolment.line)
         raise from_failure(enrolment, "keys-awaited")
     return _tell(enrolment, "publish", done)
 
@@ -140,4 +136,4 @@ def _say_plan(enrolment: Enrolment) -> None:
              "former": asked.continues, "feature": record.FEATURE}
     for row in _TOLD["line"]:
         if all(is_so[word.lstrip("!")] != word.startswith("!") for word in row.get("when", [])):
-            enrolment.session.report.say(filled(row["says"], **words))
+            enrolment.session.report.show(filled(row["says"], **words))

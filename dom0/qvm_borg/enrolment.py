@@ -17,7 +17,6 @@ from qvm_borg.session import Session
 from qvm_borg.settings import Settings
 from qvm_borg.telling import refusal
 
-ROLE = "service.qborg-client"
 _BY_CLIENT = {"InitRepository": "OpenRepository", "SendRecord": "SubmitRecord"}
 ORDER = ("plan", "preflight", "create", "publish", "initialise", "escrow", "deliver", "schedule",
          "backup", "prove", "forget")

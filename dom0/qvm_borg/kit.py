@@ -34,7 +34,7 @@ def print_kit(session: Session, names: Sequence[str]) -> None:
 def _in_the_vault(session: Session, names: Sequence[str], keeper: str) -> list[str]:
     """Answer the repositories whose records must be there; tell of a qube that has none."""
     found = []
-    for name in dict.fromkeys(names or session.originals()):
+    for name in names or session.originals():
         known = session.enrolled(name)[1]
         if known.escrowed:
             found.append(str(known.repository))

@@ -20,10 +20,9 @@ from qvm_borg.telling import refusal, text
 
 def recover(session: Session, wanted: Sequence[str], options: Namespace, ask: setup.Ask) -> None:
     """Have each of these qubes again; raises the one's error, or PartialFailure after all."""
-    names, keeper = list(dict.fromkeys(wanted)), vault.required(session.system)
-    crowd = Crowd(session.report, len(names), "recovered")
-    crowd.each(names, lambda name: _recover(session, keeper, name, options, ask))
-    crowd.finish()
+    keeper = vault.required(session.system)
+    with Crowd(session.report, len(wanted), "recovered") as crowd:
+        crowd.each(wanted, lambda name: _recover(session, keeper, name, options, ask))
 
 
 def _recover(session: Session, keeper: Qube, name: str, options: Namespace, ask: setup.Ask) -> None:
@@ -60,9 +59,9 @@ def made(session: Session, keeper: Qube, repository: Repository, name: str, opti
         option, _equals, other = value.partition("=") if kind == "property" else (kind, "", value)
         if option in ("template", "netvm") and other not in here:
             raise refusal("not-here", qube=name, option=option, name=other)
-    session.tell("qube-was", qube=name, archive=told["archive"])
+    session.report.show(text("qube-was", qube=name, archive=told["archive"]))
     for line in manifest.lines(found):
-        session.report.say(f"  {line}")
+        session.report.show(f"  {line}")
     _agreed(options, ask, text("make-it-so", qube=name))
     for line in manifest.make(system, name, found)[1]:
         session.report.say(f"{name}: {line}")

@@ -10,6 +10,7 @@ import shlex
 
 from qborg_wire import data, names
 from qborg_wire.row import Role
+from qvm_borg import firewall
 from qvm_borg.errors import AdminError, filled
 from qvm_borg.qubes import Qube, System
 from qvm_borg.telling import refusal
@@ -40,7 +41,7 @@ def of(qube: Qube) -> str:
     found += [f"tag {key}" for key in qube.admin("tag.List").split()]
     if (bytes_now := _size(qube)) > _USUAL:
         found.append(f"volume private={bytes_now}")
-    rules = [f"firewall {rule}" for rule in qube.admin("firewall.Get").splitlines()]
+    rules = [f"firewall {rule}" for rule in firewall.rules_of(qube)]
     strange = [rule for rule in rules if not _LINE.fullmatch(rule)]
     found += ["firewall none", *strange[:1]] if strange or not rules else rules
     text = "\n".join(line if _LINE.fullmatch(line) else "omitted " + re.sub(
@@ -94,7 +95,7 @@ def make(system: System, name: str, manifest: Manifest) -> tuple[Qube, list[str]
     rules = [value for kind, value in manifest if kind == "firewall" and value != NONE]
     # Once: where they were refused, a person has opened it since for what it needs.
     asked = [("firewall", "=" + "".join(f"{rule}\n" for rule in rules))] * (
-        "firewall" in head and qube.admin("firewall.Get").split() in ([], ["action=accept"]))
+        "firewall" in head and firewall.rules_of(qube) in ([], ["action=accept"]))
     asked += [(kind, value) for kind, value in manifest if kind not in ("firewall", *_HEAD)]
     told = [_put(qube, kind, *value.partition("=")[::2]) for kind, value in asked]
     return qube, list(filter(None, told))

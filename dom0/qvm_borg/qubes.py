@@ -6,8 +6,7 @@ is_running(): both would take a broken answer for a good one (facts of qubesadmi
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID
@@ -225,14 +224,3 @@ class System:
         """Make a qube the one in that role; answers whether that changed anything."""
         changed = qube.set_feature(f"service.qborg-{role.value}", "1")
         return self.find("dom0").set_feature(f"x-qborg-{role.value}", str(qube.uuid)) or changed
-
-
-@contextmanager
-def running(qube: Qube, tell: Any) -> Iterator[bool]:
-    """Have a qube run for the block and put it back as found; yields whether we started it."""
-    started = qube.start()
-    try:
-        yield started
-    finally:
-        if started and not qube.stop():
-            tell(f"{qube.name} was started for this and does not stop; it stays on")

@@ -13,6 +13,7 @@ from uuid import UUID
 from qborg_wire import names
 
 FEATURE = "x-qborg"
+WHOLE = "x-qborg-whole"  # the feature of when its newest backup began that it told of itself
 SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
 IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
 KEYS, BY_CLIENT = "keys", "made in the qube itself"  # the note of who is its keyholder
@@ -21,6 +22,7 @@ KEYS, BY_CLIENT = "keys", "made in the qube itself"  # the note of who is its ke
 ROTATION, NEXT, CONTINUES, FORMER = "rotation", "next", "continues", "former"
 ENCRYPTION, REPOKEY, KEYFILE = "encryption", "repokey-blake2", "keyfile-blake2"
 BYTES = "bytes"  # the note of how many its last archive holds
+FIRST = "0" * 32  # in the place of a rotation's name: the enrolment
 REVISIONS = "revisions"  # the digest of its volume's, when dom0 had backed it up and halted it
 RESTORE = "restore"  # the note of the archive whose files a qube that was made again has to get
 NO_ESCROW, ESCROWED = "none, by choice", "in the vault"
@@ -58,6 +60,12 @@ class Record:
     def encryption(self) -> str:
         """Borg's word for where the repository's key is: there, or in a file."""
         return self.notes.get(ENCRYPTION, REPOKEY)
+
+    @property
+    def rotation(self) -> tuple[str, str, list[str]]:
+        """An unfinished rotation: its name, how the record before began, and what is new."""
+        name, before, *fresh = self.notes.get(ROTATION, f"{FIRST} ").split(" ")
+        return name, before, fresh
 
     @property
     def escrowed(self) -> bool:

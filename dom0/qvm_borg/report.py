@@ -41,17 +41,22 @@ def moment(seconds: int) -> str:
 class Report:
     """Prints to standard output, errors to standard error."""
 
-    def __init__(self, verbose: bool = False) -> None:
-        self._verbose = verbose
-        self._terminal = sys.stdout.isatty()
+    def __init__(self, verbose: bool = False, quiet: bool = False) -> None:
+        self._verbose, self._quiet = verbose, quiet
+        self._terminal = sys.stdout.isatty() and not quiet
         self._begun: dict[str, float] = {}  # each work, by its name
         self._told: dict[str, float] = {}
         self._block: dict[str, str] = {}
         self._drawn = 0  # lines of the block on the terminal
-        self._colours = self._terminal and not os.environ.get("NO_COLOR")
+        self._colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
-    def say(self, text: str, colour: str = "") -> None:
-        """Print one line, on a terminal in a colour of _COLOURS."""
+    def say(self, text: str) -> None:
+        """Print one line, but not for a person who wants none."""
+        if not self._quiet:
+            self.show(text)
+
+    def show(self, text: str, colour: str = "") -> None:
+        """Print one line that was asked for, on a terminal in a colour of _COLOURS."""
         self.over("")
         begin, end = (_COLOURS[colour], "\x1b[0m") if colour and self._colours else ("", "")
         self._draw(f"{begin}{printable(text, _LIMIT)}{end}")
@@ -93,7 +98,7 @@ class Report:
         if self._terminal:
             self._block[work] = printable(line, shutil.get_terminal_size().columns - 1)
             self._draw()
-        elif now >= self._told.setdefault(work, now) + _QUIET:
+        elif now >= self._told.setdefault(work, now) + _QUIET and not self._quiet:
             self._told[work] = now
             self._draw(printable(line, _LIMIT))
 

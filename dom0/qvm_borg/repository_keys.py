@@ -18,13 +18,6 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
     Raises the one qube's error, or PartialFailure after all.
     """
     _settings, maintenance = session.site()
-    names = list(dict.fromkeys(wanted))
-    crowd = Crowd(session.report, len(names), "found as they were")
-    enrolled = crowd.each(names, lambda name: session.enrolled(name)[1])
-    repositories = [str(each.repository) for each in enrolled]
-    with session.running(maintenance):
-        told = evidence.ask(session, maintenance, repositories, "keys")
-
     def compared(known: record.Record) -> None:
         qube, repository = known.repository.qube, known.repository
         in_file, key = known.encryption == record.KEYFILE, told[str(repository)]["key"]
@@ -36,8 +29,12 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
         session.tell("no-key-as-it-should" if in_file else "key-as-exported", qube=qube,
                      repository=repository)
 
-    crowd.each(enrolled, compared)
-    crowd.finish()
+    with Crowd(session.report, len(wanted), "found as they were") as crowd:
+        enrolled = crowd.each(wanted, lambda name: session.enrolled(name)[1])
+        repositories = [str(each.repository) for each in enrolled]
+        with session.running(maintenance):
+            told = evidence.ask(session, maintenance, repositories, "keys")
+        crowd.each(enrolled, compared)
 
 
 def repair(session: Session, name: str) -> None:

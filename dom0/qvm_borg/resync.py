@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from qborg_wire.names import DIGEST
 from qvm_borg import evidence, record, vault
 from qvm_borg.crowd import Crowd
-from qvm_borg.enrolment import ROLE, Enrolment
-from qvm_borg.session import Session
+from qvm_borg.enrolment import Enrolment
+from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal
 
 _NOTES = {"client": {record.KEYS: record.BY_CLIENT}, "imported": {record.SECRETS: record.IMPORTED},
@@ -24,15 +24,14 @@ def resync(session: Session, wanted: Sequence[str]) -> None:
     Raises the one qube's error, or PartialFailure after all.
     """
     (settings, maintenance), keeper = session.site(), vault.find(session.system)
-    qubes = [session.system.find(name) for name in dict.fromkeys(wanted)] or [
+    qubes = [session.system.find(name) for name in wanted] or [
         qube for qube in session.system.qubes() if qube.feature(ROLE)]
     every = [Enrolment(session, settings, maintenance, qube, vault=keeper) for qube in qubes]
-    crowd = Crowd(session.report, len(every), "as they are known elsewhere")
-    with session.running(maintenance, *filter(None, [keeper])):
+    with Crowd(session.report, len(every), "as they are known elsewhere") as crowd, (
+            session.running(maintenance, *filter(None, [keeper]))):
         shown = evidence.ask(session, maintenance, [str(each.repository) for each in every],
                              "accept")
         crowd.each(every, lambda each: _rebuild(each, shown[str(each.repository)]))
-    crowd.finish()
 
 
 def _rebuild(each: Enrolment, shown: dict[str, str]) -> None:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository
 from qvm_borg import client_keys, errors, record, vault
-from qvm_borg.enrolment import ROLE, is_of
+from qvm_borg.enrolment import is_of
 from qvm_borg.qubes import Qube
-from qvm_borg.session import Session
+from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal, text
 
 _STEPS = ("key", "publish", "proof", "vault", "bundle", "record")
@@ -82,7 +82,7 @@ class _Revocation:
                     self._session, self.settings, self.maintenance, self._vault))
         if marked["key"] == "taken":
             self._say("line-still-there")
-            self._session.report.say(restricted_line(
+            self._session.report.show(restricted_line(
                 self.settings.remote_borg, self.repository, marked["public_key"], marked["quota"]))
             raise refusal("key-still-taken", **self._words())
         with self._going_on():
@@ -137,7 +137,7 @@ class _Revocation:
                 found is None or "bundle" not in found.digests):
             self._step("bundle", "bundle-never-got" if qube else "bundle-of-nobody", changed=False)
             return
-        _name, before, *fresh = (found.notes if found else {}).get(record.ROTATION, " ").split(" ")
+        _name, before, fresh = found.rotation if found else ("", "", [])
         # One that rotates may hold the passphrase that is in force, and the vault the former one;
         # of one that goes on with a repository the vault has the record by the former name.
         alone = client_keys.CONTINUE not in fresh and ("none" == marked["secrets"] == self._kept
@@ -156,6 +156,7 @@ class _Revocation:
             raise refusal("revoked-in-part", **self._words())
         fate, made = marked["repository"], marked["fingerprint"] != "none"
         if self._qube and self._record:
+            self._qube.remove_feature(record.WHOLE)
             self._step("record", "record-removed", self._qube.remove_feature(record.FEATURE))
         for copy in self._copies:
             self._say("copy-opens-nothing", copy=copy, feature=record.FEATURE)

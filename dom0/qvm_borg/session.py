@@ -14,12 +14,14 @@ from qborg_wire.request import Values
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES, accepting
 from qvm_borg import gate, record, remote, settings
-from qvm_borg.errors import DeliveryRefused
-from qvm_borg.qubes import Qube, System, running
+from qvm_borg.errors import DeliveryRefused, QvmBorgError
+from qvm_borg.qubes import Qube, System
 from qvm_borg.report import Report
 from qvm_borg.telling import refusal, text
 
 _GATE_DELAY = 2.0  # seconds until the policy daemon must have seen the gate
+_NONE = "none"
+ROLE = "service.qborg-client"
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,31 @@ class Session:
 
     @contextmanager
     def running(self, *qubes: Qube) -> Iterator[None]:
-        """Have qubes run for the block, and put them back as found."""
+        """Have qubes run for the block, and put those back that were started for it."""
         with ExitStack() as stack:
             for qube in qubes:
-                stack.enter_context(running(qube, self.report.say))
+                if qube.start():
+                    stack.callback(self.put_back, qube)
             yield
+
+    def put_back(self, qube: Qube) -> bool:
+        """Shut down what we have started, unless somebody uses it by now, and say if it stays on.
+
+        Answers whether it has halted.
+        """
+        program = self._used_by(qube)
+        if not (stopped := program == _NONE and qube.stop()):
+            self.tell("stays-on" if program == _NONE else "stays-used", qube=qube, program=program)
+        return stopped
+
+    def _used_by(self, qube: Qube) -> str:
+        """Answer a program that somebody runs in a client; what does not tell may be in use."""
+        if qube.state() != "Running" or qube.feature(ROLE) != "1":
+            return _NONE
+        try:
+            return self.call(qube, "DescribeUse")["used_by"]
+        except QvmBorgError:
+            return "something unknown"
 
     def passing(self, inner: str, source: Qube, target: Qube, name: str, values: Values,
                 repository: Repository) -> dict[str, str]:

@@ -163,8 +163,8 @@ def _by_password(options: Namespace, wanted: Settings, ask: Ask) -> bool:
 def _awaited(session: Session, maintenance: Qube, wanted: Settings, reply: dict[str, str],
              wait: int) -> dict[str, str]:
     """Show the line to add, and answer CheckSetup's reply once the server accepts the key."""
-    session.tell("add-this-line", server=wanted.server)
-    session.report.say(f"{reply['admin_key']} qubes-borg-admin {wanted.machine}")
+    session.report.show(text("add-this-line", server=wanted.server))
+    session.report.show(f"{reply['admin_key']} qubes-borg-admin {wanted.machine}")
     deadline = time.monotonic() + wait
     while reply["login"] != "ok":
         if time.monotonic() >= deadline:

@@ -1,7 +1,8 @@
 """How each enrolled qube's backups are, and what a person should do about it.
 
-Runs in dom0; pure but for what qubesd says. What dom0 saw itself, what the qube claims and what
-the server shows stand beside each other: the server's word counts where there is one.
+Runs in dom0; it asks qubesd, and notes there what a qube told of its last backup. What dom0 saw
+itself, what the qube claims and what the server shows stand beside each other: the server's word
+counts where there is one.
 """
 
 import re
@@ -74,19 +75,21 @@ def _row(qube: Qube, known: record.Record, claim: Any, shown: Any, now: int) -> 
                for name, part in _NUMBERS.items()}
     proved, server, claimed = numbers["proved"] or 0, numbers["server"], numbers["claim"]
     said = max(numbers["backup"] or 0, claimed or 0)  # by the qube, now or when dom0 backed it up
-    # A commit at the server may be of a run that was cut: if the qube says so, it did not succeed.
-    last = said if server is None else server if claimed is None else min(server, said)
+    last = _whole(qube, said, server, claimed, now)
     behind = server is not None and said > server + _HOUR
-    late = 0 < last < now - 2 * _HOUR * (schedule.hours(qube) or schedule.USUAL) and (
+    since = now - 2 * _HOUR * (schedule.hours(qube) or schedule.USUAL)
+    late = 0 < last < since and (
         behind or not (schedule.is_paused(qube) or schedule.is_clean(qube, known)))
-    cause = told.get("last_outcome")
+    cause, unsure = told.get("last_outcome"), claimed is None and (server or 0) >= since
     key, bundle = (known.digests.get(name, told.get(name)) for name in ("key", "bundle"))
     key = "none" if known.encryption == record.KEYFILE else key
     is_so = {
         "copy": known.uuid != qube.uuid, "renamed": qube.name != known.repository.qube,
         "half-enrolled": known.step != ORDER[-1] and (known.escrowed or known.step != "prove"),
         "claims-more": behind, "paused": schedule.is_paused(qube),
-        "failing": late and cause in CAUSES, "overdue": late and cause not in CAUSES,
+        "failing": cause in CAUSES and (late or cause not in _TROUBLES["failing"]["passing"]
+                                        and not schedule.is_paused(qube)),
+        "unsure": late and unsure, "overdue": late and not (unsure or cause in CAUSES),
         "old-proof": 0 < proved < now - _PROOF_AGE,
         "another-key": told.get("key", key) not in (key, "missing", "unknown"),
         "another-record": known.fingerprint != "" and told.get("fingerprint") not in (
@@ -102,6 +105,18 @@ def _row(qube: Qube, known: record.Record, claim: Any, shown: Any, now: int) -> 
              "hint": from_failure(qube, str(cause)).hint if cause in CAUSES else ""}
     return Row(qube.name, str(known.repository), told.get("escrow", "unknown"), cause, numbers,
                [*silent, *(trouble(name, **words) for name in wrong[:ends])])
+
+
+def _whole(qube: Qube, said: int, server: int | None, claimed: int | None, now: int) -> int:
+    """Answer when the newest backup that is known to be whole began; note it if the qube is heard.
+
+    A commit at the server may be of a run that was cut: it alone tells of no backup.
+    """
+    noted = re.fullmatch("[0-9]{1,15}", qube.feature(record.WHOLE) or "")
+    last = min(max(said, int(noted[0]) if noted else 0), now, now if server is None else server)
+    if claimed is not None:
+        qube.set_feature(record.WHOLE, str(last))
+    return last
 
 
 def trouble(name: str, **fields: object) -> Trouble:

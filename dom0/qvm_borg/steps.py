@@ -11,24 +11,26 @@ from collections.abc import Sequence
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
 from qvm_borg import client_keys, manifest, preflight, record, vault, worker
-from qvm_borg.enrolment import ROLE, Done, Enrolment, Step, fingerprint
+from qvm_borg.enrolment import Done, Enrolment, Step, fingerprint
 from qvm_borg.qubes import Qube
 from qvm_borg.remote import Flow, OnProgress, together
 from qvm_borg.report import size
-from qvm_borg.session import Session
+from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal
 
 _CRON = "service.crond"
 _OUTSIDE = "/home/user/outside-of-the-home"
 
 
-def publish(enrolments: Sequence[Enrolment]) -> tuple[Done, list[str]]:
-    """Have the keys of all of them in the server's authorized_keys, written once.
+def publish(enrolments: Sequence[Enrolment], keeper: Qube | None) -> tuple[Done, list[str]]:
+    """Have the keys of all of them in the server's authorized_keys, written once, and the vault.
 
     Answers also the repositories whose lines somebody else has still to add there.
     """
     one, names = enrolments[0], [str(each.repository) for each in enrolments]
     reply = one.session.call(one.maintenance, "PublishKeys", {"repositories": names})
+    if keeper:
+        vault.keep_account(one.session, one.settings, one.maintenance, keeper)
     return Done("its key is on the server", reply["changed"] == "yes"), reply["awaited"].split()
 
 
@@ -95,38 +97,29 @@ def _delivered(enrolment: Enrolment) -> bool:
     return holds == sent and enrolment.qube.feature(ROLE) == "1" and not pending
 
 
-def _rename_borg(enrolment: Enrolment) -> Done:
-    """Have the server's new name for borg in a bundle that nobody can make anew any more."""
-    says = enrolment.client
-    if says["repository"] != str(enrolment.repository) or says["bundle"] == "none":
-        raise refusal("bundle-gone", qube=enrolment, maintenance=enrolment.maintenance)
-    # Whatever is installed there is proved anew, as dom0 may know of another bundle.
-    enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
-    enrolment.qube.set_feature(ROLE, "1")
-    reply = enrolment.call(
-        enrolment.qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
-    if enrolment.describe()["endpoint"] != enrolment.endpoint:
-        raise refusal("bundle-leads-elsewhere", qube=enrolment, maintenance=enrolment.maintenance)
-    return Done("its bundle has the server's name for borg", reply["changed"] == "yes",
-                {"digests": {"bundle": reply["bundle"]}})
-
-
 def _deliver(enrolment: Enrolment) -> Done:
-    if enrolment.forgotten:
-        return _rename_borg(enrolment)
+    """Have the bundle there, or the server's new name for borg in one that none can make anew."""
+    says, qube, maintenance = enrolment.client, enrolment.qube, enrolment.maintenance
+    if enrolment.forgotten and (
+            says["repository"] != str(enrolment.repository) or says["bundle"] == "none"):
+        raise refusal("bundle-gone", qube=qube, maintenance=maintenance)
     if _proved(enrolment):  # of another bundle: forgotten first, so that a kill cannot keep it
         enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
-    role = enrolment.qube.set_feature(ROLE, "1")
-    reply = enrolment.call(enrolment.qube, "AdoptBundle") if enrolment.by_client else (
-        enrolment.session.passing(
-            "InstallBundle", enrolment.maintenance, enrolment.qube, "SendBundle",
-            {"client": enrolment.qube.name}, enrolment.repository))
+    role = qube.set_feature(ROLE, "1")
+    if enrolment.forgotten:
+        reply = enrolment.call(qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
+    else:
+        reply = enrolment.call(qube, "AdoptBundle") if enrolment.by_client else (
+            enrolment.session.passing("InstallBundle", maintenance, qube, "SendBundle",
+                                      {"client": qube.name}, enrolment.repository))
     if enrolment.describe()["bundle"] != reply["bundle"]:
-        raise refusal("another-bundle", qube=enrolment)
+        raise refusal("another-bundle", qube=qube)
     if enrolment.client["endpoint"] != enrolment.endpoint:
-        raise refusal("bundle-misleads", qube=enrolment, keyholder=enrolment.holder)
-    aside = "; the old scripts' files and job were put aside" * (reply["aside"] == "yes")
-    return Done(f"the bundle is delivered{aside}", role or reply["changed"] == "yes",
+        raise refusal("bundle-leads-elsewhere" if enrolment.forgotten else "bundle-misleads",
+                      qube=qube, keyholder=enrolment.holder, maintenance=maintenance)
+    aside = "; the old scripts' files and job were put aside" * (reply.get("aside") == "yes")
+    return Done("its bundle has the server's name for borg" if enrolment.forgotten else
+                f"the bundle is delivered{aside}", role or reply["changed"] == "yes",
                 {"digests": {"bundle": reply["bundle"]}})
 
 
@@ -199,9 +192,7 @@ def _forget(enrolment: Enrolment) -> Done:
     if enrolment.by_client:
         done = client_keys.settle(enrolment)
         if done.changed:
-            publish([enrolment])
-            vault.keep_account(enrolment.session, enrolment.settings, enrolment.maintenance,
-                               vault.of(enrolment))
+            publish([enrolment], vault.of(enrolment))
         return done
     reply = enrolment.call(enrolment.maintenance, "ForgetSecrets")
     return Done(f"{enrolment.maintenance} has forgotten its secrets", reply["changed"] == "yes")

@@ -8,13 +8,10 @@ next run halts what a killed one left on.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from qvm_borg.enrolment import ROLE
-from qvm_borg.errors import QvmBorgError
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 
 _MARK = "x-qborg-started"
-_NOBODY = "none"
 
 
 class Visits:
@@ -76,23 +73,11 @@ class Visits:
         return way
 
     def _put_back(self, qube: Qube) -> None:
-        program = self._used_by(qube)
-        if program == _NOBODY and qube.stop():
+        if self._session.put_back(qube):
             self._memory.pop(qube.name, None)
         else:  # it is the person's from now on
             self.left.append(qube.name)
-            self._session.tell("stays-on" if program == _NOBODY else "stays-used", qube=qube,
-                               program=program)
         qube.remove_feature(_MARK)
-
-    def _used_by(self, qube: Qube) -> str:
-        """Answer a program that somebody runs there; what does not tell may be in use."""
-        if qube.state() != "Running" or qube.feature(ROLE) != "1":
-            return _NOBODY
-        try:
-            return self._session.call(qube, "DescribeUse")["used_by"]
-        except QvmBorgError:
-            return "something unknown"
 
 
 def is_marked(qube: Qube) -> bool:

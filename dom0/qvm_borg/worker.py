@@ -54,15 +54,15 @@ def ordered(session: Session, maintenance: Qube, keeper: Qube, repository: Repos
     record, as dom0 knows it; with another one, nothing is lent. Answers what the worker says; both
     qubes run. Raises WireError for another record, or what a call raises.
     """
+    another = refusal("another-record-sent", vault=keeper, repository=repository)
     with receiver or made(session) as worker:
-        told = session.release(keeper, worker, role, repository)
-        if told == digests.get("record"):
-            session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
-            reply = session.passing("ServeRepository", worker, maintenance, name,
-                                    {**values, "lender": maintenance.name}, repository)
-            told = reply["record"]
-        if told != digests.get("record"):
-            raise refusal("another-record-sent", vault=keeper, repository=repository)
+        if session.release(keeper, worker, role, repository) != digests.get("record"):
+            raise another
+        session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
+        reply = session.passing("ServeRepository", worker, maintenance, name,
+                                {**values, "lender": maintenance.name}, repository)
+        if reply["record"] != digests.get("record"):
+            raise another
     return reply
 
 

@@ -7,6 +7,7 @@ import argparse
 import json
 import signal
 import sys
+import syslog
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any, NoReturn, TextIO
@@ -18,12 +19,8 @@ from qvm_borg.session import Session
 from qvm_borg.tools.command_line import Parser
 
 
-class Stopped(BaseException):
-    """A signal that asks to end; its number is the first argument."""
-
-
 def _stop(number: int, _frame: object) -> NoReturn:
-    raise Stopped(number)
+    raise KeyboardInterrupt(number)  # as Ctrl-C does, which tells no number
 
 
 Work = Callable[[Session, argparse.Namespace], None]
@@ -37,7 +34,11 @@ def command(name: str, work: Work) -> Callable[..., int]:
     def main(args: Sequence[str] | None = None, app: Any = None) -> int:
         options = Parser(name).parse_args(args)
         changes = vars(options).get("resync", not vars(options).get("dry_run"))
-        return _run(options, work, app, changes)
+        code = _run(options, work, app, changes)
+        if changes:  # into the journal, of which no qube writes a word
+            syslog.openlog(f"qvm-borg-{name}")
+            syslog.syslog(syslog.LOG_WARNING if code else syslog.LOG_INFO, f"exit code {code}")
+        return code
 
     return main
 
@@ -59,7 +60,7 @@ def listed(as_json: bool, rows: Sequence[Any]) -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> int:
-    report = Report(options.verbose)
+    report = Report(options.verbose, options.quiet)
     before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with ExitStack() as stack:
@@ -73,10 +74,9 @@ def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> in
         return report.error(error)
     except OSError as error:
         return report.error(errors.QvmBorgError(str(error), "look at the disk and its files"))
-    except (KeyboardInterrupt, Stopped) as stopped:
-        number = stopped.args[0] if stopped.args else signal.SIGINT
+    except KeyboardInterrupt as stopped:
         report.error(errors.QvmBorgError("stopped", "run the command again: it goes on"))
-        return 128 + int(number)
+        return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

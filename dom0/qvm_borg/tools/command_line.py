@@ -28,13 +28,6 @@ def _server(text: str) -> tuple[str, ...]:
     return tuple(names.parse(*PATTERNS[key], part) for key, part in parts.items())
 
 
-def _qube_or_repository(text: str) -> str:
-    try:
-        return names.parse_qube(text)
-    except names.NameRefused:
-        return str(names.parse_repository(text))
-
-
 def _time(text: str) -> str:
     """Answer what stands for the newest archive until then; a day is meant as its end."""
     try:
@@ -45,7 +38,8 @@ def _time(text: str) -> str:
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {
-    "int": int, "qube": names.parse_qube, "qube_or_repository": _qube_or_repository,
+    "int": int, "qube": names.parse_qube, "qube_or_repository": lambda text: (
+        names.parse_qube(text) if len(text) <= 31 else str(names.parse_repository(text))),
     "count": lambda text: int(names.parse(re.compile("[1-9][0-9]*"), 6, text)),
     "server": _server, "time": _time, "fingerprint": partial(names.parse, names.FINGERPRINT, 50),
 }
@@ -84,7 +78,9 @@ class Parser(argparse.ArgumentParser):
                    f"  2   wrong usage\n{codes}  130 Ctrl-C, 143 SIGTERM")
         self._wrong, self._flags = told.get("wrong", []), {}
         groups: dict[str | None, Any] = {None: self}
-        self.add_argument("-v", "--verbose", action="store_true", help="show each call into a qube")
+        loud = self.add_mutually_exclusive_group()
+        loud.add_argument("-v", "--verbose", action="store_true", help="show each call into a qube")
+        loud.add_argument("-q", "--quiet", action="store_true", help="print only what is asked for")
         for flag, own in told["options"].items():
             row = {**(_told(own["like"])["options"][flag] if "like" in own else {}), **own}
             row.pop("like", None)
@@ -106,6 +102,8 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Answer the options; ends with 2 for what is wrong alone or together."""
         options = super().parse_intermixed_args(args, namespace)  # a PATH may stand after options
+        if "qubes" in options:
+            options.qubes = [*dict.fromkeys(options.qubes)]
         for row in self._wrong:
             if all(self._given(options, word) for word in row["given"]):
                 self.error(row["says"])

@@ -23,7 +23,7 @@ def _work(session: Session, options: Namespace) -> None:
         with redirect_stdout(sys.stderr):  # what is said meanwhile is none of the lines
             lines = key_lines(session, options.qubes, asked)
         for line in lines:
-            session.report.say(line)
+            session.report.show(line)
         return
     keeper = None if options.no_escrow else vault.required(session.system)
     enroll(session, options.qubes, options.dry_run, asked, keeper)

@@ -32,7 +32,7 @@ def _work(session: Session, options: Namespace) -> None:
         print(json.dumps(told, indent=2))
     elif options.list:
         for line in _lines(told):
-            session.report.say(line)
+            session.report.show(line)
     else:
         elsewhere.tell(session, qube, options, told)
 

@@ -37,12 +37,12 @@ def _work(session: Session, options: Namespace) -> None:
         width = shutil.get_terminal_size(_NO_TERMINAL).columns
         for line, colour in (*table.troubles(wrong, width),
                              *table.lines(needy if options.quiet else rows, width)):
-            session.report.say(line, colour)
-        if not (rows or options.quiet):
+            session.report.show(line, colour)
+        if not rows:
             session.tell("none-enrolled")
-        elif shown is None and not options.quiet:
+        elif shown is None:
             session.tell("server-not-asked")
-        if others and not options.quiet:
+        if others:
             session.tell("others-unenrolled", count=len(others))
             session.report.detail(" ".join(others))
     if needy or wrong:

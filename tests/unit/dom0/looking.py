@@ -34,7 +34,9 @@ def has(machine: Honest, found: Record, name: str = "work", own: bool = True) ->
 def look(machine: Honest, *args: str, calls: int | None = None) -> int:
     """Run the command, which asks so many; answers its exit code."""
     code: int = status.main(list(args), app=machine.app)
-    asked = [line.partition("qborg.")[2] for line in machine.app.trace]
+    asked = [line.partition("qborg.")[2] for line in machine.app.trace if "qborg." in line]
     assert set(asked) <= {"DescribeClient+", "ObserveServer+"}  # it only looks
+    others = [line.split(" ") for line in machine.app.trace if "qborg." not in line]
+    assert all(what == "set" and name == record.WHOLE for what, _qube, name in others)
     assert calls is None or len(asked) == calls
     return code

@@ -177,7 +177,6 @@ def test_with_nothing_enrolled_all_is_an_error_and_due_is_not(ready: Honest) -> 
 
 
 LEFT_OUT: dict[str, tuple[Callable[[Vm], object], str]] = {
-    "copy": (lambda qube: note(qube, uuid=qube.app.domains.all["work"].uuid), "is a copy of"),
     "being-revoked": (lambda qube: note(qube, step=record.REVOKING), "is revoked"),
     "files-to-come": (lambda qube: note(qube, notes={record.RESTORE: "a"}), "are not back yet"),
     "half-enrolled": (lambda qube: note(qube, step="publish"), "is unfinished"),
@@ -185,18 +184,58 @@ LEFT_OUT: dict[str, tuple[Callable[[Vm], object], str]] = {
 
 
 @pytest.mark.parametrize(("change", "says"), LEFT_OUT.values(), ids=LEFT_OUT)
-def test_what_cannot_be_backed_up_is_told_and_left_out_unless_it_is_named(
+def test_what_cannot_be_backed_up_is_a_failure_and_the_others_go_on(
     three: Honest, change: Callable[[Vm], object], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(vm(three, "home"))
 
+    assert run(three, "--all", "--json") == errors.PartialFailure.exit_code
+
+    told = capsys.readouterr()
+    assert says in told.err and "error: 1 of 3 qubes were not backed up: home\n" in told.err
+    assert {row["qube"]: row["outcome"] for row in json.loads(told.out)} == {
+        "home": "failed", "mail": "done", "work": "done"}
+    assert run(three, "home") not in (0, errors.PartialFailure.exit_code)
+    assert three.app.trace == []
+
+
+@pytest.mark.parametrize("which", ["--all", "--due"])
+def test_where_none_can_be_backed_up_the_last_error_is_that(
+    three: Honest, which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES:
+        note(vm(three, name), step="publish")
+
+    assert run(three, which) == errors.PartialFailure.exit_code
+
+    told = capsys.readouterr()
+    assert told.err.count("error: ") == 4 and "no qube" not in told.err + told.out
+    assert "error: 3 of 3 qubes were not backed up: " in told.err
+    assert three.app.trace == []
+
+
+def test_the_only_one_that_cannot_be_says_why_by_its_exit_code(
+    ready: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enrol(ready, "work")
+    note(vm(ready, "work"), step=record.REVOKING)
+
+    assert run(ready, "--all") == errors.NotEnrolled.exit_code
+    assert capsys.readouterr().err.startswith("error: the key of work is revoked\n")
+
+
+def test_a_copy_is_left_out_and_nobodys_failure(
+    three: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note(vm(three, "home"), uuid=vm(three, "work").uuid)
+
     assert run(three, "--all", "--json") == 0
 
     told = capsys.readouterr()
-    assert says in told.err
+    assert "is a copy of" in told.err
     assert {row["qube"]: row["outcome"] for row in json.loads(told.out)} == {
         "home": "left-out", "mail": "done", "work": "done"}
-    assert run(three, "home") != 0
+    assert run(three, "home") == errors.NotEnrolled.exit_code
     assert three.app.trace == []
 
 

@@ -44,7 +44,7 @@ def enrolled(machine: Honest) -> None:
 def test_the_help_teaches(name: str) -> None:
     text = Parser(name).format_help()
 
-    for part in (f"usage: qvm-borg-{name}", "Runs in dom0", "examples:", "exit codes:", "-v"):
+    for part in (f"usage: qvm-borg-{name}", "Runs in dom0", "examples:", "exit codes:", "-v", "-q"):
         assert part in text
     for action in Parser(name)._actions:
         assert action.help, action.dest
@@ -83,6 +83,7 @@ def test_an_example_in_the_help_can_be_run(name: str) -> None:
     ("revoke", "work", "--quarantine=7"), ("setup", "--fingerprint", "unknown"),
     ("enroll", "work", "--keys", "client", "--no-escrow"),
     ("enroll", "work", "--keys", "client", "--import", "/home/user/old"),
+    ("check", "-v", "-q", "work"),
     ("check",), ("check", "work", "--all"), ("check", "--all", "--json", "--keys"),
     ("recover", "--print-kit"), ("recover", "--print-kit", "work", "--all"),
     ("recover", "--account", "work"), ("recover", "--account", "--all"),

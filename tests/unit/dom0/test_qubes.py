@@ -5,13 +5,10 @@ import uuid
 import pytest
 
 from qborg_wire.row import Role
-
 from qborg_wire.services import SERVICES
 from qvm_borg import errors
-from qvm_borg.qubes import System, running
+from qvm_borg.qubes import System
 from unit.dom0.honest import Honest
-
-TOLD: list[str] = []
 
 
 @pytest.mark.parametrize("state", ["Paused", "Suspended", "Crashed", "NA"])
@@ -34,11 +31,10 @@ def test_a_start_that_does_nothing_is_noticed(machine: Honest) -> None:
 def test_a_qube_is_put_back_as_it_was_found(machine: Honest) -> None:
     machine.qube("on")
     machine.qube("off", "Halted")
-    system = System(machine.app)
+    session = machine.session()
 
-    with running(system.find("on"), TOLD.append) as started_on, \
-            running(system.find("off"), TOLD.append) as started_off:
-        assert (started_on, started_off) == (False, True)
+    with session.running(*map(session.system.find, ("on", "off"))):
+        assert machine.app.trace == ["start off"]
 
     assert machine.app.trace == ["start off", "shutdown off"]
 
@@ -46,22 +42,24 @@ def test_a_qube_is_put_back_as_it_was_found(machine: Honest) -> None:
 def test_a_qube_is_put_back_after_a_failure(machine: Honest) -> None:
     machine.qube("off", "Halted")
 
-    with pytest.raises(KeyboardInterrupt), running(System(machine.app).find("off"), TOLD.append):
+    session = machine.session()
+
+    with pytest.raises(KeyboardInterrupt), session.running(session.system.find("off")):
         raise KeyboardInterrupt
 
     assert machine.app.domains.all["off"].state == "Halted"
 
 
 def test_a_qube_that_will_not_stop_is_told_not_killed(
-    machine: Honest, monkeypatch: pytest.MonkeyPatch
+    machine: Honest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    vm, told = machine.qube("off", "Halted"), list[str]()
+    vm, session = machine.qube("off", "Halted"), machine.session()
     monkeypatch.setattr(vm, "shutdown", lambda: (_ for _ in ()).throw(OSError("in use")))
 
-    with running(System(machine.app).find("off"), told.append):
+    with session.running(session.system.find("off")):
         pass
 
-    assert told == ["off was started for this and does not stop; it stays on"]
+    assert capsys.readouterr().out.startswith("off was started for this and stays on: it does not ")
 
 
 @pytest.mark.parametrize("error", [

@@ -77,12 +77,44 @@ def test_another_qube_is_asked_first_and_is_afterwards_as_it_was(
 
     assert _run(escrowed, PATH, "--to", "personal") == 0
 
-    assert _calls(escrowed) == ["ReceiveFiles", "ReleaseRecord", "LendRepository", "ReceiveFiles"]
+    assert _calls(escrowed) == [
+        "ReceiveFiles", "ReleaseRecord", "LendRepository", "ReceiveFiles", "DescribeUse"]
     assert "are in ~/restored/work-2026-01-31T10:17:00" in capsys.readouterr().out
     assert escrowed.app.domains.all["personal"].state == "Halted"
     assert _role(escrowed, "personal") is None
     assert [gate.split(" ")[0] for gate in escrowed.gates[-2:]] == [
         "qborg.TakeRecord", "qborg.ServeRepository"]
+
+
+# What a command does in a qube that it has started, which somebody uses by its end, or by then not.
+USES: dict[str, tuple[tuple[str, ...], str]] = {
+    "restored": ((PATH, "--to-directory", "/b"), "work"), "listed": (("--list",), "work"),
+    "into-another": (("--to", "personal"), "personal"),
+}
+
+
+@pytest.mark.parametrize("program", ["xterm", "none"])
+@pytest.mark.parametrize(("args", "name"), USES.values(), ids=USES)
+def test_who_is_used_by_then_stays_on(
+    escrowed: Honest, args: tuple[str, ...], name: str, program: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    escrowed.qube("personal", "Halted")
+    escrowed.app.domains.all["work"].state = "Halted"
+    escrowed.users[name] = program
+
+    assert _run(escrowed, *args) == 0
+
+    used, said = program != "none", capsys.readouterr().out
+    assert escrowed.app.domains.all[name].state == ("Running" if used else "Halted")
+    assert (f"{name} was started for this and stays on: xterm runs there" in said) == used
+    assert _role(escrowed, "personal") is None
+
+
+def test_who_ran_before_is_not_asked(escrowed: Honest) -> None:
+    assert _run(escrowed, PATH, "--to-directory", "/b") == 0
+
+    assert _calls(escrowed) == ["RestoreFiles"]
 
 
 def test_an_enrolled_one_keeps_its_role(escrowed: Honest) -> None:

@@ -72,9 +72,21 @@ def test_what_it_started_it_stops_and_the_server_is_accepted(escrowed: Honest) -
     calls = [line for line in escrowed.app.trace if not line.startswith("set ")]
     assert calls == [
         "start borg-maintenance", "start vault", "call borg-maintenance qborg.ObserveServer+",
-        "start work", "call work qborg.DescribeClient+", "shutdown work",
+        "start work", "call work qborg.DescribeClient+",
+        "call work qborg.DescribeUse+", "shutdown work",
         "call vault qborg.DescribeRecord+qubes-work", "shutdown vault",
         "shutdown borg-maintenance"]
+
+
+def test_what_somebody_uses_by_then_stays_on(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    escrowed.app.domains.all["work"].state, escrowed.users["work"] = "Halted", "xterm"
+
+    assert _resyncs(escrowed, "work") == 0
+
+    assert escrowed.app.domains.all["work"].state == "Running"
+    assert "stays on: xterm runs there" in capsys.readouterr().out
 
 
 def test_without_a_name_all_that_were_enrolled_are_rebuilt(escrowed: Honest) -> None:
@@ -169,7 +181,7 @@ def test_a_copy_stays_one(escrowed: Honest) -> None:
     assert _resyncs(escrowed, "work") == errors.NotEnrolled.exit_code
 
 
-@pytest.mark.parametrize("args", [("--json",), ("--quiet",)])
+@pytest.mark.parametrize("args", [("--json",)])
 def test_it_goes_with_no_other_way_to_tell(escrowed: Honest, args: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit, match="2"):
         _resyncs(escrowed, *args)

@@ -23,15 +23,17 @@ def alone(ready: Honest) -> Honest:
 def test_the_key_goes_first_and_dom0s_record_last(
     enrolled: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    enrolled.app.domains.all["work"].features.own["x-qborg-whole"] = "1"
+
     assert revokes(enrolled) == 0
 
     assert calls(enrolled) == [
         "DescribeRecord+qubes-work", "RevokeKeys+qubes-work", "PublishKeys+",
         "RevokeKeys+qubes-work", "SendRecord+qubes-borg-maintenance",
-        "DescribeRecord+qubes-borg-maintenance", "RemoveBundle+qubes-work"]
+        "DescribeRecord+qubes-borg-maintenance", "RemoveBundle+qubes-work", "DescribeUse+"]
     changing = [line for line in enrolled.app.trace if " x-qborg" in line or " service." in line]
     assert changing == ["set work x-qborg", "unset work service.qborg-client",
-                        "unset work x-qborg"]
+                        "unset work x-qborg-whole", "unset work x-qborg"]
     assert {vm.name for vm in enrolled.app.domains.all.values() if vm.state != "Halted"} == {
         "dom0", "sys-firewall"}
     said = capsys.readouterr().out

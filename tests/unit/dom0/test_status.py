@@ -93,11 +93,17 @@ BESIDE: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
         {"last_success": str(NOW)}, {"time": str(NOW - 3 * DAY)}, ["claims-more", "overdue"]),
     "nothing-ever-came": ({"last_success": str(NOW)}, {"time": "0"}, ["claims-more"]),
     "it-claims-less": ({"last_success": "0", "last_outcome": "never"}, {}, []),
+    "its-last-run-met-no-network": (
+        {"last_success": str(NOW - DAY), "last_outcome": "connection-failed"}, {}, []),
+    "its-last-run-met-another-one": ({"last_outcome": "locked"}, {}, []),
     "its-last-run-failed": (
-        {"last_success": str(NOW - DAY), "last_outcome": "quota-exceeded"}, {}, []),
-    "it-fails-for-long": (
-        {"last_success": str(NOW - 4 * DAY), "last_outcome": "quota-exceeded"},
+        {"last_success": str(NOW - DAY), "last_outcome": "quota-exceeded"}, {}, ["failing"]),
+    "another-passphrase": ({"last_outcome": "wrong-passphrase"}, {}, ["failing"]),
+    "another-server": ({"last_outcome": "host-key-changed"}, {}, ["failing"]),
+    "it-meets-no-network-for-long": (
+        {"last_success": str(NOW - 4 * DAY), "last_outcome": "connection-failed"},
         {"time": str(NOW - 4 * DAY)}, ["claims-more", "failing"]),
+    "its-last-run-was-cut": ({"last_outcome": "unfinished"}, {}, []),
     "an-unknown-outcome": (
         {"last_outcome": "owned"}, {"time": str(NOW - 4 * DAY)}, ["claims-more", "overdue"]),
     "no-cron": ({"cron": "stopped"}, {}, ["unscheduled"]),

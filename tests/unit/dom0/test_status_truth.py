@@ -8,7 +8,7 @@ import pytest
 
 from qvm_borg import errors, record
 from unit.dom0.honest import Honest, evidence
-from unit.dom0.looking import CLAIM, DAY, GOOD, NOW, has, look
+from unit.dom0.looking import CLAIM, DAY, GOOD, HOUR, NOW, has, look
 from unit.dom0.machine import answer
 
 
@@ -57,6 +57,86 @@ def test_a_commit_of_a_run_that_was_cut_is_no_backup(
 
     assert look(running) == errors.InTrouble.exit_code
     assert "its last run ended with connection-failed" in capsys.readouterr().out
+
+
+# What dom0 noted of a halted qube's word, days ago; None: nothing. What is told of it, if anything.
+NOTED: dict[str, tuple[str | None, str]] = {
+    "never-heard": (None, "may be of a run that was cut"),
+    "heard-long-ago": (str(NOW - 5 * DAY), "may be of a run that was cut"),
+    "heard-lately": (str(NOW - DAY), ""),
+    "bent": ("-1", "may be of a run that was cut"),
+}
+
+
+@pytest.mark.parametrize(("noted", "says"), NOTED.values(), ids=NOTED)
+def test_a_commit_alone_is_no_backup_of_a_halted_qube(
+    running: Honest, noted: str | None, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vm = running.app.domains.all["work"]
+    vm.state = "Halted"
+    has(running, replace(GOOD, times={**GOOD.times, "backup": str(NOW - 30 * DAY)}))
+    if noted is not None:
+        vm.features.own[record.WHOLE] = noted
+
+    assert look(running) == (errors.InTrouble.exit_code if says else 0)
+
+    assert says in capsys.readouterr().out
+    look(running, "--json")
+    (row,) = json.loads(capsys.readouterr().out)["qubes"]
+    assert [each["name"] for each in row["troubles"]] == ["unsure"] * bool(says)
+    assert vm.features.own.get(record.WHOLE) == noted  # nobody was heard
+
+
+# What a qube that runs claims, what the server shows, and what dom0 notes of it.
+HEARD: dict[str, tuple[int, str, int]] = {
+    "of-a-day": (NOW - DAY, str(NOW - HOUR), NOW - DAY),
+    "more-than-came": (NOW - HOUR, str(NOW - DAY), NOW - DAY),
+    "the-server-shows-none": (NOW - HOUR, "unknown", NOW - HOUR),
+    "less-than-dom0-saw": (0, str(NOW - HOUR), NOW - DAY),
+}
+
+
+@pytest.mark.parametrize(("claim", "shown", "noted"), HEARD.values(), ids=HEARD)
+def test_what_a_qube_claims_counts_once_it_is_halted(
+    running: Honest, claim: int, shown: str, noted: int
+) -> None:
+    vm = running.app.domains.all["work"]
+    running.answers["DescribeClient"] = answer(**{**CLAIM, "last_success": str(claim)})
+    running.answers["ObserveServer"] = answer(evidence=evidence(time=shown))
+
+    look(running)
+
+    assert vm.features.own[record.WHOLE] == str(noted)
+    has(running, replace(GOOD, times={**GOOD.times, "backup": str(NOW - 30 * DAY)}))
+    running.answers["ObserveServer"] = answer(evidence=evidence(time=str(NOW)))
+    vm.state = "Halted"
+    assert look(running) == 0
+
+
+def test_a_claim_of_what_is_to_come_counts_until_now_alone(running: Honest) -> None:
+    soon = str(NOW + 9 * DAY)
+    running.answers["DescribeClient"] = answer(**{**CLAIM, "last_success": soon})
+    running.answers["ObserveServer"] = answer(evidence=evidence(time=soon))
+
+    look(running)
+
+    noted = running.app.domains.all["work"].features.own[record.WHOLE]
+    assert NOW <= int(noted) < NOW + HOUR
+
+
+def test_a_claim_that_was_a_lie_is_not_told_for_ever(running: Honest) -> None:
+    vm = running.app.domains.all["work"]
+    vm.state, vm.features.own[record.WHOLE] = "Halted", str(NOW)
+    running.answers["ObserveServer"] = answer(evidence=evidence(time=str(NOW - DAY)))
+
+    assert look(running) == 0
+
+
+def test_a_pause_in_dom0_is_no_failure_of_the_qube(running: Honest) -> None:
+    running.app.domains.all["work"].features.own["vm-config.qborg-pause"] = "1"
+    running.answers["DescribeClient"] = answer(**{**CLAIM, "last_outcome": "quota-exceeded"})
+
+    assert look(running) == 0
 
 
 def test_the_calls_are_not_told_among_the_json(

@@ -4,7 +4,6 @@ import pytest
 
 from qborg_wire.names import Repository
 from qvm_borg import errors, manifest, vault, worker
-from qvm_borg.qubes import running
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, Vm, failure
 from unit.dom0.test_escrow import noted
@@ -143,7 +142,7 @@ def _reads(machine: Honest, **digests: str) -> dict[str, str]:
     """Read the manifest in work's last archive back, knowing these digests."""
     session, known = machine.session(), {"record": machine.kept["qubes-work"], **digests}
     (_settings, maintenance), keeper = session.site(), vault.required(session.system)
-    with running(maintenance, print), running(keeper, print):
+    with session.running(maintenance, keeper):
         return worker.read_manifest(
             session, maintenance, keeper, Repository("qubes", "work"), "latest", known)
 
