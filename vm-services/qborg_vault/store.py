@@ -31,10 +31,14 @@ _DAY = 86400  # seconds: a later record would keep every other one out until the
 
 @dataclass(frozen=True)
 class Stored:
-    """What the vault holds of one repository: the newest record and how many there are."""
+    """What the vault holds of one repository: the newest record and how many there are.
+
+    `damaged`: a newer one is there that nobody can read; what this one opens may be another key's.
+    """
 
     newest: RecoveryRecord
     versions: int
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,19 @@ class Vault:
         return record.digest, True
 
     def newest(self, repository: Repository) -> Stored | None:
-        """Answer what is held of a repository, None if nothing; raises record-refused."""
+        """Answer what is held of a repository, None if nothing; the newest that can be read.
+
+        Raises record-refused where none can.
+        """
         folder = self.root / str(repository)
         numbers = self._numbers(folder)
-        return Stored(self._read(folder, numbers[-1]), len(numbers)) if numbers else None
+        if not numbers:
+            return None
+        kept, damaged = self._readable(repository)
+        return Stored(kept or self._read(folder, numbers[-1]), len(numbers), damaged)
 
     def required(self, repository: Repository) -> RecoveryRecord:
-        """Answer the newest record of a repository; raises record-missing, record-refused."""
+        """Answer the newest record that can be read; raises record-missing, record-refused."""
         stored = self.newest(repository)
         if stored is None:
             raise ServiceFailure("record-missing", f"the vault holds no record of {repository}")
@@ -185,11 +195,11 @@ class Vault:
 
     def _version(self, repository: Repository, digest: str) -> RecoveryRecord:
         folder = self.root / str(repository)
-        versions = (self._read(folder, number) for number in reversed(self._numbers(folder)))
-        found = next((each for each in versions if each.digest == digest), None)
-        if found is None:
-            raise ServiceFailure("record-missing", f"no such record of {repository} is here")
-        return found
+        for number in reversed(self._numbers(folder)):
+            with contextlib.suppress(ServiceFailure):  # of a damaged one
+                if (found := self._read(folder, number)).digest == digest:
+                    return found
+        raise ServiceFailure("record-missing", f"no such record of {repository} can be read here")
 
     def _append(self, repository: Repository, data: bytes) -> None:
         folder = self.root / str(repository)

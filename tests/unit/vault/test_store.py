@@ -142,7 +142,7 @@ def test_a_damaged_record_and_a_full_vault_are_told(
             vault.copy(WORK, digest, FORMER)
     (vault.root / "dom-work" / "000001.json").write_bytes(b"{}")
 
-    with pytest.raises(ServiceFailure, match="damaged"):
+    with pytest.raises(ServiceFailure, match="can be read"):
         vault.copy(WORK, digest, FORMER)
 
     assert not (vault.root / str(FORMER)).exists()
@@ -196,6 +196,22 @@ def _damaged_second(vault: Vault) -> None:
     vault.add(records.repository(NOW), WORK, "work")
     vault.add(records.repository(NOW + 1), WORK, "work")
     (vault.root / "dom-work" / "000002.json").write_bytes(b"{}")
+
+
+def test_before_a_damaged_record_the_newest_that_can_be_read_is_given_and_that_is_said(
+    vault: Vault,
+) -> None:
+    _damaged_second(vault)
+    older = recovery_record.parse(records.repository(NOW))
+
+    found = vault.newest(WORK)
+
+    assert found is not None and (found.newest, found.versions) == (older, 2)
+    assert found.damaged and vault.required(WORK) == older
+    assert vault.copy(WORK, older.digest, FORMER)[1]
+    vault.add(records.repository(NOW + 2), WORK, "work")
+    now = vault.newest(WORK)
+    assert now is not None and not now.damaged
 
 
 def test_after_a_damaged_record_an_older_one_is_refused_still(vault: Vault) -> None:
