@@ -21,23 +21,23 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
     names = list(dict.fromkeys(wanted))
     crowd = Crowd(session.report, len(names), "found as they were")
     enrolled = crowd.each(names, lambda name: session.enrolled(name)[1])
-    repositories = [str(each.repository) for each in enrolled]
     with session.running(maintenance):
-        told = evidence.ask(session, maintenance, repositories, "keys")
+        told = evidence.ask(session, maintenance, [str(one.repository) for one in enrolled], "keys")
 
     def compared(known: record.Record) -> None:
-        qube, repository = known.repository.qube, known.repository
-        in_file, key = known.encryption == record.KEYFILE, told[str(repository)]["key"]
+        in_file, key = known.encryption == record.KEYFILE, told[str(known.repository)]["key"]
         if key == "unknown":
-            raise refusal("key-unseen", qube=qube, repository=repository)
+            raise refusal("key-unseen", **_words(known))
         if key != ("none" if in_file else known.digests.get("key")):
-            raise refusal("key-file-and-key" if in_file else "key-not-exported", qube=qube,
-                          repository=repository)
-        session.tell("no-key-as-it-should" if in_file else "key-as-exported", qube=qube,
-                     repository=repository)
+            raise refusal("key-file-and-key" if in_file else "key-not-exported", **_words(known))
+        session.tell("no-key-as-it-should" if in_file else "key-as-exported", **_words(known))
 
     crowd.each(enrolled, compared)
     crowd.finish()
+
+
+def _words(known: record.Record) -> dict[str, object]:
+    return {"qube": known.repository.qube, "repository": known.repository}
 
 
 def repair(session: Session, name: str) -> None:
@@ -47,8 +47,8 @@ def repair(session: Session, name: str) -> None:
     if known and known.encryption == record.KEYFILE:
         raise from_failure(name, "needs-no-key")
     with session.running(maintenance, keeper):
-        digests = known.digests if known else vault.describe(session, keeper, repository)
-        reply = worker.ordered(session, maintenance, keeper, repository, digests, "RepairKey", {
-            "record": digests.get("record", "none")})
+        kept = {**vault.describe(session, keeper, repository), **(known.digests if known else {})}
+        reply = worker.ordered(session, maintenance, keeper, repository, kept, "RepairKey", {
+            "record": kept["record"]})
     session.tell("key-put-back" if reply["changed"] == "yes" else "key-as-escrowed", qube=name,
                  repository=repository)

@@ -97,7 +97,7 @@ class Vault:
 
         Answers that record and whether it is new. It is the same bytes each time, so that a killed
         run finds it. Raises record-missing without such a version, record-refused for an account's,
-        another computer's name or one that has another record, vault-full.
+        another computer's name or one that has another record as new, vault-full.
         """
         with self._locked():
             found = self._version(repository, digest)
@@ -105,11 +105,12 @@ class Vault:
                 raise ServiceFailure("record-refused", f"it is not to be {former}'s")
             data = recovery_record.encode(found.kind, former, found.values)
             copied, stored = recovery_record.parse(data), self.newest(former)
-            if stored is None:
+            kept = stored and stored.newest
+            if new := kept is None or kept.kind is found.kind and kept.made < copied.made:
                 self._append(former, data)
-            elif stored.newest.digest != copied.digest:
+            elif kept and kept.digest != copied.digest:
                 raise ServiceFailure("record-refused", f"{former} has a record of its own")
-        return copied, stored is None
+        return copied, new
 
     def account(self, machine: str) -> RecoveryRecord | None:
         """Answer the newest record of a computer's account, None if there is none.

@@ -104,6 +104,17 @@ def test_a_copy_by_a_former_name_opens_the_same_and_is_made_once(vault: Vault) -
     assert vault.repositories() == [KEEPER, WORK, FORMER]
 
 
+def test_over_an_older_record_by_that_name_a_newer_one_is_put(vault: Vault) -> None:
+    """A qube that was renamed, and is renamed back: its repository's newest record counts."""
+    vault.add(records.repository(NOW, FORMER), FORMER, "work.former1")
+    digest, _new = vault.add(records.repository(NOW + 1), WORK, "work")
+
+    assert [vault.copy(WORK, digest, FORMER)[1] for _again in range(2)] == [True, False]
+
+    found = vault.newest(FORMER)
+    assert found is not None and (found.newest.made, found.versions) == (NOW + 1, 2)
+
+
 UNCOPIED = {
     "no-such-record": (WORK, "0" * 64, FORMER, "record-missing"),
     "nothing-of-it": (Repository("dom", "mail"), "", FORMER, "record-missing"),
@@ -120,7 +131,7 @@ def test_what_must_not_be_copied_changes_nothing(
     vault: Vault, about: Repository, digest: str, former: Repository, cause: str
 ) -> None:
     other = Repository("dom", "other")
-    vault.add(records.repository(NOW, other), other, "other")
+    vault.add(records.repository(NOW + 1, other, nonce="2" * 32), other, "other")
     known = {"older": vault.add(records.repository(NOW), WORK, "work")[0]}
     known |= {"": vault.add(records.repository(NOW + 1), WORK, "work")[0]}
     known["account"] = vault.required(KEEPER).digest
