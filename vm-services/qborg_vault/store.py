@@ -135,14 +135,13 @@ class Vault:
                     found.append(names.parse_repository(name))
         return [each for each in found if self._numbers(self.root / str(each))]
 
-    def take_back(self, records: Sequence[RecoveryRecord]) -> frozenset[str]:
-        """Keep the records that a person brings back, less what is not newer; answer digests.
+    def take_back(self, records: Sequence[RecoveryRecord]) -> Iterator[str]:
+        """Keep the records that a person brings back, less what is not newer; yield each digest.
 
         After a damaged one also the newest that can be read is taken once more. The qube of the
         account is the keeper from then on; where another one is, nothing is taken.
-        Raises ServiceFailure: wrong-caller, record-refused, vault-full.
+        Raises ServiceFailure: wrong-caller, record-refused, vault-full; what was yielded is kept.
         """
-        taken = set()
         with self._locked():
             for record in records:
                 if record.kind is Kind.ACCOUNT:
@@ -152,8 +151,7 @@ class Vault:
                 kept, damaged = self._readable(record.repository)
                 if kept is None or kept.made < record.made + damaged:
                     self._append(record.repository, data)
-                    taken.add(record.digest)
-        return frozenset(taken)
+                    yield record.digest
 
     def _authorise(self, record: RecoveryRecord, caller: str) -> None:
         """A qube adds for its own repository; for others only the one that holds the account.

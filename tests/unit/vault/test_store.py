@@ -240,10 +240,10 @@ def test_a_file_brings_back_what_is_damaged(vault: Vault, made: int) -> None:
     _damaged_second(vault)
     brought = recovery_record.parse(records.repository(made))
 
-    assert vault.take_back([brought]) == {brought.digest}
+    assert [*vault.take_back([brought])] == [brought.digest]
     assert vault.required(WORK) == brought
-    assert vault.take_back([brought]) == frozenset()
-    assert vault.take_back([recovery_record.parse(records.repository(NOW - 1))]) == frozenset()
+    assert not [*vault.take_back([brought])]
+    assert not [*vault.take_back([recovery_record.parse(records.repository(NOW - 1))])]
 
 
 def test_a_damaged_account_is_mended_by_the_next_one(vault: Vault) -> None:
