@@ -5,14 +5,15 @@ noted before anything is made, so that the next run goes on with it and never be
 """
 
 import secrets
+from contextlib import suppress
 
 from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository, parse_repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
-from qvm_borg import manifest, record, vault
+from qvm_borg import manifest, record, vault, worker
 from qvm_borg.enrolment import Done, Enrolment, fingerprint
-from qvm_borg.errors import NotConfirmed
+from qvm_borg.errors import NotConfirmed, NotFound
 from qvm_borg.session import ROLE
 from qvm_borg.telling import refusal
 
@@ -28,11 +29,10 @@ def create(enrolment: Enrolment) -> Done:
     named, _before, fresh = enrolment.record.rotation
     _copy_record(enrolment)
     continues = _continues(enrolment)
-    if continues != "none":  # from now on the note says what goes on, if the qube was made for it
-        manifest.done(enrolment.session.system, qube.name)
     changed, values = qube.set_feature(ROLE, "1"), vars(enrolment.settings)
     with enrolment.session.running(qube):
-        if continues != "none":
+        if continues != "none":  # the note says what goes on, also if the qube was made for it
+            manifest.done(enrolment.session.system, qube.name)
             enrolment.session.release(
                 vault.of(enrolment), qube, Role.CLIENT, parse_repository(continues))
         try:
@@ -103,11 +103,19 @@ def _continues(enrolment: Enrolment) -> str:
 
 
 def _of_former(enrolment: Enrolment, repository: Repository) -> str:
-    """Answer the digest of the vault's record of the repository to go on with."""
-    keeper = vault.of(enrolment)
-    if (found := vault.describe(enrolment.session, keeper, repository)["record"]) == "none":
-        raise refusal("record-of-former-missing", vault=keeper, repository=repository)
-    return found
+    """Answer the digest of the vault's record of the repository to go on with, which is proved.
+
+    The vault has it by the new name from then on, so that it opens also what was moved by a run
+    that is cut. Raises what a proof raises; then nothing is changed, also not on the server.
+    """
+    session, keeper = enrolment.session, vault.of(enrolment)
+    kept = vault.describe(session, keeper, repository)
+    with suppress(NotFound):  # it is opened, and has no archive yet
+        worker.read_manifest(session, enrolment.maintenance, keeper, repository, "latest", kept)
+    if int(vault.describe(session, keeper, enrolment.repository)["made"]) < int(kept["made"]):
+        session.call(keeper, "CopyRecord", {
+            "record": kept["record"], "former": str(enrolment.repository)}, repository)
+    return kept["record"]
 
 
 def settle(enrolment: Enrolment) -> Done:

@@ -29,14 +29,14 @@ def restore(session: Session, options: Namespace, ask: Ask) -> None:
             name).property("klass") not in ("AppVM", "StandaloneVM", "DispVM"):
         raise refusal("cannot-get-files", qube=name)
     with session.running(maintenance, keeper):
-        digests = known.digests if known else vault.describe(session, keeper, repository)
+        kept = {**vault.describe(session, keeper, repository), **(known.digests if known else {})}
         if options.to_new:
             options.archive = lost_qube.made(session, keeper, repository, name, options, ask)
         values = {"archive": options.archive, "paths": options.paths, "lender": str(maintenance),
                   "directory": options.to_directory or "none", "stage": "extract"}
         receiver = _receiver(session, name, bool(options.to_disposable), lambda qube: session.call(
             qube, "ReceiveFiles", {**values, "stage": "check"}, repository))
-        reply = worker.ordered(session, maintenance, keeper, repository, digests, "ReceiveFiles",
+        reply = worker.ordered(session, maintenance, keeper, repository, kept, "ReceiveFiles",
                                values, receiver, Role.CLIENT)
     tell(session, session.system.find(name), options, reply)
 

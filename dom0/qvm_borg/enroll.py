@@ -67,9 +67,9 @@ def _planner(session: Session, names: Sequence[str], asked: Asked,
 
 def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> None:
     maintenance, keeper = enrolments[0].maintenance, vault.find(session.system)
-    needed = [keeper] if keeper else []  # of the account's record, also with --no-escrow
-    needed += [enrolments[0].qube] if len(enrolments) == 1 else []
-    with session.running(maintenance, *needed):
+    alone = enrolments[0].qube if len(enrolments) == 1 else None
+    # The vault keeps the account's record, also with --no-escrow.
+    with session.running(maintenance, *filter(None, (keeper, alone))):
         taken = preflight.server(enrolments)
         good = crowd.each(enrolments, lambda each: _checked(each, taken))
         good = crowd.each(good, lambda each: _tell(each, "create", create(each)))

@@ -74,10 +74,8 @@ class Enrolment:
         self.record = self.known or record.Record(qube.uuid, self.repository, "plan", notes={
             "escrow": record.NO_ESCROW, record.ENCRYPTION: asked.encryption or record.REPOKEY})
         self.client: dict[str, str] = {}
-        self.line = ""  # of authorized_keys, once its key is known
-        self.key = ""  # the public one that was told last
-        self.forgotten = False  # by the keyholder: its secrets
-        self.changed = False
+        self.line = self.key = ""  # of authorized_keys, and the public one that was told last
+        self.forgotten = self.changed = False  # by the keyholder: its secrets; by this run: any
 
     @property
     def by_client(self) -> bool:

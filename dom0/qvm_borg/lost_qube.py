@@ -27,7 +27,7 @@ def recover(session: Session, wanted: Sequence[str], options: Namespace, ask: se
 
 def _recover(session: Session, keeper: Qube, name: str, options: Namespace, ask: setup.Ask) -> None:
     repository, begun = session.original(name)
-    if begun is None:
+    if begun is None or manifest.is_begun(session.system, repository.qube):
         archive = made(session, keeper, repository, repository.qube, options, ask)
     elif begun.step == ORDER[-1] or record.CONTINUES not in begun.notes:
         raise refusal("not-gone", qube=repository.qube)

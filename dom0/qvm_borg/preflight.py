@@ -44,11 +44,11 @@ def qube(enrolment: Enrolment, others: Sequence[str], users: Sequence[Qube] = ()
         _refuse(user.uuid != this.uuid, this, "is-in-use", str(user))
     _refuse(known.escrowed and enrolment.vault is None, this, "is-escrowed")
     encryption(enrolment, known.encryption)
-    _refuse(enrolment.by_client and found and found.step != ORDER[-1]
+    _refuse(enrolment.by_client and found and found.step != ORDER[-1] and not asked.continues
             and record.KEYS not in found.notes, this, "has-keys-elsewhere")
     _refuse(known.repository != enrolment.repository, this, "was-renamed")
-    continues = asked.continues and record.CONTINUES not in known.notes
-    _refuse(found and continues, this, "has-a-repository")
+    _refuse(asked.continues and found and (found.step != ORDER[1] or record.KEYS in found.notes),
+            this, "has-a-repository")
     _refuse(record.RESTORE in known.notes and not asked.restore, this, "has-files-to-come")
     _refuse(any(other != this.name and other.lower() == this.name.lower() for other in others),
             this, "differs-by-case")

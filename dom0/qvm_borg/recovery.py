@@ -38,8 +38,8 @@ def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,
             told: dict[str, str]) -> settings.Settings:
     """Answer dom0's settings, or the vault's; raises SettingsError where they differ."""
     known, found = settings.load(), settings.Settings(**{k: told[k] for k in settings.PATTERNS})
-    session.tell("account-found", vault=keeper, server=found.server, machine=found.machine,
-                 epoch=told["epoch"])
+    session.tell("account-found" if told["damaged"] == "no" else "account-older", vault=keeper,
+                 server=found.server, machine=found.machine, epoch=told["epoch"])
     if known and replace(known, remote_borg=found.remote_borg) != found:
         raise refusal("account-is-another", vault=keeper, path=settings.path())
     setup.confirmed(found.host_key, options.fingerprint or (known and known.host_key), ask)

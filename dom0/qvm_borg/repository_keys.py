@@ -19,15 +19,12 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
     """
     _settings, maintenance = session.site()
     def compared(known: record.Record) -> None:
-        qube, repository = known.repository.qube, known.repository
-        in_file, key = known.encryption == record.KEYFILE, told[str(repository)]["key"]
+        in_file, key = known.encryption == record.KEYFILE, told[str(known.repository)]["key"]
         if key == "unknown":
-            raise refusal("key-unseen", qube=qube, repository=repository)
+            raise refusal("key-unseen", **_words(known))
         if key != ("none" if in_file else known.digests.get("key")):
-            raise refusal("key-file-and-key" if in_file else "key-not-exported", qube=qube,
-                          repository=repository)
-        session.tell("no-key-as-it-should" if in_file else "key-as-exported", qube=qube,
-                     repository=repository)
+            raise refusal("key-file-and-key" if in_file else "key-not-exported", **_words(known))
+        session.tell("no-key-as-it-should" if in_file else "key-as-exported", **_words(known))
 
     with Crowd(session.report, len(wanted), "found as they were") as crowd:
         enrolled = crowd.each(wanted, lambda name: session.enrolled(name)[1])
@@ -37,6 +34,10 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
         crowd.each(enrolled, compared)
 
 
+def _words(known: record.Record) -> dict[str, object]:
+    return {"qube": known.repository.qube, "repository": known.repository}
+
+
 def repair(session: Session, name: str) -> None:
     """Put the vault's key of a qube back into its repository, in a worker; it may be gone."""
     (_settings, maintenance), keeper = session.site(), vault.required(session.system)
@@ -44,8 +45,8 @@ def repair(session: Session, name: str) -> None:
     if known and known.encryption == record.KEYFILE:
         raise from_failure(name, "needs-no-key")
     with session.running(maintenance, keeper):
-        digests = known.digests if known else vault.describe(session, keeper, repository)
-        reply = worker.ordered(session, maintenance, keeper, repository, digests, "RepairKey", {
-            "record": digests.get("record", "none")})
+        kept = {**vault.describe(session, keeper, repository), **(known.digests if known else {})}
+        reply = worker.ordered(session, maintenance, keeper, repository, kept, "RepairKey", {
+            "record": kept["record"]})
     session.tell("key-put-back" if reply["changed"] == "yes" else "key-as-escrowed", qube=name,
                  repository=repository)

@@ -64,8 +64,10 @@ def keep_account(session: Session, settings: Settings, maintenance: Qube, vault:
 
 
 def describe(session: Session, vault: Qube, repository: Repository) -> dict[str, str]:
-    """Answer what the running vault says of the newest record of a repository."""
-    return session.call(vault, "DescribeRecord", None, repository)
+    """Answer what the running vault says of the newest record of a repository that can be read."""
+    if (told := session.call(vault, "DescribeRecord", None, repository))["damaged"] == "yes":
+        session.tell("record-older", vault=vault, repository=repository)
+    return told
 
 
 def keep(session: Session, keyholder: Qube, vault: Qube, repository: Repository,

@@ -175,18 +175,41 @@ def test_killed_at_every_step_one_more_run_goes_on(owned: Path) -> None:
         "keeper": b"keeper\n", "dom-keeper/000001.json": ACCOUNT, "dom-work/000001.json": RECORD}
 
 
+def test_what_was_taken_before_it_stopped_is_said_and_one_more_run_takes_the_rest(
+    owned: Path,
+) -> None:
+    _exports(owned, ACCOUNT, RECORD)
+    home = owned.parent
+    place = at_the_vault.vault(home).root / "dom-work"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"")  # no directory can be made here
+
+    done = at_the_vault.run(home, "import_file", owned)
+
+    said = at_the_vault.refused(done)
+    assert "dom-work" in said and "nothing was changed" not in said
+    assert "what was taken stays" in said
+    assert done.stdout.splitlines() == [
+        b"account of dom: taken", b"dom-work: not taken yet",
+        b"1 records were taken into this vault"]
+    place.unlink()
+    again = at_the_vault.run(home, "import_file", owned)
+    assert (again.returncode, again.stdout.splitlines()[:2]) == (
+        0, [b"account of dom: as it was", b"dom-work: taken"])
+
+
 @pytest.mark.parametrize("value", ["VERSIONS", "REPOSITORIES"])
 def test_a_full_vault_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     vault = Vault(tmp_path / "records")
     parsed = [recovery_record.parse(each) for each in (ACCOUNT, RECORD, LATER)]
-    vault.take_back(parsed[:2])
+    assert len([*vault.take_back(parsed[:2])]) == 2
     monkeypatch.setattr(store, value, 1)
     more = parsed[2] if value == "VERSIONS" else recovery_record.parse(
         records.repository(NOW, Repository("dom", "other")))
 
     with pytest.raises(ServiceFailure) as caught:
-        vault.take_back([more])
+        next(vault.take_back([more]))
 
     assert caught.value.cause == "vault-full"

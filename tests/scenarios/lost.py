@@ -12,6 +12,16 @@ for name in ("x-qborg-maintenance", "x-qborg-vault"):
     del app.domains["dom0"].features[name]
 del app.domains["vault"].features["service.qborg-vault"]
 """
+_NO_KEY = """import re
+text = open("config").read()
+open("config", "w").write(re.sub(r"(?m)^key = .*(?:\\n[ \\t].*)*\\n", "", text))
+"""
+
+
+def loses_its_key(lab: Lab, repository: str) -> None:
+    """Take the key out of a repository's own file, as a damaged disk may."""
+    cut = f"cd {person.HOME}/repos/{repository} && python3 -c '{_NO_KEY}'"
+    lab.server.exec(["sh", "-euc", cut], check=True)
 
 
 def starts(lab: Lab, qube: str = VAULT) -> None:

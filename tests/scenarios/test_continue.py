@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from scenarios import bent, lost, person, state
+from scenarios import bent, lost, person, state, thief
 
 KEEPER, VAULT = "borg-maintenance", "vault"
 FILE = "/home/user/.bashrc"
@@ -102,6 +102,54 @@ def test_what_was_revoked_goes_on_with_a_new_key(escrowed: Lab) -> None:
     _goes_on(escrowed, "work", archive)
 
 
+def _is_revoked(lab: Lab) -> None:
+    person.runs(lab, "qvm-borg-revoke", "work")
+
+
+@pytest.mark.parametrize(("name", "comes"), [("office", _renames), ("work", _is_revoked)])
+def test_what_the_vaults_record_does_not_open_stays_as_it_is_until_it_does(
+    escrowed: Lab, name: str, comes: Any
+) -> None:
+    archive = state.archives(escrowed, "work")[0]
+    changed = thief.borg(escrowed, "key", "change-passphrase", thief.url(thief.OWN),
+                         env={"BORG_NEW_PASSPHRASE": "evil"})  # fmt: skip
+    assert changed.returncode == 0, changed
+    comes(escrowed)
+    keys = lost.keys(escrowed)
+    listed = escrowed.server.exec(["ls", f"{person.HOME}/repos"]).stdout
+    goes_on = ("qvm-borg-enroll", name, "--continue", "work")
+
+    hint = person.is_refused(escrowed, *goes_on, code=19, says="does not open the repository")
+
+    assert "`qvm-borg-recover --repair-key QUBE`" in hint
+    assert lost.keys(escrowed) == keys and state.gates(escrowed) == []
+    assert escrowed.server.exec(["ls", f"{person.HOME}/repos"]).stdout == listed
+    lost.starts(escrowed)
+    assert b"office" not in escrowed.exec(VAULT, ["ls", f"{lost.STATE}/records"]).stdout
+    said = person.runs(escrowed, "qvm-borg-recover", "--repair-key", "work")
+    assert "the key of qubes-work was put back" in said
+    person.runs(escrowed, *goes_on)
+    _goes_on(escrowed, name, archive)
+
+
+def test_what_was_moved_before_it_was_cut_opens_by_its_new_name(escrowed: Lab) -> None:
+    archive = state.archives(escrowed, "work")[0]
+    _renames(escrowed)
+    escrowed.faults.clear()
+    escrowed.faults.add(where="qrexec", match="qborg.RegisterKey+qubes-office", action="kill-tool",
+                        when="after", n=0)  # fmt: skip
+    escrowed.run(["qvm-borg-enroll", "office", "--continue", "work"], timeout=900)
+    assert any(entry["hit"] for entry in escrowed.trace())
+    escrowed.faults.clear()
+    lost.loses_its_key(escrowed, "qubes-office")
+
+    said = person.runs(escrowed, "qvm-borg-recover", "--repair-key", "office")
+
+    assert "the key of qubes-office was put back" in said
+    person.runs(escrowed, "qvm-borg-enroll", "office")
+    _goes_on(escrowed, "office", archive)
+
+
 def _its_record_is_lost(lab: Lab) -> None:
     lost.removes(lab, "work")
     lost.starts(lab)
@@ -124,7 +172,7 @@ def _is_in_the_way(lab: Lab) -> None:
 
 REFUSED = {
     "it-still-backs-up": (lambda _lab: None, 13, "its repository is in use for another qube"),
-    "no-record": (_its_record_is_lost, 14, "vault has no record of qubes-work"),
+    "no-record": (_its_record_is_lost, 14, "vault: it has no recovery record of it"),
     "in-quarantine": (_is_in_quarantine, 13, "qubes-work is in quarantine"),
     "has-its-own": (_has_its_own, 13, "has a repository of its own already"),
     "another-one-is-there": (_is_in_the_way, 19, "its repository exists"),
@@ -166,7 +214,9 @@ def test_what_the_server_does_not_move_goes_on_when_it_does(escrowed: Lab) -> No
 
 
 CUTS = {
-    "released": ("qborg.ReleaseRecord+qubes-work", "after"),
+    "proved": ("qborg.ReadManifest+qubes-work", "after"),
+    "copied": ("qborg.CopyRecord+qubes-work", "after"),
+    "released": ("qborg.TakeRecord+qubes-work", "after"),
     "made": ("qborg.PrepareBundle+qubes-office", "after"),
     "registered": ("qborg.RegisterKey+qubes-office", "after"),
     "published": ("qborg.PublishKeys*", "after"),
@@ -194,7 +244,7 @@ def test_what_was_cut_is_brought_to_its_end(
 
     # The note says what it goes on with, if the tool came as far as that.
     noted = "x-qborg" in state.qubesd(escrowed)["office"]["features"] and (
-        state.noted(escrowed, "office")["repository"] == "qubes-office")
+        "continues" in state.noted(escrowed, "office")["notes"])
     option = () if noted else ("--continue", "work")
     person.runs(escrowed, "qvm-borg-enroll", "office", *option)
 

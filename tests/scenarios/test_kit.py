@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from lab import Lab
-from scenarios import bent, paper, person, state, thief
+from scenarios import bent, lost, paper, person, state, thief
 from scenarios.paper import FOLDER, READY, VAULT, Page, Terminal
 from scenarios.thief import OWN, url
 
@@ -185,6 +185,18 @@ def test_where_it_cannot_be_made_nothing_is_left_of_it(
     person.is_refused(escrowed, *PRINT, code=code, says=says)
 
     assert state.files(escrowed, VAULT, "/home/user") == before
+
+
+def test_a_damaged_record_is_named_and_the_others_are_printed(escrowed: Lab) -> None:
+    person.runs(escrowed, "qvm-borg-enroll", "personal")
+    lost.starts(escrowed)
+    bent.root_does(escrowed, VAULT, f"echo >> {RECORDS}/qubes-work/000001.json")
+
+    said = person.runs(escrowed, "qvm-borg-recover", "--print-kit", "--all", code=11)
+
+    assert "of none an older one is in the kit, of qubes-work none" in said
+    assert [page.title for page in paper.pages(paper.carried(escrowed))][2:] == [
+        "Repository qubes-personal"]
 
 
 WITHOUT: dict[str, tuple[Callable[[Lab], object], tuple[str, ...], int, str]] = {

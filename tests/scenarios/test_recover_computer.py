@@ -32,6 +32,24 @@ def test_of_paper_or_a_database_the_account_comes_back(
     person.runs(escrowed, "qvm-borg-check", "personal")
 
 
+def test_of_paper_a_former_repository_comes_back_too(escrowed: Lab) -> None:
+    """The account's list of keys on the server has none of it, and a kit has no registry."""
+    (archive,), former = state.archives(escrowed), "work.former1"
+    person.runs(escrowed, "qvm-borg-rotate", "--new-repository", "work")
+    lost.all_but_paper(escrowed)
+    person.runs(escrowed, *WITH_VAULT, "--fingerprint", person.fingerprint(escrowed))
+
+    shown = person.runs(escrowed, "qvm-borg-restore", former, "--to-disposable")
+    made = person.runs(escrowed, "qvm-borg-recover", former, "--yes", "--archive", archive)
+
+    assert archive in shown
+    lost.starts(escrowed, former)
+    assert "files, " in made and archive in state.archives(escrowed, former)
+    listed = escrowed.server.exec(["ls", f"{person.HOME}/repos"]).stdout.split()
+    assert sorted(listed) == [b"qubes-work", f"qubes-{former}".encode()]
+    assert f'repos/qubes-{former}"'.encode() in lost.keys(escrowed)
+
+
 # The options, and how the command ends.
 REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "not-confirmed": (WITH_VAULT, 16, "the server's host key is not confirmed"),

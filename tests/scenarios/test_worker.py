@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lab import Lab
-from scenarios import attacker, attempts, person, state, thief
+from scenarios import attacker, attempts, lost, person, state, thief
 from scenarios.thief import OWN, url
 
 KEEPER, VAULT, WORKER, CLIENT = "borg-maintenance", "vault", "borg-worker", "work"
@@ -62,13 +62,6 @@ def test_the_templates_ssh_knows_how_to_end_what_is_idle(steady: Lab) -> None:
     assert b"channeltimeout session=600\n" in shown
 
 
-# Takes the key out of a repository's own file, as a damaged disk may.
-_CUT = """import re
-text = open("config").read()
-open("config", "w").write(re.sub(r"(?m)^key = .*(?:\\n[ \\t].*)*\\n", "", text))
-"""
-
-
 def _key_changes(lab: Lab, passphrase: str) -> None:
     changed = thief.borg(lab, "key", "change-passphrase", url(OWN),
                          env={"BORG_NEW_PASSPHRASE": passphrase})  # fmt: skip
@@ -101,8 +94,7 @@ def test_a_key_that_somebody_changed_is_seen_at_the_server_and_put_back(
     assert "has the key that was exported" in person.runs(escrowed, *keys)
     assert "nothing was changed" in person.runs(escrowed, *REPAIR)
     if passphrase is None:
-        cut = f"cd {person.HOME}/repos/qubes-work && python3 -c '{_CUT}'"
-        escrowed.server.exec(["sh", "-euc", cut], check=True)
+        lost.loses_its_key(escrowed, "qubes-work")
     else:
         _key_changes(escrowed, passphrase)
     escrowed.do("shutdown", CLIENT)

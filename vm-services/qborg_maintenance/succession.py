@@ -19,6 +19,8 @@ from qborg_maintenance.state import State
 from qborg_service.failure import ServiceFailure
 from qborg_wire.names import Repository
 
+_UNKNOWN = Entry("", "", 0)  # has no keys that could be revoked
+
 
 def continue_with(
     state: State, settings: Settings, repository: Repository, public_key: str,
@@ -26,10 +28,11 @@ def continue_with(
 ) -> bool:
     """Have `former`, moved to its new name, under this key alone; answers whether that is new.
 
-    A run that was killed is gone on with. Raises keys-missing for a repository that is not known
-    here, key-revoked for one in quarantine, repository-exists where the new name has one of its
-    own, move-refused where the account can move nothing, and what registration.check_key and
-    repository.move raise.
+    A run that was killed is gone on with. `former` may be unknown here, as the vault's record alone
+    tells of it after a recovery by paper: dom0 has proved that this opens it.
+    Raises bad-request for another computer's, key-revoked for one in quarantine, repository-exists
+    where the new name has one of its own, move-refused where the account can move nothing, and what
+    registration.check_key and repository.move raise.
     """
     with state.locked():
         known = registry.load(state, settings)
@@ -62,11 +65,9 @@ def _former(
     old = known.repositories.get(str(former))
     if old is None and entry is not None and entry.former == str(former):
         return entry
-    if old is None:
-        raise ServiceFailure("keys-missing", f"{former} is not known in this qube")
     if entry is not None and former != repository:
         raise ServiceFailure("repository-exists", f"{repository} has a repository of its own")
-    return old
+    return old or _UNKNOWN
 
 
 def _check(
@@ -74,6 +75,7 @@ def _check(
 ) -> None:
     others = [name for name in known.existing() if name != str(former)]
     keys.check_name(others, settings, repository)
+    keys.check_name((), settings, former)
     if old.origin == HOST:
         raise ServiceFailure("repository-exists", f"{former} is a plain host's")
     if known.is_revoked(old) and old.fate == FROZEN:

@@ -132,6 +132,10 @@ def _repository_steps(record: RecoveryRecord) -> tuple[str, ...]:
         f"export BORG_REMOTE_PATH={record.values['remote_borg']}",
         *["export BORG_KEY_FILE=borg-key"] * key_file,
         "borg list", "borg extract ::ARCHIVE", "",
+        "Where it says Permission denied, the server does not know this ssh-key (of a former "
+        "repository, a revoked qube, a record typed off a kit): put the attachment ssh-key of the "
+        f"entry `account of {record.repository.machine}` in its place, which opens all, and go on "
+        "at chmod.", "",
         *(_KEY_FILE if key_file else _REPOKEY),
     )  # fmt: skip
 

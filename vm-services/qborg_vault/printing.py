@@ -1,6 +1,6 @@
 """A kit out of the vault's records: which go into it, and its two files for a printer.
 
-Runs in the vault. Nothing is written unless every record is there and whole, and every page drawn.
+Runs in the vault. Nothing is written unless every named record is there, and every page drawn.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from qborg_borg.recovery_record import Kind, RecoveryRecord
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
 from qborg_vault.kit import html, layout, qr, sheet, text
-from qborg_vault.store import Vault
+from qborg_vault.store import Stored, Vault
 from qborg_wire.names import Repository
 
 FOLDER = "qubes-borg-kit"
@@ -23,31 +23,48 @@ FOLDER = "qubes-borg-kit"
 
 @dataclass(frozen=True)
 class Chosen:
-    """What goes into a kit: the account's record and those of the repositories, by name."""
+    """What goes into a kit: the account's record and those of the repositories, by name.
+
+    Of `older` ones, by name, the newest record is damaged and one of before is in it; of `missing`
+    ones none can be read.
+    """
 
     account: RecoveryRecord
     repositories: tuple[RecoveryRecord, ...]
+    older: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def choose(vault: Vault, machine: str, wanted: Sequence[Repository], others: bool) -> Chosen:
     """Answer the newest records of a computer: the account's, the wanted ones, or all it has.
 
-    Raises record-missing for one that is not there, record-refused for a damaged one.
+    Raises record-missing for one that is not there, record-refused for the account or a wanted one
+    of which none can be read; among all it has, that one is left out.
     """
     account = vault.account(machine)
     if account is None:
         raise ServiceFailure("record-missing", f"the vault holds no account of {machine}")
     if any(each.machine != machine for each in wanted):
         raise ServiceFailure("bad-request", "a repository of another computer")
-    found = {each: vault.required(each) for each in wanted}
-    if others:
-        more = (each for each in vault.repositories() if each.machine == machine)
-        found |= {each: vault.required(each) for each in more}
-    repositories = [found[each] for each in sorted(found, key=str)]
+    more = [each for each in vault.repositories() if each.machine == machine] if others else []
+    found, missing = dict[str, Stored](), list[str]()
+    for each in sorted({account.repository, *wanted, *more}, key=str):
+        try:
+            stored = vault.newest(each)
+        except ServiceFailure:
+            if not others:
+                raise
+            missing.append(str(each))
+            continue
+        if stored is None:
+            raise ServiceFailure("record-missing", f"the vault holds no record of {each}")
+        found[str(each)] = stored
     # The account's record is made at each publication, so it knows borg's name of today.
     renamed = {"remote_borg": account.values["remote_borg"]}
-    return Chosen(account, tuple(replace(each, values={**each.values, **renamed})
-                                 for each in repositories if each.kind is Kind.REPOSITORY))
+    repositories = (each.newest for each in found.values() if each.newest.kind is Kind.REPOSITORY)
+    return Chosen(
+        account, tuple(replace(each, values={**each.values, **renamed}) for each in repositories),
+        tuple(name for name, each in found.items() if each.damaged), tuple(missing))
 
 
 def name_of_today() -> str:

@@ -29,10 +29,14 @@ _KEEPER = "keeper"
 
 @dataclass(frozen=True)
 class Stored:
-    """What the vault holds of one repository: the newest record and how many there are."""
+    """What the vault holds of one repository: the newest record and how many there are.
+
+    `damaged`: a newer one is there that nobody can read; what this one opens may be another key's.
+    """
 
     newest: RecoveryRecord
     versions: int
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,19 @@ class Vault:
         return record.digest, True
 
     def newest(self, repository: Repository) -> Stored | None:
-        """Answer what is held of a repository, None if nothing; raises record-refused."""
+        """Answer what is held of a repository, None if nothing; the newest that can be read.
+
+        Raises record-refused where none can.
+        """
         folder = self.root / str(repository)
         numbers = self._numbers(folder)
-        return Stored(self._read(folder, numbers[-1]), len(numbers)) if numbers else None
+        if not numbers:
+            return None
+        kept, _former, damaged = self._history(repository)
+        return Stored(kept or self._read(folder, numbers[-1]), len(numbers), damaged)
 
     def required(self, repository: Repository) -> RecoveryRecord:
-        """Answer the newest record of a repository; raises record-missing, record-refused."""
+        """Answer the newest record that can be read; raises record-missing, record-refused."""
         stored = self.newest(repository)
         if stored is None:
             raise ServiceFailure("record-missing", f"the vault holds no record of {repository}")
@@ -84,7 +94,7 @@ class Vault:
 
         Answers that record and whether it is new. It is the same bytes each time, so that a killed
         run finds it. Raises record-missing without such a version, record-refused for an account's,
-        another computer's name or one that has another record, vault-full.
+        another computer's name or one that has another record as new, vault-full.
         """
         with self._locked():
             found = self._version(repository, digest)
@@ -92,11 +102,12 @@ class Vault:
                 raise ServiceFailure("record-refused", f"it is not to be {former}'s")
             data = recovery_record.encode(found.kind, former, found.values)
             copied, stored = recovery_record.parse(data), self.newest(former)
-            if stored is None:
+            kept = stored and stored.newest
+            if new := kept is None or kept.kind is found.kind and kept.made < copied.made:
                 self._append(former, data)
-            elif stored.newest.digest != copied.digest:
+            elif kept and kept.digest != copied.digest:
                 raise ServiceFailure("record-refused", f"{former} has a record of its own")
-        return copied, stored is None
+        return copied, new
 
     def account(self, machine: str) -> RecoveryRecord | None:
         """Answer the newest record of a computer's account, None if there is none.
@@ -121,14 +132,13 @@ class Vault:
                     found.append(names.parse_repository(name))
         return [each for each in found if self._numbers(self.root / str(each))]
 
-    def take_back(self, records: Sequence[RecoveryRecord]) -> frozenset[str]:
-        """Keep the records that a person brings back, less what is not newer; answer digests.
+    def take_back(self, records: Sequence[RecoveryRecord]) -> Iterator[str]:
+        """Keep the records that a person brings back, less what is not newer; yield each digest.
 
         After a damaged one also the newest that can be read is taken once more. The qube of the
         account is the keeper from then on; where another one is, nothing is taken.
-        Raises ServiceFailure: wrong-caller, record-refused, vault-full.
+        Raises ServiceFailure: wrong-caller, record-refused, vault-full; what was yielded is kept.
         """
-        taken = set()
         with self._locked():
             for record in records:
                 if record.kind is Kind.ACCOUNT:
@@ -140,8 +150,7 @@ class Vault:
                     kept is None or kept.made < record.made + damaged
                 ):
                     self._append(record.repository, data)
-                    taken.add(record.digest)
-        return frozenset(taken)
+                    yield record.digest
 
     def superseded(self) -> frozenset[str]:
         """Answer the digests of all records that a later one has come after, whatever its time."""
@@ -194,11 +203,11 @@ class Vault:
 
     def _version(self, repository: Repository, digest: str) -> RecoveryRecord:
         folder = self.root / str(repository)
-        versions = (self._read(folder, number) for number in reversed(self._numbers(folder)))
-        found = next((each for each in versions if each.digest == digest), None)
-        if found is None:
-            raise ServiceFailure("record-missing", f"no such record of {repository} is here")
-        return found
+        for number in reversed(self._numbers(folder)):
+            with contextlib.suppress(ServiceFailure):  # of a damaged one
+                if (found := self._read(folder, number)).digest == digest:
+                    return found
+        raise ServiceFailure("record-missing", f"no such record of {repository} can be read here")
 
     def _append(self, repository: Repository, data: bytes) -> None:
         folder = self.root / str(repository)

@@ -18,7 +18,7 @@ from unit.dom0.machine import Actions, App, Vm, answer
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 HOST_KEY = "SHA256:" + "h" * 43
-FINGERPRINT = fingerprint(KEY)
+FINGERPRINT, LISTS = fingerprint(KEY), {"older": "none", "missing": "none"}
 SETTINGS = settings.Settings(
     "qubes", "00112233445566778899aabbccddeeff", "zh1", "backup.example", "22", HOST_KEY, "borg14")
 SERVICES_OF_TEMPLATE = (
@@ -100,8 +100,7 @@ class Honest:
             self.gates.append(file.read_text(encoding="ascii"))
         if service in self.answers:
             return self.answers[service]
-        values = getattr(self, f"_{service}")(vm, argument)
-        return answer(**{**values, **self.values.get(service, {})})
+        return answer(**getattr(self, f"_{service}")(vm, argument) | self.values.get(service, {}))
 
     def _once(self, what: str) -> str:
         new = what not in self.made
@@ -146,8 +145,7 @@ class Honest:
         key = self.keys.get(argument, KEY)
         self.registered.append(key)
         # The birth is noted by the second call of a first key, a next key settled by its third.
-        changes = (1, 2) if key == KEY else (1, 3)
-        new = "yes" if self.registered.count(key) in changes else "no"
+        new = "yes" if self.registered.count(key) in (1, 2 if key == KEY else 3) else "no"
         return {"fingerprint": fingerprint(key), "changed": new, "quota": "none", "leaked": "no"}
 
     def _PublishKeys(self, _vm: Vm, _argument: str) -> dict[str, str]:
@@ -185,14 +183,15 @@ class Honest:
     def _DescribeRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
         known = self.kept.get(argument, "none")
         key = "none" if known == "none" else self.exported.get(argument, "2" * 64)
-        return {"record": known, "key": key, "made": "1", "versions": "1"}
+        return {"record": known, "key": key, "made": str(int(known != "none")), "versions": "1",
+                "damaged": "no"}
 
     def _CopyRecord(self, _vm: Vm, argument: str) -> dict[str, str]:
-        return {"record": "6" * 64, "key": self.exported.get(argument, "2" * 64),
-                "changed": self._once(f"copy {argument}")}
+        key = self.exported.get(argument, "2" * 64)
+        return {"record": "6" * 64, "key": key, "changed": self._once(f"copy {argument}")}
 
     def _PrintKit(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3"}
+        return dict(file="qubes-borg-kit/kit-2026-11-28", repositories="1", pages="3", **LISTS)
 
     def _ForgetSecrets(self, _vm: Vm, argument: str) -> dict[str, str]:
         new = argument not in self.forgotten
@@ -238,7 +237,8 @@ class Honest:
 
     def _DescribeAccount(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {**{name: getattr(SETTINGS, name) for name in settings.PATTERNS}, "epoch": "2",
-                "record": self.kept["qubes-borg-maintenance"], "maintenance": "borg-maintenance"}
+                "record": self.kept["qubes-borg-maintenance"],
+                "maintenance": "borg-maintenance", "damaged": "no"}
 
     def _ExpectAccount(self, vm: Vm, _argument: str) -> dict[str, str]:
         return {"account": "here" if str(vm.uuid) in self.came else "expected"}

@@ -1,16 +1,20 @@
 """A repository that goes on with another qube: what dom0 has done for it, and what it refuses."""
 
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
 from qvm_borg import errors, record
-from qvm_borg.tools import enroll
+from qvm_borg.tools import enroll, recover, restore
 from unit.dom0.honest import Honest
 from unit.dom0.machine import failure
-from unit.dom0.test_client_keys import OTHER, _calls
+from unit.dom0.test_client_keys import NEW, OTHER, _calls
 
 OLD = "qubes-work"
+PROVED = ["DescribeRecord", "ReleaseRecord", "LendRepository", "ReadManifest",
+          "DescribeRecord"]
+TAKEN = ["ReleaseRecord", "PrepareBundle", "RegisterKey", "PublishKeys"]
 
 
 def _goes_on(machine: Honest, name: str = "office", *args: str) -> int:
@@ -38,8 +42,8 @@ def test_a_renamed_qube_gets_the_vaults_record_and_another_key(escrowed: Honest)
     assert _goes_on(escrowed) == 0
 
     mine = [name for name in _calls(escrowed) if name not in ("DescribeClient", "CheckSetup")]
-    assert mine[:5] == [
-        "DescribeRecord", "ReleaseRecord", "PrepareBundle", "RegisterKey", "PublishKeys"]
+    assert mine[:10] == [*PROVED, "CopyRecord", *TAKEN]
+    assert f"call vault qborg.CopyRecord+{OLD}" in escrowed.app.trace
     ids = {name: vm.uuid for name, vm in escrowed.app.domains.all.items()}
     assert [gate for gate in escrowed.gates if "TakeRecord" in gate] == [
         f"qborg.TakeRecord +{OLD} uuid:{ids['vault']} uuid:{ids['office']} "
@@ -71,12 +75,12 @@ def test_a_second_time_it_is_known(
 
     assert _goes_on(escrowed) == 0
 
-    assert "ReleaseRecord" not in _calls(escrowed)[:4]
+    assert not {"CopyRecord", "ReadManifest"} & {*_calls(escrowed)}
     assert _noted(escrowed, "office") == before
     assert "nothing was changed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("service", ["ReleaseRecord", "RegisterKey", "OpenRepository"])
+@pytest.mark.parametrize("service", ["PrepareBundle", "RegisterKey", "OpenRepository"])
 def test_what_was_cut_goes_on_by_the_note(escrowed: Honest, service: str) -> None:
     _is_renamed(escrowed)
     escrowed.answers[service] = failure("internal")
@@ -108,16 +112,71 @@ def test_what_the_server_does_not_move_goes_on_under_its_own_name(
 
     _goes_on(escrowed, "work")  # this stand-in has the bundle and the record of before still
     mine = [name for name in _calls(escrowed) if name not in ("DescribeClient", "CheckSetup")]
-    assert mine[:5] == [
-        "DescribeRecord", "ReleaseRecord", "PrepareBundle", "RegisterKey", "PublishKeys"]
+    assert mine[:9] == [*PROVED, *TAKEN]
     assert _noted(escrowed, "work").notes["continues"] == OLD
+
+
+@pytest.mark.parametrize(("name", "service", "cause"), [
+    ("office", "ReadManifest", "wrong-passphrase"), ("work", "ReadManifest", "wrong-passphrase"),
+    ("work", "LendRepository", "internal"), ("office", "CopyRecord", "record-refused")])
+def test_nothing_is_taken_over_before_the_vaults_record_has_opened_it(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str], name: str, service: str, cause: str
+) -> None:
+    if name == "office":
+        _is_renamed(escrowed)
+    else:
+        del escrowed.app.domains.all["work"].features.own["x-qborg"]  # as a revocation does
+        escrowed.keys[OLD], escrowed.renewed[OLD] = OTHER, NEW["record"]
+        escrowed.rotates.add("work")
+    escrowed.answers[service] = failure(cause)
+
+    assert _goes_on(escrowed, name, "--continue", "work") != 0
+
+    assert not {"PrepareBundle", "RegisterKey"} & {*_calls(escrowed)}
+    assert ("`qvm-borg-recover --repair-key" in capsys.readouterr().err) == (
+        cause == "wrong-passphrase")
+    assert "rotation" not in _noted(escrowed, name).notes
+    del escrowed.answers[service]
+    assert recover.main(["--repair-key", "work"], app=escrowed.app) == 0
+    assert _goes_on(escrowed, name, "--continue", "work") == 0
+
+
+def test_over_a_record_by_the_new_name_that_is_as_new_none_is_put(escrowed: Honest) -> None:
+    _is_renamed(escrowed)
+    escrowed.kept["qubes-office"] = "8" * 64  # of a repository that was deleted
+    escrowed.renewed["qubes-office"] = NEW["record"]
+
+    assert _goes_on(escrowed) == 0
+
+    assert "CopyRecord" not in _calls(escrowed)
+
+
+def test_one_without_an_archive_goes_on(escrowed: Honest) -> None:
+    _is_renamed(escrowed)
+    escrowed.answers["ReadManifest"] = failure("archive-missing")
+
+    assert _goes_on(escrowed) == 0
+
+
+@pytest.mark.parametrize("command", [
+    (recover, "--repair-key", "office"), (restore, "office", "--to-disposable"),
+], ids=["repair", "restore"])
+def test_of_one_that_was_cut_the_vaults_record_is_taken_as_it_tells_of_it(
+    escrowed: Honest, command: tuple[ModuleType, str, str]
+) -> None:
+    _is_renamed(escrowed)
+    escrowed.answers["OpenRepository"] = failure("wrong-passphrase")
+    assert _goes_on(escrowed) == errors.RepositoryError.exit_code
+    escrowed.kept["qubes-office"] = "6" * 64  # that is what CopyRecord says
+
+    assert command[0].main(command[1:], app=escrowed.app) == 0
 
 
 def test_its_line_is_not_shown_before_the_vault_was_asked(
     escrowed: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _is_renamed(escrowed)
-    escrowed.answers["ReleaseRecord"] = failure("internal")
+    escrowed.answers["PrepareBundle"] = failure("internal")
     _goes_on(escrowed)
     capsys.readouterr()
 
@@ -130,6 +189,7 @@ def test_its_line_is_not_shown_before_the_vault_was_asked(
 def _has_no_record(machine: Honest) -> None:
     _is_renamed(machine)
     del machine.kept[OLD]
+    machine.answers["ReleaseRecord"] = failure("record-missing")
 
 
 def _has_its_own(machine: Honest) -> None:
@@ -138,10 +198,19 @@ def _has_its_own(machine: Honest) -> None:
     del machine.app.domains.all["work"]
 
 
+def _goes_on_with_another(machine: Honest) -> None:
+    machine.qube("office")
+    del machine.app.domains.all["work"]
+    machine.answers["PrepareBundle"] = failure("internal")
+    machine.kept["qubes-mail"] = "9" * 64
+    assert _goes_on(machine, "office", "--continue", "mail") == errors.ServiceFailed.exit_code
+
+
 REFUSED: dict[str, tuple[Callable[[Honest], object], type[errors.QvmBorgError]]] = {
     "still-in-use": (lambda machine: machine.qube("office"), errors.EnrolmentRefused),
     "no-record": (_has_no_record, errors.EscrowMissing),
     "has-its-own": (_has_its_own, errors.EnrolmentRefused),
+    "goes-on-with-another": (_goes_on_with_another, errors.EnrolmentRefused),
 }
 
 
@@ -153,7 +222,7 @@ def test_what_must_not_go_on_is_refused(
 
     assert _goes_on(escrowed) == error.exit_code
 
-    assert not {"PrepareBundle", "RegisterKey", "ReleaseRecord"} & {*_calls(escrowed)}
+    assert not {"PrepareBundle", "RegisterKey", "CopyRecord"} & {*_calls(escrowed)}
 
 
 @pytest.mark.parametrize("args", [

@@ -100,6 +100,24 @@ def test_what_failed_goes_on_with_the_qube_that_was_made(lost: Honest, service: 
     assert noted(lost).step == "forget"
 
 
+def test_one_whose_proof_failed_before_its_note_goes_on_with_the_qube_that_was_made(
+    lost: Honest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest is read to make the qube, and once more before its repository is taken over."""
+    honest, told = lost._ReadManifest, iter([{}, {"record": "e" * 64}])
+    monkeypatch.setattr(lost, "_ReadManifest", lambda vm, argument: {
+        **honest(vm, argument), **next(told, {})})
+    assert _recover(lost, "--yes") == errors.WireError.exit_code
+    made = lost.app.domains.all["work"].uuid
+    assert "PrepareBundle" not in _calls(lost) and _mark(lost) == "creating:work"
+
+    assert _recover(lost) == errors.EnrolmentRefused.exit_code, "it shows what it was, and asks"
+    assert _recover(lost, "--yes") == 0
+
+    assert lost.app.domains.all["work"].uuid == made and _mark(lost) is None
+    assert "RestoreFiles" in _calls(lost) and noted(lost).step == "forget"
+
+
 def test_a_qube_that_is_here_is_not_recovered(escrowed: Honest) -> None:
     assert _recover(escrowed, "--yes") == errors.EnrolmentRefused.exit_code
 

@@ -14,7 +14,8 @@ from unit.dom0.honest import Honest
 from unit.dom0.machine import Actions, answer, failure
 from unit.dom0.test_escrow import noted
 
-KIT = {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3"}
+KIT = {"file": "qubes-borg-kit/kit-2026-11-28", "repositories": "1", "pages": "3",
+       "older": "none", "missing": "none"}
 
 
 def _run(machine: Honest, *args: str) -> int:
@@ -43,7 +44,7 @@ def test_a_kit_is_made_in_the_vault_which_is_put_back_as_it_was(
         "the kit of zh1@backup.example is in vault: ~/qubes-borg-kit/kit-2026-11-28.html, "
         "and as .txt\n"
         "repositories: 1; pages: 3\n"
-        "print it there: open the .html in a browser of vault, A4 or Letter at 100 %\n"
+        "print it there: open the .html in a browser of vault, A4 or Letter at 100 %; "
         "whoever holds it reads every backup in it: keep it as you keep a passport\n")
 
 
@@ -98,6 +99,24 @@ def test_all_has_also_what_only_the_vault_still_knows(
 
     assert _run(escrowed, "--all") == 0
     assert "repositories: 3; pages: 3\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("args", "told"), [
+    (("--all",), {"repositories": "2", "older": "qubes-mail", "missing": "qubes-work"}),
+    (("--all",), {"repositories": "1", "missing": "qubes-old"}),
+    (("work",), {"older": "qubes-borg-maintenance qubes-work"}),
+], ids=["all", "all-but-one-that-is-gone", "named"])
+def test_of_a_damaged_record_the_kit_is_made_and_it_ends_as_a_part(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str], args: tuple[str, ...],
+    told: dict[str, str],
+) -> None:
+    escrowed.values["PrintKit"] = told
+
+    assert _run(escrowed, *args) == errors.PartialFailure.exit_code
+
+    said = capsys.readouterr()
+    assert "the kit of zh1@backup.example is in vault" in said.out
+    assert told.get("older", "none") in said.err and told.get("missing", "none") in said.err
 
 
 def _forgets(feature: str) -> Callable[[Honest], object]:

@@ -75,6 +75,13 @@ def test_a_new_qube_has_the_account_and_then_the_set_up_goes_on(
     assert said[-1] == "borg-maintenance has the account; now `qvm-borg-check --all`, or enrol"
 
 
+def test_an_older_record_is_told_as_one(lost: Honest, capsys: pytest.CaptureFixture[str]) -> None:
+    lost.values["DescribeAccount"] = {"damaged": "yes"}
+
+    assert _run(lost, "--account") == 0
+    assert "by an older record: the newest is damaged" in capsys.readouterr().out
+
+
 def test_once_more_nothing_is_sent_nor_changed(lost: Honest) -> None:
     assert _run(lost, "--account") == 0
     assert _run(lost, "--account") == 0

@@ -73,7 +73,7 @@ def test_a_key_is_put_back_in_a_worker_once(
     assert "work: the key of qubes-work was put back\n" in told
     assert "work: qubes-work has the vault's key; nothing was changed\n" in told
     calls = [line for line in escrowed.app.trace if line.startswith("call ")]
-    assert calls[2] == "call borg-worker qborg.RepairKey+qubes-work" and len(calls) == 6
+    assert calls[3] == "call borg-worker qborg.RepairKey+qubes-work" and len(calls) == 8
     assert "borg-worker" not in escrowed.app.domains.all
 
 
@@ -115,6 +115,21 @@ def test_the_key_of_a_qube_that_is_gone_is_put_back_by_the_vaults_digest(
     assert _repairs(escrowed, name) == 0
 
     assert "the key of qubes-work was put back" in capsys.readouterr().out
+
+
+def test_an_older_record_than_the_newest_is_never_used_silently(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    escrowed.values["DescribeRecord"] = {"record": "e" * 64, "damaged": "yes"}
+    escrowed.kept["qubes-work"] = "e" * 64
+
+    assert _repairs(escrowed, "work") == errors.WireError.exit_code, "dom0 knows the newest"
+    said = capsys.readouterr()
+    assert "the newest record of qubes-work is damaged" in said.out
+    assert "--accept-record" in said.err
+    del escrowed.app.domains.all["work"]
+    assert _repairs(escrowed, "work") == 0
+    assert "the newest record of qubes-work is damaged" in capsys.readouterr().out
 
 
 def test_a_name_that_nobody_had_is_no_repository_of_the_vault(escrowed: Honest) -> None:

@@ -160,7 +160,8 @@ REFUSED: dict[str, tuple[str, Actions, int]] = {
         "ObserveServer", failure("server-unreachable"), errors.ServerUnreachable.exit_code),
     "the-qube-dies": (
         "DescribeClient", [["read"], ["exit", 255]], errors.QubeUnavailable.exit_code),
-    "the-vault-lies": ("DescribeRecord", answer(record="x", key="none", made="1", versions="1"),
+    "the-vault-lies": ("DescribeRecord", answer(record="x", key="none", made="1", versions="1",
+                                                damaged="no"),
                        errors.WireError.exit_code),
 }
 

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from qborg_maintenance import lending
+from qborg_maintenance import lending, settings
+from qborg_maintenance.services import lend_repository
+from qborg_maintenance.state import State
 from qborg_service import volatile
+from qborg_service.call import Call
 from qborg_service.failure import ServiceFailure
 from qborg_wire.names import Repository
+from qborg_wire.services import SERVICES
+from unit.maintenance.example import SETTINGS
 
 WORK = Repository("dom", "work")
 
@@ -52,6 +57,25 @@ def test_it_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     lending.announce("borg-worker", WORK)
 
     _is_refused("borg-worker", WORK)
+
+
+@pytest.mark.parametrize(("machine", "lent"), [(SETTINGS.machine, True), ("laptop", False)])
+def test_dom0_may_lend_what_the_registry_does_not_know_and_only_of_this_computer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, lent: bool
+) -> None:
+    state, former = State(tmp_path), Repository(machine, "work.former1")
+    settings.store(state, SETTINGS)
+    monkeypatch.setattr(lend_repository, "own_state", lambda: state)
+    call = Call(SERVICES["LendRepository"], former, {"worker": "borg-worker"}, None, "dom0",
+                lambda _told: None)  # fmt: skip
+
+    if lent:
+        assert lend_repository.lend_repository(call) == {"lent": "yes"}
+        lending.require("borg-worker", former)
+    else:
+        with pytest.raises(ServiceFailure, match="keys-missing"):
+            lend_repository.lend_repository(call)
+        _is_refused("borg-worker", former)
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"{}", b"x" * 5000])

@@ -110,10 +110,25 @@ def test_secrets_that_are_still_here_are_kept_aside(state: State) -> None:
     assert kept == ["borgpass"]
 
 
+@pytest.mark.parametrize("name", [MAIL, OFFICE], ids=["the-same-name", "another-name"])
+def test_one_that_only_the_vault_knows_goes_on(
+    state: State, moves: list[tuple[str, str]], name: Repository
+) -> None:
+    assert [goes_on(state, name, former=MAIL), goes_on(state, name, 5, former=MAIL)] == [True, True]
+
+    assert known(state).live()[str(name)] == (key(5),)
+    assert known(state).revoked == (keypair.fingerprint(key(4)),)
+    now = entry(state, name)
+    assert (now.origin, now.former) == (CLIENT, "" if name == MAIL else str(MAIL))
+    assert set(moves) == {(MAIL.path, name.path)}
+
+
 REFUSED = {
-    "unknown": (OFFICE, MAIL, SETTINGS, "keys-missing"),
-    "by-case": (Repository(MACHINE, "WORK"), MAIL, SETTINGS, "keys-missing"),
+    "by-case": (Repository(MACHINE, "WORK"), MAIL, SETTINGS, "bad-request"),
     "another-computers": (Repository("other", "work"), WORK, SETTINGS, "bad-request"),
+    "of-another-computer": (OFFICE, Repository("other", "mail"), SETTINGS, "bad-request"),
+    "unknown-over-its-own": (Repository(MACHINE, "own"), MAIL, SETTINGS, "repository-exists"),
+    "nobody-can-move-an-unknown-one": (OFFICE, MAIL, NO_SHELL, "move-refused"),
     "a-plain-hosts": (OFFICE, Repository(MACHINE, "host"), SETTINGS, "repository-exists"),
     "has-its-own": (Repository(MACHINE, "own"), WORK, SETTINGS, "repository-exists"),
     "frozen": (OFFICE, Repository(MACHINE, "frozen"), SETTINGS, "key-revoked"),

@@ -25,7 +25,7 @@ def vault(tmp_path: Path) -> Vault:
 
 
 def _takes_another(vault: Vault) -> None:
-    vault.take_back([recovery_record.parse(records.account(about=LAPTOP))])
+    assert [*vault.take_back([recovery_record.parse(records.account(about=LAPTOP))])]
 
 
 @pytest.mark.parametrize("machine", ["dom", ANY])

@@ -96,7 +96,6 @@ REFUSED: Mapping[str, tuple[Callable[[Vault], object], str, tuple[Repository, ..
     "no-record": (lambda _vault: None, "dom", (WORK, Repository("dom", "x")), "record-missing"),
     "no-account": (lambda _vault: None, "lap", (), "record-missing"),
     "of-another-computer": (lambda _vault: None, "dom", (OTHER,), "bad-request"),
-    "damaged": (_spoils("dom-mail/000001.json"), "dom", (), "record-refused"),
     "account-damaged": (_spoils("dom-keeper/000001.json"), "dom", (), "record-refused"),
     "keeper-damaged": (_spoils("keeper"), "dom", (), "record-refused"),
     "no-keeper": (lambda vault: (vault.root / "keeper").unlink(), "dom", (), "record-missing"),
@@ -116,6 +115,27 @@ def test_with_a_record_missing_or_damaged_there_is_no_kit(
         printing.choose(vault, machine, wanted, others=True)
 
     assert caught.value.cause == cause
+
+
+def test_a_damaged_record_keeps_no_other_out_and_is_named(vault: Vault) -> None:
+    _spoils("dom-mail/000001.json")(vault)
+
+    chosen = _kit(vault, WORK, MAIL, others=True)
+
+    assert [each.repository for each in chosen.repositories] == [WORK]
+    assert (chosen.older, chosen.missing) == ((), ("dom-mail",))
+    with pytest.raises(ServiceFailure, match="record-refused"):
+        _kit(vault, MAIL)
+
+
+def test_before_a_damaged_record_an_older_one_is_printed_and_named(vault: Vault) -> None:
+    for about, made in ((MAIL, records.repository), (KEEPER, records.account)):
+        vault.add(made(NOW + 1, about), about, "keeper")
+        _spoils(f"{about}/000002.json")(vault)
+
+    for chosen in (_kit(vault, others=True), _kit(vault, MAIL)):
+        assert MAIL in [each.repository for each in chosen.repositories]
+        assert (chosen.older, chosen.missing) == (("dom-keeper", "dom-mail"), ())
 
 
 def test_another_computers_damaged_record_is_no_hindrance(vault: Vault) -> None:

@@ -1,4 +1,4 @@
-"""qborg.DescribeAccount: what is public of the newest record of a computer's account.
+"""qborg.DescribeAccount: what is public of a computer's account, by the newest readable record.
 
 Runs in the vault. dom0 compares it with its settings, or has a person confirm it where it has none.
 """
@@ -33,10 +33,12 @@ def find(vault: Vault, machine: str) -> RecoveryRecord:
 
 def handle(call: Call) -> Mapping[str, str]:
     """Answer what is public of it."""
-    record = find(own_vault(), call.text("machine"))
+    record = find(vault := own_vault(), call.text("machine"))
+    stored = vault.newest(record.repository)
     return {name: record.values[name] for name in _PUBLIC} | {
         "machine": record.repository.machine, "maintenance": record.repository.qube,
         "host_key": names.fingerprint(record.values["host_key"]), "record": record.digest,
+        "damaged": "yes" if stored and stored.damaged else "no",
     }  # fmt: skip
 
 

@@ -14,12 +14,15 @@ from qborg_wire.row import Role
 
 
 def handle(call: Call) -> Mapping[str, str]:
-    """Answer the files' common name, and how many repositories and pages they hold."""
+    """Answer the files' common name, how many repositories and pages they hold, what is damaged."""
     wanted = [names.parse_repository(name) for name in call.texts("repositories")]
     chosen = printing.choose(
         own_vault(), call.text("machine"), wanted, others=call.text("others") == "yes")
     pages = printing.write(own_home(), chosen, name := printing.name_of_today())
-    return {"file": name, "repositories": str(len(chosen.repositories)), "pages": str(pages)}
+    return {
+        "file": name, "repositories": str(len(chosen.repositories)), "pages": str(pages),
+        "older": " ".join(chosen.older) or "none", "missing": " ".join(chosen.missing) or "none",
+    }
 
 
 main = service("PrintKit", Role.VAULT, handle)

@@ -77,17 +77,20 @@ def run(options: argparse.Namespace, work: Callable[[argparse.Namespace], int]) 
     try:
         return work(options)
     except DatabaseRefused as error:
-        problem, hint = str(error), error.hint
-    except ServiceFailure as failure:
-        problem = f"{failure.cause}: {failure.detail}"
-        hint = _HINTS.get(failure.cause, _OTHER)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        problem = f"{where}{error.strerror or error}"
-        hint = "free some space; nothing was changed" if is_full(error) else _OTHER
+        return tell(str(error), error.hint)
+    except (ServiceFailure, OSError) as error:
+        return tell(*told(error))
     except KeyboardInterrupt:
         return 130
-    return tell(problem, hint)
+
+
+def told(error: ServiceFailure | OSError) -> tuple[str, str]:
+    """Answer what a person reads of an error, and what to do."""
+    if isinstance(error, ServiceFailure):
+        return f"{error.cause}: {error.detail}", _HINTS.get(error.cause, _OTHER)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}", (
+        "free some space; nothing was changed" if is_full(error) else _OTHER)
 
 
 def tell(problem: str, hint: str) -> int:

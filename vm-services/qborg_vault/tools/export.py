@@ -74,7 +74,7 @@ def _create(
 
 
 def _records() -> tuple[list[RecoveryRecord], list[str]]:
-    """Answer the newest record of each repository, and what is to be said of damaged ones."""
+    """Answer the newest readable record of each, and what is to be said of damaged ones."""
     vault = own_vault()
     records, damaged = [], []
     for repository in vault.repositories():
@@ -85,6 +85,9 @@ def _records() -> tuple[list[RecoveryRecord], list[str]]:
             continue
         if stored is not None:
             records.append(stored.newest)
+        if stored is not None and stored.damaged:
+            damaged.append(f"the newest record of {repository} in the vault is damaged; an older "
+                           "one was exported, whose key may be a former one")  # fmt: skip
     if not records and not damaged:
         raise DatabaseRefused("this qube keeps no records", "run this in the vault, as its "
                               "ordinary user, after `qvm-borg-enroll` in dom0")  # fmt: skip

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qborg_borg.recovery_record import Kind, RecoveryRecord
+from qborg_service.failure import ServiceFailure
 from qborg_service.files import read_limited
 from qborg_vault import export, kdbx_records, key_pair
 from qborg_vault.kdbx_records import Found
@@ -34,6 +35,7 @@ from qborg_vault.store import own_vault
 from qborg_vault.tools import database
 
 _KIT_LIMIT = 4 << 20  # bytes
+_AGAIN = "mend that and run the command again: what was taken stays, and the rest is taken then"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -56,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
 def _import(options: argparse.Namespace) -> int:
     found = _of_kit(options.file) if options.kit else _of_database(options)
     records = _of_one_machine(found.records, options.machine)
-    taken = own_vault().take_back(records)
-    words = {True: "taken", False: "as it was"}
+    taken, stopped = _take(records)
+    words = {True: "taken", False: "as it was" if stopped is None else "not taken yet"}
     facts: dict[str, object] = {
         "taken": [kdbx_records.title(each) for each in records if each.digest in taken],
         "kept": [kdbx_records.title(each) for each in records if each.digest not in taken],
@@ -70,10 +72,28 @@ def _import(options: argparse.Namespace) -> int:
     if options.kit and taken:
         lines.append("each repository has a new ssh key here; the server does not know it yet")
     database.say(options, facts, [*lines, end])
+    if stopped is not None:
+        return database.tell(f"the others were not taken: {database.told(stopped)[0]}", _AGAIN)
     if found.damaged:
         return database.tell(f"the record in the entry `{found.damaged[0]}` is damaged",
                              "look for a good one in the entry's history")  # fmt: skip
     return 0
+
+
+def _take(records: Sequence[RecoveryRecord]) -> tuple[set[str], OSError | ServiceFailure | None]:
+    """Answer the digests of what was taken, and what stopped it after some were.
+
+    Raises what stopped it before any was.
+    """
+    taken = set[str]()
+    try:
+        for digest in own_vault().take_back(records):
+            taken.add(digest)
+    except (OSError, ServiceFailure) as error:
+        if not taken:
+            raise
+        return taken, error
+    return taken, None
 
 
 def _of_database(options: argparse.Namespace) -> Found:
