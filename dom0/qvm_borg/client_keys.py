@@ -110,7 +110,7 @@ def _of_former(enrolment: Enrolment, repository: Repository) -> str:
     """
     session, keeper = enrolment.session, vault.of(enrolment)
     kept = vault.describe(session, keeper, repository)
-    with suppress(NotFound):  # it is opened, and has no archive yet
+    with suppress(NotFound):  # it is opened, and has no archive by its name of today
         worker.read_manifest(session, enrolment.maintenance, keeper, repository, "latest", kept)
     if int(vault.describe(session, keeper, enrolment.repository)["made"]) < int(kept["made"]):
         session.call(keeper, "CopyRecord", {

@@ -39,7 +39,8 @@ def test_of_paper_a_former_repository_comes_back_too(escrowed: Lab) -> None:
     lost.all_but_paper(escrowed)
     person.runs(escrowed, *WITH_VAULT, "--fingerprint", person.fingerprint(escrowed))
 
-    shown = person.runs(escrowed, "qvm-borg-restore", former, "--to-disposable")
+    shown = person.runs(escrowed, "qvm-borg-restore", former, "--to-disposable", "--archive",
+                        archive)  # fmt: skip
     made = person.runs(escrowed, "qvm-borg-recover", former, "--yes", "--archive", archive)
 
     assert archive in shown

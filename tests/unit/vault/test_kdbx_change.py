@@ -57,6 +57,13 @@ def test_the_notes_hold_commands_and_no_secret() -> None:
         steps.is_ssh_with(steps.ssh_of_borg(notes.split("\n")), "ssh-key")
 
 
+def test_the_notes_of_a_repository_name_the_accounts_key_for_where_its_own_is_revoked() -> None:
+    notes, account = (kdbx_records.content(each).fields["Notes"] for each in (WORK, ACCOUNT))
+
+    assert f"entry `{kdbx_records.title(ACCOUNT)}` in its place" in notes
+    assert "in its place" not in account
+
+
 def test_the_notes_tell_where_the_key_is() -> None:
     filed = recovery_record.parse(records.repository(encryption="keyfile-blake2"))
     notes, plain = (kdbx_records.content(each).fields["Notes"] for each in (filed, WORK))
