@@ -231,16 +231,24 @@ def test_dom0_is_installed_upgraded_and_removed(
     assert groups.split().count("qubes") == 1
     root.write(POLICY, "a person's own\n")
     root.write("etc/qubes/policy.d/30-user.policy", "a person's own\n")
+    tops = {name: f"srv/salt/_tops/{name}.top"
+            for name in ("base/qubes-borg", "user/qubes-borg.remove", "base/mine")}
+    for path, to in zip(tops.values(), ("qubes-borg/init", "qubes-borg/remove", "mine"),
+                        strict=True):  # fmt: skip
+        root.run("/bin/mkdir", "-p", f"@/{path.rpartition('/')[0]}")
+        root.run("/bin/ln", "-s", f"/srv/salt/{to}.top", f"@/{path}")
 
     said = rpm(root, "--upgrade", newer)
 
     assert "stays:" not in said and is_kept(root)
     assert "qborg.InstallBundle" in root.read(POLICY) and "qborg.Gone" not in root.read(POLICY)
     assert root.read(f"{POLICY}.rpmsave") == "a person's own\n"
+    assert set(tops.values()) < root.files()
 
     said = rpm(root, "--erase", "qubes-borg-dom0")
 
-    own = {"etc/qubes/policy.d/30-user.policy", f"{POLICY}.rpmsave"}
+    # An enabled top of ours would be a link that leads nowhere; a stranger's is left.
+    own = {"etc/qubes/policy.d/30-user.policy", f"{POLICY}.rpmsave", tops["base/mine"]}
     assert root.files() - before == own and before <= root.files() and is_kept(root)
     for path in (".config/qubes-borg", ".local/state/qubes-borg", "x-qborg", "qvm-borg-revoke"):
         assert path in said

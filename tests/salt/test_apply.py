@@ -121,6 +121,16 @@ def test_dom0_is_refused_where_skip_dom0_was_forgotten(installed: Lab) -> None:
     assert "DOM0 configuration failed, not continuing" in said
 
 
+def test_a_top_that_leads_nowhere_fails_every_qube(installed: Lab) -> None:
+    """The original copies what links of the tree lead to, and so does what stands for it here."""
+    says(installed, "dom0", "ln", "-s", "/srv/salt/gone.top", "/srv/salt/_tops/user.top")
+
+    said = place.qubesctl(installed, "--skip-dom0", f"--targets={MINIMAL}", "test.ping", code=1)
+
+    assert f"{MINIMAL}: ERROR (exception" in said and "/srv/salt/_tops/user.top" in said
+    assert not [name for name in installed.qubes() if name.startswith("disp-mgmt")]
+
+
 def test_a_qube_that_would_forget_is_refused(installed: Lab) -> None:
     said = place.qubesctl(installed, "--skip-dom0", "--targets=personal", "--show-output",
                           "state.sls", "qubes-borg.install-client", code=20)  # fmt: skip

@@ -26,6 +26,7 @@ TOPS = {"dom0": ("/etc", "/usr", "/srv", "/home", "/root", "/var"),
 # and what Salt itself keeps, in the template what these packages enabled, in the qube borg's own.
 KEPT_FILES = {
     "dom0": r"/home/user/(\.config|\.local(/state)?)|/(usr/lib/lab-salt|var/\w+|etc/salt)/.*"
+            r"|/srv/salt/_tops(/base)?"
             r"|/home/user/\.(config|local/state)/qubes-borg(/.*)?",
     TEMPLATE: r"/etc/rc\d\.d/...cron|/etc/systemd/system/(multi-user|timers)\.target\.wants"
               r"(/cron\.service|/borgmatic\.timer)?"
@@ -73,6 +74,7 @@ def test_to_a_restored_file_and_back(bare: Lab) -> None:
 
     person.runs(bare, "qvm-borg-revoke", QUBE)
     place.qubesctl(bare, "--skip-dom0", f"--targets={TEMPLATE}", "state.sls", "qubes-borg.remove")
+    place.qubesctl(bare, "top.enable", "qubes-borg")
     erased = bare.exec("dom0", [*place.RPM.split(), "--erase", "qubes-borg-dom0"], user="root",
                        check=True)  # fmt: skip
 
@@ -81,6 +83,8 @@ def test_to_a_restored_file_and_back(bare: Lab) -> None:
     assert {line.partition(":")[0] for line in state.changes(before, state.qubesd(bare))} == KEPT
     folder = PurePath("/srv/salt/qubes-borg")
     assert {path for path in ours(bare, "dom0") if path.parent != folder / "packages"} == {folder}
+    # The top that was enabled went too: else qubesctl would fail for every qube from now on.
+    place.qubesctl(bare, "--skip-dom0", f"--targets={TEMPLATE}", "test.ping")
     bare.do("shutdown", QUBE)
     assert not ours(bare, QUBE) and not ours(bare, TEMPLATE)
     for qube, kept in KEPT_FILES.items():
