@@ -24,8 +24,10 @@ requests=/run/qubes-features-requests
 for script in /etc/qubes/post-install.d/*.sh; do
   [ ! -x "$script" ] || "$script" >&2
 done
+code=$?  # as in the original, that of the last script
 cat $requests >&3
 mv /run/qubes-report.new /run/qubes-report
+exit $code
 """
 
 REQUEST_PROGRAM = """#!/bin/sh
