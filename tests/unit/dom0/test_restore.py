@@ -77,8 +77,8 @@ def test_another_qube_is_asked_first_and_is_afterwards_as_it_was(
 
     assert _run(escrowed, PATH, "--to", "personal") == 0
 
-    assert _calls(escrowed) == [
-        "ReceiveFiles", "ReleaseRecord", "LendRepository", "ReceiveFiles", "DescribeUse"]
+    assert _calls(escrowed) == ["DescribeRecord", "ReceiveFiles", "ReleaseRecord",
+                                "LendRepository", "ReceiveFiles", "DescribeUse"]
     assert "are in ~/restored/work-2026-01-31T10:17:00" in capsys.readouterr().out
     assert escrowed.app.domains.all["personal"].state == "Halted"
     assert _role(escrowed, "personal") is None
