@@ -103,12 +103,9 @@ def client(enrolment: Enrolment, taken: Mapping[str, str]) -> None:
     for program, oldest in _OLDEST.items():
         found = says[program]
         _refuse(found == "none", this, f"{program}-missing")
-        _refuse(_version(found) < oldest or (program, found[:2]) == ("borg", "2."), this,
+        version = tuple(map(int, re.findall(r"[0-9]+", found)[:2]))
+        _refuse(version < oldest or (program, found[:2]) == ("borg", "2."), this,
                 "program-too-old", f"{program} {found}")
     _refuse(says["cron"] == "missing", this, "cron-missing")
     _refuse(says["server"] != "reachable", this, "server-unreachable", settings.server)
     _refuse(says["host_key"] != settings.host_key, this, "sees-another-host-key")
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"[0-9]+", text)[:2]))

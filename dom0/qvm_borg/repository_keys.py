@@ -18,13 +18,15 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
     Raises the one qube's error, or PartialFailure after all.
     """
     _settings, maintenance = session.site()
+
     def compared(known: record.Record) -> None:
         in_file, key = known.encryption == record.KEYFILE, told[str(known.repository)]["key"]
+        words = {"qube": known.repository.qube, "repository": known.repository}
         if key == "unknown":
-            raise refusal("key-unseen", **_words(known))
+            raise refusal("key-unseen", **words)
         if key != ("none" if in_file else known.digests.get("key")):
-            raise refusal("key-file-and-key" if in_file else "key-not-exported", **_words(known))
-        session.tell("no-key-as-it-should" if in_file else "key-as-exported", **_words(known))
+            raise refusal("key-file-and-key" if in_file else "key-not-exported", **words)
+        session.tell("no-key-as-it-should" if in_file else "key-as-exported", **words)
 
     with Crowd(session.report, len(wanted), "found as they were") as crowd:
         enrolled = crowd.each(wanted, lambda name: session.enrolled(name)[1])
@@ -32,10 +34,6 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
         with session.running(maintenance):
             told = evidence.ask(session, maintenance, repositories, "keys")
         crowd.each(enrolled, compared)
-
-
-def _words(known: record.Record) -> dict[str, object]:
-    return {"qube": known.repository.qube, "repository": known.repository}
 
 
 def repair(session: Session, name: str) -> None:

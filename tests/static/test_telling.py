@@ -15,7 +15,7 @@ REFUSALS = data.beside(telling.__file__, "refusals")
 TROUBLES = data.beside(telling.__file__, "troubles")
 # What tells by a key: which of its arguments that is.
 KEY_AT = {"text": 0, "refusal": 0, "tell": 0, "_say": 0, "_step": 1}
-WORDS = "_words"  # the method of a class whose texts all have these fields
+WORDS = "words"  # with `_`, the method of a class whose texts all have these fields
 
 
 def named(*texts: str) -> set[str]:
@@ -40,7 +40,9 @@ def literals(node: ast.expr | None) -> list[str]:
 
 def words(name: str) -> set[str]:
     """Answer the fields that all texts of a file have."""
-    found = [node for node in tree.functions(name) if node.name == WORDS]
+    found: list[ast.AST] = [node for node in tree.functions(name) if node.name == f"_{WORDS}"]
+    found += [node for node in ast.walk(tree.tree(name)) if isinstance(node, ast.Assign)
+              and any(isinstance(each, ast.Name) and each.id == WORDS for each in node.targets)]
     return {key for node in found for each in ast.walk(node) if isinstance(each, ast.Dict)
             for part in each.keys for key in literals(part)}  # fmt: skip
 

@@ -15,7 +15,8 @@ _CANDIDATES = (
     "yes", "ok", "running", "reachable", "repokey-blake2", samples.NAME, samples.MACHINE,
     samples.NONCE, samples.DIGEST, samples.FINGERPRINT, samples.ed25519(2), "22", "7", "1.4.0",
     "50G", "made", "/home/user/restored", "work-2026-01-02T03:04:05", "backup.example", "success",
-    "qubes-borg-kit/kit-2026-01-02", '"class AppVM\\nlabel red"',
+    "0f0e0d0c-0b0a-4908-8706-050403020100", "qubes-borg-kit/kit-2026-01-02",
+    '"class AppVM\\nlabel red"',
     f"qubes-work,made,{samples.FINGERPRINT},{samples.DIGEST},9,7,22,7,fine",
     '[{"name":"work-2026-01-02T03:04:05","time":1}]', '["/home/user/a b\\u001b"]',
 )  # fmt: skip

@@ -34,7 +34,7 @@ ROWS = {
     "nothing-typed": ("backup ", EVERY),
     "begun": ("backup wo", ["work", "work.old_2"]),
     "a-second-one": ("check work p", ["personal"]),
-    "no-more-than-one": ("revoke work --q", ["--quarantine"]),
+    "no-more-than-one": ("revoke work --qua", ["--quarantine"]),
     "behind-the-only-one": ("rotate work --new", ["--new-repository"]),
     "options": ("backup --j", ["--jobs", "--json"]),
     "of-a-setup": ("setup --s", ["--server", "--salt"]),
