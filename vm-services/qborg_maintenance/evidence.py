@@ -61,8 +61,8 @@ def observe(
 ) -> list[Evidence]:
     """Answer the evidence of each repository: its key alone, or all; `accept` it as it is now.
 
-    Of an account that serves borg alone nothing is known. A look at all may be a timer's, so it
-    asks nobody for the admin key's passphrase. Raises ServiceFailure.
+    Of an account that serves borg alone nothing is known. A look may be a timer's, so nobody is
+    asked for the admin key's passphrase but to `accept`. Raises ServiceFailure.
     """
     end = time.monotonic() + _SECONDS
     with state.locked():
@@ -71,7 +71,7 @@ def observe(
             return [Evidence(name, *_registered(known, name)) for name in names]
         before = seen.load(state)
         with (
-            configured(settings, state.admin_key, asks=look != ALL) as server,
+            configured(settings, state.admin_key, asks=look == ACCEPT) as server,
             living_session(server),
         ):
             found = gather(Bulk(server.files, end), known, names, look, before)

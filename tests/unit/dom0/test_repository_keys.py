@@ -52,7 +52,7 @@ def test_another_key_or_a_lie_is_told(
     told = capsys.readouterr().err
     assert "\x1b" not in told
     if error is errors.ProofFailed:
-        assert "hint: `qvm-borg-recover --repair-key work`" in told
+        assert "Else `qvm-borg-recover --repair-key work`" in told
 
 
 def test_with_nothing_enrolled_it_says_so(ready: Honest) -> None:

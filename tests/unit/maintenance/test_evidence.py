@@ -206,6 +206,23 @@ def test_an_account_that_serves_borg_alone_shows_nothing_and_is_not_asked(tmp_pa
     assert str(one) == f"{NAME},none,none" + ",unknown" * 6
 
 
+@pytest.mark.parametrize(("look", "asks"), [(ALL, False), (KEYS, False), (ACCEPT, True)])
+def test_what_may_be_a_timers_look_asks_nobody_for_a_passphrase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str, asks: bool
+) -> None:
+    asked = []
+
+    def configured(_settings: object, _key: object, asks: bool) -> object:
+        asked.append(asks)
+        raise ServiceFailure("admin-key-locked", "")
+
+    monkeypatch.setattr(evidence, "configured", configured)
+    with pytest.raises(ServiceFailure, match="admin-key-locked"):
+        evidence.observe(State(tmp_path / "state"), SETTINGS, [NAME], look)
+
+    assert asked == [asks]
+
+
 def test_of_seventy_and_more_qubes_the_reply_is_within_its_limit() -> None:
     most = evidence.Evidence(f"{'m' * 16}-{'q' * 31}", "imported", PRINT, "f" * 64)
     told = " ".join([str(most).replace("unknown", "9" * 15)[:-15] + "deletions"] * 250)
