@@ -64,7 +64,8 @@ LAB_TEST_PACKAGES = (
 DEB_PACKAGES = (Package("debhelper", ("dh",)), Package("dh-python", ("dh_python3",)),
                 Package("dpkg-dev", ("dpkg-buildpackage",)), Package("make", ("make",)))
 RPM_PACKAGES = (Package("make", ("make",)), Package("rpm", ("rpm", "rpmbuild")))
-LINT_PACKAGES = (Package("lintian", ("lintian",)), Package("rpmlint", ("rpmlint",)))
+LINT_PACKAGES = (Package("lintian", ("lintian",)), Package("rpmlint", ("rpmlint",)),
+                 Package("gnupg", ("gpg",)))  # fmt: skip
 
 
 @dataclass(frozen=True)

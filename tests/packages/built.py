@@ -29,10 +29,12 @@ GONE = {
 }
 
 
-def run(*command: str | Path, folder: Path = tree.ROOT, umask: int = 0o022) -> bytes:
+def run(
+    *command: str | Path, folder: Path = tree.ROOT, umask: int = 0o022, **variables: str
+) -> bytes:
     """Run a program that must succeed, and answer what it printed."""
     done = subprocess.run(
-        [str(word) for word in command], cwd=folder, env=ENVIRONMENT, umask=umask,
+        [str(word) for word in command], cwd=folder, env=ENVIRONMENT | variables, umask=umask,
         stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS,
     )  # fmt: skip
     said = (done.stdout + done.stderr).decode(errors="replace")

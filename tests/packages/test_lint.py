@@ -1,8 +1,12 @@
 """lintian and rpmlint find nothing in the packages but what is accepted with a reason."""
 
 import re
+import shutil
 import subprocess
+import tempfile
 import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +30,6 @@ class Row:
     tag: str
     reason: str
     of: str = ""  # the version that alone says it
-    error: bool = False  # for the tool more than a warning; an exception that the documents name
 
     def is_wanted(self, version: str) -> bool:
         """Answer whether the tool must say it here."""
@@ -38,10 +41,10 @@ def rows(tool: str) -> list[Row]:
     return [Row(**row) for row in ACCEPTED.get(tool, [])]
 
 
-def says(tool: str, *words: str | Path) -> tuple[str, set[str]]:
+def says(tool: str, *words: str | Path, home: Path = Path("/tmp")) -> tuple[str, set[str]]:
     """Run a tool; answer all it said, and the tags of its findings."""
     done = subprocess.run(
-        [f"/usr/bin/{tool}", *map(str, words)], env=built.ENVIRONMENT | {"HOME": "/tmp"},
+        [f"/usr/bin/{tool}", *map(str, words)], env=built.ENVIRONMENT | {"HOME": str(home)},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=built.SECONDS, check=False,
     )  # fmt: skip
@@ -55,17 +58,35 @@ def version_of(tool: str) -> str:
     return found[0]
 
 
+@contextmanager
+def signed(packages: Iterable[Path]) -> Iterator[list[Path]]:
+    """Have copies as a publisher gives them away, in a home where rpm knows the key."""
+    # A short path: the socket of gpg's agent lies in it.
+    with tempfile.TemporaryDirectory(prefix="rpm-") as folder:
+        home = Path(folder)
+        (home / ".rpmmacros").write_text(f"%_dbpath {home}/db\n", encoding="ascii")
+        keys = {"GNUPGHOME": folder, "HOME": folder}
+        gpg = ("/usr/bin/gpg", "--quiet", "--batch", "--passphrase", "")
+        built.run(*gpg, "--quick-generate-key", "publisher", "ed25519", "sign", "never", **keys)
+        built.run(*gpg, "--armor", "--output", home / "key", "--export", **keys)
+        built.run("/usr/bin/rpmkeys", "--import", home / "key", **keys)
+        copies = [Path(shutil.copy(path, home)) for path in packages]
+        built.run("/usr/bin/rpmsign", "--define", "_gpg_name publisher", "--define",
+                  "__gpg /usr/bin/gpg", "--addsign", *copies, **keys)
+        yield copies
+
+
 def findings(tool: str, factory: pytest.TempPathFactory) -> tuple[str, set[str]]:
     """Answer what a tool says of all packages of its kind."""
     if tool == "lintian":
         packages = built.build("deb", "tarball", factory)
         changes = [path for path in packages if path.suffix == ".changes"]
         return says(tool, "--allow-root", *changes)
-    packages = built.build("rpm", "tarball", factory)
-    # One source package at a time: rpmlint unpacks all of a run into one folder.
-    runs = [[path for path in packages if not path.name.endswith(".src.rpm")],
-            *([path] for path in packages if path.name.endswith(".src.rpm"))]
-    texts, tags = zip(*(says(tool, *some) for some in runs))
+    with signed(built.build("rpm", "tarball", factory)) as packages:
+        # One source package at a time: rpmlint unpacks all of a run into one folder.
+        runs = [[path for path in packages if not path.name.endswith(".src.rpm")],
+                *([path] for path in packages if path.name.endswith(".src.rpm"))]
+        texts, tags = zip(*(says(tool, *some, home=packages[0].parent) for some in runs))
     assert all("specfiles checked" in text for text in texts), texts
     return "".join(texts), set().union(*tags)
 
@@ -77,8 +98,7 @@ def test_only_what_is_accepted_is_found_and_all_of_it(
     version = version_of(tool)
     said, tags = findings(tool, tmp_path_factory)
 
-    errors = {found["tag"] for found in SAID[tool].finditer(said) if found["level"] == "E"}
-    assert errors == {row.tag for row in rows(tool) if row.error}, said
+    assert not [found[0] for found in SAID[tool].finditer(said) if found["level"] == "E"], said
     unknown = tags - {row.tag for row in rows(tool) if row.is_wanted(version)}
     unused = {row.tag for row in rows(tool) if row.is_wanted(version)} - tags
     assert not unknown, said
