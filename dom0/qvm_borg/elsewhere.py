@@ -47,7 +47,8 @@ def tell(session: Session, qube: Qube, options: Namespace, reply: dict[str, str]
         "their places" if options.in_place else f"~/restored/{reply['archive']}")
     session.tell("files-are-in", qube=qube, files=reply["files"], bytes=size(int(reply["bytes"])),
                  archive=reply["archive"], directory=place, warnings=reply["warnings"])
-    if options.to_disposable:
+    if options.to_disposable:  # not before: where it failed, we end it and remove it ourselves
+        qube.admin("property.Set", "auto_cleanup", "True")
         session.tell("disposable-stays", qube=qube)
 
 
@@ -68,7 +69,6 @@ def _receiver(session: Session, name: str, disposable: bool,
             qube = system.create(Role.CLIENT, name, _LABEL, str(system.disposable_template()), None,
                                  "DispVM")
             qube.admin("property.Set", "netvm", "")
-            qube.admin("property.Set", "auto_cleanup", "True")
         qube = system.find(name).offering(SERVICES["ReceiveFiles"], "cannot-receive")
         if disposable:
             qube.start()

@@ -115,6 +115,14 @@ def test_a_disposable_gets_all_of_it_and_stays(written: Lab) -> None:
     assert DISPOSABLE not in written.qubes()
 
 
+def test_a_disposable_that_gets_nothing_goes_and_the_reason_is_told(written: Lab) -> None:
+    missing = (*RESTORE, "--to-disposable", "--archive", "work-2020-01-01T00:00:00")
+
+    said = person.is_refused(written, *missing, code=21, says="there is no such archive")
+
+    assert "cannot be killed" not in said and DISPOSABLE not in written.qubes()
+
+
 def test_a_new_qube_is_made_as_it_was_and_is_an_ordinary_one(written: Lab) -> None:
     new = (*RESTORE, LETTER, "--to-new", "work-2")
     person.is_refused(written, *new, code=13, says="nobody has agreed")
