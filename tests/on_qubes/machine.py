@@ -75,7 +75,7 @@ class Machine:
     def take(self, name: str) -> None:
         """Note a qube, as it is now, as one of this run's."""
         self.app.domains.clear_cache()
-        self._write({**self._noted(), name: str(self.app.domains[name].uuid)})
+        self._write({**self._noted(), name: self.uuid(name)})
 
     def _write(self, noted: dict[str, str]) -> None:
         self._note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,6 +97,10 @@ class Machine:
     def start(self, name: str) -> None:
         """Start a qube of this run's."""
         self.app.domains[name].start()
+
+    def uuid(self, name: str) -> str:
+        """Answer what dom0 knows a qube by."""
+        return str(self.app.domains[name].uuid)
 
     def rules(self, name: str) -> list[str]:
         """Answer the rules of a qube's firewall, the first one first."""

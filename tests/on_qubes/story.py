@@ -16,6 +16,7 @@ from machine import KEEPER, MACHINE, VAULT, WORK, Machine
 
 _FILES = "/home/user/qborg-test"
 _RESTORED = "/home/user/qborg-test-restored"
+_KNOWS = "/home/user/.local/state/qubes-borg/qube"  # what Xen and dom0 call it alike: ADR 17
 _MAKES_FILES = f"""
 mkdir -p {_FILES}/deep/er
 head -c 300000 /dev/urandom > {_FILES}/random
@@ -109,6 +110,8 @@ def enroll(story: Story) -> None:
     after = story.told("qvm-borg-restore", WORK, "--list")
     story.same(after, before, "archives after a second run")
     story.same(len(before["archives"]), 1, "archives after an enrolment")
+    knows = story.machine.shell(WORK, f"cat {_KNOWS} || echo nothing").strip()
+    story.same(knows, story.machine.uuid(WORK), f"what {WORK} takes itself for")
 
 
 def closed(story: Story) -> None:
