@@ -207,7 +207,7 @@ def test_the_services_enabled_are_those_of_an_enrolment(rendered: Data) -> None:
     """What the map says for dom0 is what dom0's own code does."""
     known = rendered["map"]["enrolled"]
     code = "".join((cases.ROOT / f"dom0/qvm_borg/{name}.py").read_text(encoding="utf-8")
-                   for name in ("steps", "enrolment", "record"))  # fmt: skip
+                   for name in ("steps", "session", "record"))  # fmt: skip
     steps = re.findall(r'^    Step\("([a-z]+)"', code, re.MULTILINE)
 
     assert f'FEATURE = "{known["feature"]}"' in code

@@ -23,14 +23,14 @@ sys.path.insert(0, "/usr/lib/qubes-borg")
 from qborg_wire.names import parse_repository
 from qborg_wire.row import Role
 from qvm_borg import manifest, record, report, session, vault, worker
-from qvm_borg.qubes import System, running
+from qvm_borg.qubes import System
 here = session.Session(System(), report.Report())
 """
 # What a command does that makes a qube again. DIGESTS: what dom0 knows beside the record's.
 _READS = """
 keeper, (_site, maintenance) = vault.required(here.system), here.site()
 repository = parse_repository("qubes-work")
-with running(maintenance, here.report.say), running(keeper, here.report.say):
+with here.running(maintenance, keeper):
     known = {**vault.describe(here, keeper, repository), **DIGESTS}
     print(json.dumps(worker.read_manifest(
         here, maintenance, keeper, repository, "latest", known)))

@@ -54,11 +54,16 @@ def require_own(paths: Paths, bundle: Bundle) -> None:
         raise ServiceFailure(
             "not-this-qube", f"the bundle is for {bundle.qube}, this qube is {own}: a copy"
         )
-    bound, uuid = _uuid(_bond(paths)), _uuid(_HANDLE)
-    if bound and uuid and bound != uuid:
+    if is_of_another(paths):
         raise ServiceFailure(
             "not-this-qube", f"the bundle came to another {own}: this is a copy, or was restored"
         )
+
+
+def is_of_another(paths: Paths) -> bool:
+    """Tell whether the bundle came to another qube than this, as far as the kernel tells."""
+    bound, uuid = _uuid(paths.bond), _uuid(_HANDLE)
+    return bound is not None and uuid is not None and bound != uuid
 
 
 def bind(paths: Paths, uuid: str) -> None:
@@ -68,17 +73,13 @@ def bind(paths: Paths, uuid: str) -> None:
     """
     if _uuid(_HANDLE) == uuid:
         paths.make_state()
-        write_private(_bond(paths), f"{uuid}\n".encode("ascii"))
+        write_private(paths.bond, f"{uuid}\n".encode("ascii"))
 
 
 def release(paths: Paths) -> None:
     """Forget which other qube had the bundle: dom0 has it delivered to this one."""
-    if _uuid(_bond(paths)) != _uuid(_HANDLE):
-        _bond(paths).unlink(missing_ok=True)
-
-
-def _bond(paths: Paths) -> Path:
-    return paths.state / "qube"
+    if _uuid(paths.bond) != _uuid(_HANDLE):
+        paths.bond.unlink(missing_ok=True)
 
 
 def _uuid(path: Path) -> str | None:

@@ -58,6 +58,11 @@ class Paths:
         return self.ssh / "backups.d"
 
     @property
+    def bond(self) -> Path:
+        """Which qube has the bundle, by Xen's handle; never out of an archive, which is older."""
+        return self.state / "qube"
+
+    @property
     def settings_directory(self) -> Path:
         """What belongs to the user: patterns and settings."""
         return self.home / ".config" / "qubes-borg"
@@ -86,7 +91,7 @@ class Paths:
     def secrets(self) -> tuple[Path, ...]:
         """What is never backed up and never restored."""
         borg = (self.home / ".config" / "borg", self.home / ".cache" / "borg")
-        return (self.bundle, self.generations, *borg)
+        return (self.bundle, self.generations, self.bond, *borg)
 
     def make_state(self) -> None:
         """See that the directory of our state is there."""

@@ -94,7 +94,7 @@ class Vault:
 
         Answers that record and whether it is new. It is the same bytes each time, so that a killed
         run finds it. Raises record-missing without such a version, record-refused for an account's,
-        another computer's name or one that has another record as new, vault-full.
+        another computer's name, one that has a record of another repository or as new; vault-full.
         """
         with self._locked():
             found = self._version(repository, digest)
@@ -103,7 +103,7 @@ class Vault:
             data = recovery_record.encode(found.kind, former, found.values)
             copied, stored = recovery_record.parse(data), self.newest(former)
             kept = stored and stored.newest
-            if new := kept is None or kept.kind is found.kind and kept.made < copied.made:
+            if new := kept is None or kept.made < copied.made and _is_of_same(kept, copied):
                 self._append(former, data)
             elif kept and kept.digest != copied.digest:
                 raise ServiceFailure("record-refused", f"{former} has a record of its own")
@@ -248,6 +248,12 @@ class Vault:
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_of_same(one: RecoveryRecord, other: RecoveryRecord) -> bool:
+    """Tell whether both open one repository: an export begins with borg's id of it."""
+    ids = {each.values.get("key_export", "").partition("\n")[0] for each in (one, other)}
+    return one.kind is other.kind and len(ids) == 1
 
 
 def own_home() -> Path:

@@ -86,7 +86,7 @@ def test_a_handle_that_dom0_does_not_know_binds_nothing(
     handle: Path, paths: Paths, bundle: Bundle
 ) -> None:
     identity.bind(paths, OTHER)
-    assert not (paths.state / "qube").exists()
+    assert not paths.bond.exists()
 
     handle.write_text(f"{OTHER}\n")
 

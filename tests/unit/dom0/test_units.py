@@ -21,13 +21,15 @@ def _unit(name: str) -> configparser.SectionProxy:
 
 
 _NEEDED, _NOBODY = "Backups need you", "Nobody looks after"
-_CHANGED, _UNCOMPARED = "A repository has another key", "The key of a repository was not compared"
+_CHANGED = "A repository may have another key"
+_UNCOMPARED = "The key of a repository was not compared"
 CODES = [
     ("status", "0", ""), ("status", str(errors.InTrouble.exit_code), _NEEDED),
     ("status", "2", _NOBODY), ("status", "3", _NOBODY), ("status", "TERM", _NOBODY),
     ("status", "$(id)", _NOBODY),
     ("check", "0", ""), ("check", str(errors.ProofFailed.exit_code), _CHANGED),
-    ("check", str(errors.PartialFailure.exit_code), _UNCOMPARED),
+    ("check", str(errors.PartialFailure.exit_code), _CHANGED),
+    ("check", str(errors.NotEnrolled.exit_code), ""), ("check", "TERM", ""),
     ("check", str(errors.AdminKeyLocked.exit_code), _UNCOMPARED), ("check", "2", _UNCOMPARED),
     ("check", str(errors.LockedError.exit_code), ""),
     ("check", str(errors.ServerUnreachable.exit_code), ""), ("check", "$(id)", _UNCOMPARED),

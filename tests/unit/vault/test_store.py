@@ -120,6 +120,7 @@ UNCOPIED = {
     "an-accounts": (KEEPER, "account", FORMER, "record-refused"),
     "another-computers-name": (WORK, "", Repository("other", "work"), "record-refused"),
     "a-name-that-has-one": (WORK, "", Repository("dom", "other"), "record-refused"),
+    "over-another-repositorys": (WORK, "", Repository("dom", "third"), "record-refused"),
     "over-the-account": (WORK, "", KEEPER, "record-refused"),
     "its-own-name": (WORK, "older", WORK, "record-refused"),
 }
@@ -131,6 +132,9 @@ def test_what_must_not_be_copied_changes_nothing(
 ) -> None:
     other = Repository("dom", "other")
     vault.add(records.repository(NOW + 1, other, nonce="2" * 32), other, "other")
+    third = Repository("dom", "third")
+    export = records.EXPORT.replace("ab" * 32, "cd" * 32)
+    vault.add(records.repository(NOW, third, key_export=export), third, "third")
     known = {"older": vault.add(records.repository(NOW), WORK, "work")[0]}
     known |= {"": vault.add(records.repository(NOW + 1), WORK, "work")[0]}
     known["account"] = vault.required(KEEPER).digest

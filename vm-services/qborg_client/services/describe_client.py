@@ -42,9 +42,9 @@ def handle(call: Call) -> Mapping[str, str]:
 
 
 def _bundle(paths: Paths) -> Bundle | None:
-    """Answer the installed bundle; a damaged one counts as none, so it is delivered again."""
+    """Answer the installed bundle; a damaged one, or a copy's, is none, so one is delivered."""
     try:
-        return generation.current(paths)
+        return None if identity.is_of_another(paths) else generation.current(paths)
     except ServiceFailure:
         return None
 
