@@ -84,7 +84,7 @@ def release(paths: Paths) -> None:
 
 def _uuid(path: Path) -> str | None:
     """Answer the uuid in a file, None if there is none."""
-    with contextlib.suppress(FileNotFoundError, FileRefused, OSError):
+    with contextlib.suppress(FileRefused, OSError):
         text = read_limited(path, 64).decode("ascii", "replace").strip()
         return text if _UUID.fullmatch(text) else None
     return None

@@ -77,8 +77,9 @@ class Vault:
         numbers = self._numbers(folder)
         if not numbers:
             return None
-        kept, _former, damaged = self._history(repository)
-        return Stored(kept or self._read(folder, numbers[-1]), len(numbers), damaged)
+        number, kept = next(self._versions(repository), (0, None))
+        return Stored(
+            kept or self._read(folder, numbers[-1]), len(numbers), number != numbers[-1])
 
     def required(self, repository: Repository) -> RecoveryRecord:
         """Answer the newest record that can be read; raises record-missing, record-refused."""
@@ -190,24 +191,29 @@ class Vault:
         self, repository: Repository
     ) -> tuple[RecoveryRecord | None, frozenset[str], bool]:
         """Answer the newest readable record, digests of former ones, if a damaged one is newer."""
-        folder = self.root / str(repository)
-        numbers, readable = self._numbers(folder), []
-        for number in numbers:
-            with contextlib.suppress(ServiceFailure):
-                readable.append((number, self._read(folder, number)))
+        numbers = self._numbers(self.root / str(repository))
+        readable = list(self._versions(repository))
         if not readable:
             return None, frozenset(), bool(numbers)
-        number, newest = readable[-1]
+        number, newest = readable[0]
         former = {each.digest for _number, each in readable} - {newest.digest}
         return newest, frozenset(former), number != numbers[-1]
 
     def _version(self, repository: Repository, digest: str) -> RecoveryRecord:
+        for _number, found in self._versions(repository):
+            if found.digest == digest:
+                return found
+        raise ServiceFailure("record-missing", f"no such record of {repository} can be read here")
+
+    def _versions(self, repository: Repository) -> Iterator[tuple[int, RecoveryRecord]]:
+        """Yield each record that can be read, with its number; the newest first."""
         folder = self.root / str(repository)
         for number in reversed(self._numbers(folder)):
-            with contextlib.suppress(ServiceFailure):  # of a damaged one
-                if (found := self._read(folder, number)).digest == digest:
-                    return found
-        raise ServiceFailure("record-missing", f"no such record of {repository} can be read here")
+            try:
+                found = self._read(folder, number)
+            except ServiceFailure:
+                continue
+            yield number, found
 
     def _append(self, repository: Repository, data: bytes) -> None:
         folder = self.root / str(repository)
