@@ -57,20 +57,32 @@ def test_its_secrets_are_in_the_qube_and_in_the_vault_alone(own: Lab) -> None:
     assert "nothing was changed" in said
 
 
-@pytest.mark.parametrize(("options", "renewed"), [
-    ((), {"key", "passphrase"}), (("--ssh-key",), {"key"}), (("--passphrase",), {"passphrase"}),
-], ids=["both", "ssh-key", "passphrase"])
+ASKED: dict[str, tuple[tuple[str, ...], set[str]]] = {
+    "both": ((), {"key", "passphrase"}),
+    "ssh-key": (("--ssh-key",), {"key"}),
+    "passphrase": (("--passphrase",), {"passphrase"}),
+}
+
+
+def _secrets(lab: Lab) -> dict[str, bytes]:
+    places = {"key": ".ssh/backups/qubes-work.openssh", "passphrase": ".ssh/backups/borgpass"}
+    return {name: _reads(lab, path) for name, path in places.items()}
+
+
+def _renewed(lab: Lab, before: dict[str, bytes]) -> set[str]:
+    after = _secrets(lab)
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(("options", "renewed"), ASKED.values(), ids=ASKED)
 def test_a_rotation_replaces_what_was_asked_for(
     escrowed: Lab, options: tuple[str, ...], renewed: set[str]
 ) -> None:
-    places = {"key": ".ssh/backups/qubes-work.openssh", "passphrase": ".ssh/backups/borgpass"}
-    before = {name: _reads(escrowed, path) for name, path in places.items()}
-    line = _lines(escrowed)
+    before, line = _secrets(escrowed), _lines(escrowed)
 
     said = person.runs(escrowed, "qvm-borg-rotate", CLIENT, *options)
 
-    after = {name: _reads(escrowed, path) for name, path in places.items()}
-    assert {name for name in places if before[name] != after[name]} == renewed
+    assert _renewed(escrowed, before) == renewed
     assert (_lines(escrowed) != line) == ("key" in renewed)
     assert "a file was read back in a worker" in said
     assert len(state.archives(escrowed)) == 1
@@ -108,26 +120,30 @@ CUTS = {
 
 OFTEN = ("registered", "adopted")  # at each commit; the others with `make test-kill`
 VICTIMS = {"tool": "kill-tool", "qube": f"kill-qube:{CLIENT}"}
-ROWS = [pytest.param(*CUTS[cut], VICTIMS[victim], id=f"{cut}-{victim}", marks=[pytest.mark.kill] * (
-    cut not in OFTEN or victim != "tool")) for cut in CUTS for victim in VICTIMS]
+ROWS = [
+    pytest.param(*ASKED[asked], *CUTS[cut], VICTIMS[victim], id=f"{asked}-{cut}-{victim}",
+                 marks=[pytest.mark.kill] * ((asked, victim) != ("both", "tool")
+                                             or cut not in OFTEN))
+    for asked in ASKED for cut in CUTS for victim in VICTIMS
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "when", "victim"), ROWS)
+@pytest.mark.parametrize(("options", "renewed", "call", "when", "victim"), ROWS)
 def test_a_rotation_that_was_cut_leaves_one_that_works_and_the_next_run_ends_it(
-    escrowed: Lab, call: str, when: str, victim: str
+    escrowed: Lab, options: tuple[str, ...], renewed: set[str], call: str, when: str, victim: str
 ) -> None:
-    before = _reads(escrowed, ".ssh/backups/borgpass")
+    before, rotate = _secrets(escrowed), ("qvm-borg-rotate", CLIENT, *options)
     escrowed.faults.clear()
     escrowed.faults.add(where="qrexec", match=call, action=victim, when=when, n=0)
-    cut = escrowed.run(["qvm-borg-rotate", CLIENT], timeout=900)
+    cut = escrowed.run(list(rotate), timeout=900)
     assert any(entry["hit"] for entry in escrowed.trace())
     escrowed.faults.clear()
     if escrowed.qubes()[CLIENT]["state"] == "Halted":
         escrowed.do("start", CLIENT)
-    rotated = person.runs(escrowed, "qvm-borg-rotate", CLIENT)
+    rotated = person.runs(escrowed, *rotate)
 
     # A qube that fell between two calls was started again, and the rotation was whole.
     assert ("an unfinished rotation goes on" in rotated) == (cut.returncode != 0)
-    assert _reads(escrowed, ".ssh/backups/borgpass") != before
+    assert _renewed(escrowed, before) == renewed
     assert len(state.archives(escrowed)) == 1
     _is_settled(escrowed)

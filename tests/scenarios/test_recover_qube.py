@@ -175,7 +175,13 @@ def test_without_a_manifest_it_says_what_it_does_not_know(
 CUTS = {
     "created": ("qubesd", "admin.vm.Create.AppVM+debian-13", "kill-tool"),
     "named": ("qubesd", "admin.vm.property.Set+include_in_backups", "kill-tool"),
+    "manifest-read": ("qrexec", "qborg.ReadManifest+qubes-work", "kill-tool"),
+    "manifest-read-and-service": ("qrexec", "qborg.ReadManifest+qubes-work", "kill-service"),
     "prepared": ("qrexec", "qborg.PrepareBundle+qubes-work", "kill-tool"),
+    "registered": ("qrexec", "qborg.RegisterKey+qubes-work", "kill-tool"),
+    "registered-and-keeper": ("qrexec", "qborg.RegisterKey+qubes-work", "kill-qube:borg-maintenance"),
+    "published": ("qrexec", "qborg.PublishKeys*", "kill-tool"),
+    "published-and-keeper": ("qrexec", "qborg.PublishKeys*", "kill-qube:borg-maintenance"),
     "adopted": ("qrexec", "qborg.AdoptBundle+qubes-work", "kill-qube:work"),
     "restored": ("qrexec", "qborg.RestoreFiles+qubes-work", "kill-tool"),
     "restored-and-gone": ("qrexec", "qborg.RestoreFiles+qubes-work", "kill-qube:work"),

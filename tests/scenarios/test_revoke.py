@@ -239,23 +239,28 @@ KILLS = {
 }
 
 
+@pytest.mark.parametrize(("command", "fate", "left"), [
+    ((*DELETE, "--yes"), "deleted", []),
+    pytest.param(REVOKE, "kept", ["qubes-work"], marks=pytest.mark.kill),
+], ids=["deleting", "plain"])
 @pytest.mark.parametrize("row", KILLS.values(), ids=KILLS)
 def test_killed_between_any_two_steps_the_next_run_ends_it(
-    escrowed: Lab, row: tuple[str, str, int, str, str]
+    escrowed: Lab, row: tuple[str, str, int, str, str], command: tuple[str, ...], fate: str,
+    left: list[str],
 ) -> None:
     where, match, number, action, when = row
     escrowed.faults.add(where=where, match=match, action=action, when=when, n=number)
-    escrowed.run(list(DELETE) + ["--yes"])
+    escrowed.run(list(command))
     assert any(entry["hit"] for entry in escrowed.trace())
     escrowed.faults.clear()
     assert _there(escrowed) or "qubes-work" not in old_world.keys(escrowed)
 
-    person.runs(escrowed, *DELETE, "--yes")
+    person.runs(escrowed, *command)
 
     assert _features(escrowed) == {} and state.gates(escrowed) == []
-    assert "qubes-work" not in old_world.keys(escrowed) and _there(escrowed) == []
+    assert "qubes-work" not in old_world.keys(escrowed) and _there(escrowed) == left
     _starts(escrowed, "work")
     assert escrowed.exec("work", ["test", "-e", ".ssh/backups.d"]).returncode == 1
     assert b"qborg-run" not in _crontab(escrowed)
     _starts(escrowed, KEEPER)
-    assert _registry(escrowed)["repositories"]["qubes-work"]["fate"] == "deleted"
+    assert _registry(escrowed)["repositories"]["qubes-work"].get("fate", "kept") == fate
