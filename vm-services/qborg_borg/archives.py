@@ -68,8 +68,11 @@ def _newest_until(access: command.Access, until: int, qube: str) -> str:
     for each in found:
         if each.made <= until:
             return each.name
-    oldest = f"none is that old; the oldest is {found[-1].name}" if found else "there is none"
-    raise ServiceFailure("archive-missing", oldest)
+    reason = f"none is that old; the oldest is {found[-1].name}" if found else "there is none"
+    # A qube that goes on with another one's repository has the archives of that one's name too.
+    if any(each.made <= until for each in kept(access)[0]):
+        reason = "none of its own backups is that old; --list shows older ones under another name"
+    raise ServiceFailure("archive-missing", reason)
 
 
 def _read(untrusted_archives: Sequence[Any]) -> Iterator[Kept]:

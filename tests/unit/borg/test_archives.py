@@ -134,9 +134,16 @@ def test_the_newest_that_is_not_younger_is_one_that_a_backup_made(
     assert archives.named(ACCESS, word, "work") == found
 
 
-@pytest.mark.parametrize(
-    ("kept", "says"), [(KEPT, FIRST), ([], "there is none")], ids=["old", "none"])
-def test_where_none_is_that_old_it_says_which_is_the_oldest(
+OLDER = {"name": "office-2023-01-31T10:17:00", "time": "2023-01-31T10:17:02"}
+NONE_OLDER: dict[str, tuple[list[dict[str, object]], str]] = {
+    "old": (KEPT, f"the oldest is {FIRST}"), "none": ([], "there is none"),
+    "continued": ([*KEPT, OLDER], "none of its own backups .* older ones under another name"),
+    "continued-alone": ([OLDER], "older ones under another name"),
+}
+
+
+@pytest.mark.parametrize(("kept", "says"), NONE_OLDER.values(), ids=NONE_OLDER)
+def test_where_none_is_that_old_it_says_what_there_is(
     monkeypatch: pytest.MonkeyPatch, kept: list[dict[str, object]], says: str
 ) -> None:
     _lists(monkeypatch, kept)
