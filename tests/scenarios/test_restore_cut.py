@@ -15,6 +15,20 @@ printf '%s\n' '#!/bin/sh' '/usr/bin/borg.genuine "$@"; s=$?' \
     'case "$*" in *extract*) sleep 300 ;; esac; exit $s' > /usr/bin/borg
 chmod 755 /usr/bin/borg
 """
+# Many files to put in their places; and the service stopped once the first few are there.
+_MANY = "mkdir docs/many; seq 20000 | (cd docs/many; xargs touch)"
+_LOOKS = f"find {DOCS} -printf '%P %m %T@ %n\\n' | sort | sha256sum; cat {LETTER}"
+_STOPS = f"""
+import glob, os, signal
+while open("{LETTER}").read() != "dear\\n":
+    pass
+for each in glob.glob("/proc/[0-9]*/cmdline"):
+    try:
+        if b"qborg.Restore" + b"Files" in open(each, "rb").read():  # so it is none of them
+            os.kill(int(each.split("/")[2]), signal.SIGSTOP)
+    except OSError:
+        pass
+"""
 
 
 def _is_cut(lab: Lab, *way: str) -> None:
@@ -59,3 +73,25 @@ def test_what_was_cut_is_of_one_archive_whatever_was_backed_up_since(
     said = person.runs(written, *RESTORE, DOCS, *BESIDE)
 
     assert begun in said and newest != begun and about(written, f"{BACK}{DOCS}") == letters_were
+
+
+def test_in_place_the_latest_is_not_the_half_of_it_that_was_backed_up_since(written: Lab) -> None:
+    does(written, _MANY)
+    person.runs(written, "qvm-borg-backup", "work")
+    were, begun = does(written, _LOOKS), state.archives(written)[-1]
+    does(written, f"rm -r {DOCS}/many; echo worse > {LETTER}")
+    again = (*RESTORE, DOCS, "--in-place", "--yes")
+    with written.popen("dom0", again, input=False) as tool:
+        bent.root_does(written, "work", f"timeout 300 python3 -I -c '{_STOPS}'")
+        came = int(does(written, f"ls {DOCS}/many 2>/dev/null | wc -l"))
+        written.do("kill", "work")
+        tool.communicate(None, 120)
+    written.do("start", "work")
+    assert tool.returncode not in (0, None) and came < 20000
+    person.runs(written, "qvm-borg-backup", "work")
+    newest = state.archives(written)[-1]
+
+    said = person.runs(written, *again)
+
+    assert begun in said and newest != begun and does(written, _LOOKS) == were
+    assert newest in person.runs(written, *RESTORE, LETTER, "--in-place", "--yes")

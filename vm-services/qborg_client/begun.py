@@ -21,7 +21,7 @@ MARK = ".qubes-borg-unfinished"
 # The word that the archive was asked for by, the archive, and the digest of what of it.
 _ARCHIVE, _DIGEST = names.ARCHIVE.pattern, names.DIGEST.pattern
 _NOTE = re.compile(f"({_ARCHIVE}) ({_ARCHIVE}) ({_DIGEST})\n".encode("ascii"))
-_LIMIT = 400  # bytes
+LIMIT = 400  # bytes of a note
 _CHOOSE = "choose a new one"
 
 
@@ -38,6 +38,25 @@ class Asked:
         """Answer what tells the paths of one repository from any others."""
         whole = "\0".join([self.repository, *sorted(self.inside)])
         return hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def note(self, archive: str) -> bytes:
+        """Answer what `read` reads again: that of this archive it was begun."""
+        return f"{self.word} {archive} {self.digest}\n".encode("ascii")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was begun: the word that its archive was asked for by, that archive, what of it."""
+
+    word: str
+    archive: str
+    digest: str
+
+
+def read(untrusted_note: bytes) -> Note | None:
+    """Answer what a note says; a damaged one says nothing."""
+    match = _NOTE.fullmatch(untrusted_note)
+    return Note(*(part.decode("ascii") for part in match.groups())) if match else None
 
 
 @contextmanager
@@ -68,20 +87,19 @@ def _archive(mark: int, target: Path, asked: Asked, find: Callable[[], str]) -> 
     """Answer the archive that the mark tells of, and write into a new one which it is."""
     if not stat.S_ISREG(os.fstat(mark).st_mode):
         raise _refused(target, "its mark is no file")
-    untrusted_note = os.pread(mark, _LIMIT, 0)
-    if match := _NOTE.fullmatch(untrusted_note):
-        word, archive, digest = (part.decode("ascii") for part in match.groups())
-        if digest != asked.digest or asked.word not in (word, archive):
-            raise _refused(target, f"{archive} was begun there, asked for otherwise; {_CHOOSE}")
-        return archive
+    untrusted_note = os.pread(mark, LIMIT, 0)
+    if note := read(untrusted_note):
+        if note.digest != asked.digest or asked.word not in (note.word, note.archive):
+            raise _refused(
+                target, f"{note.archive} was begun there, asked for otherwise; {_CHOOSE}")
+        return note.archive
     if os.listdir(target) != [MARK]:
         if not untrusted_note:  # it is of this very run
             (target / MARK).unlink()
         raise _refused(target, f"it holds what nobody knows the archive of; {_CHOOSE}")
     archive = find()
-    note = f"{asked.word} {archive} {asked.digest}\n".encode("ascii")
     os.ftruncate(mark, 0)
-    os.pwrite(mark, note, 0)
+    os.pwrite(mark, asked.note(archive), 0)
     os.fsync(mark)  # before there is a file that it speaks of
     return archive
 

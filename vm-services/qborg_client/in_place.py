@@ -2,7 +2,9 @@
 
 Runs in clients. borg extracts into a directory of our own on the same volume, and each file is then
 renamed over the one that is there: a run that is cut leaves either of the two, whole, and another
-run begins anew. What lies outside of the home belongs to root, and a service of ours is not root.
+run extracts anew. From the first rename to the last a note says which archive it is, so that this
+is gone on with: the latest by then could be of the half of it. What lies outside of the home
+belongs to root, and a service of ours is not root.
 """
 
 import os
@@ -15,13 +17,16 @@ from pathlib import Path
 from qborg_borg import archives, command
 from qborg_borg.bundle import Bundle
 from qborg_borg.process import run_borg
-from qborg_client import restore
+from qborg_client import begun, restore
 from qborg_client.backup import access
 from qborg_client.paths import Paths, relative
 from qborg_client.restore import Follower, OnProgress, Restored
 from qborg_client.state import only_run
 from qborg_service.failure import ServiceFailure, is_full
+from qborg_service.files import FileRefused, read_limited, write_private
 
+# For an archive: the one that a cut run was putting in place of the same paths, else the latest.
+BEGUN = "begun:latest"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -35,10 +40,11 @@ def run(
     """
     inside = [_own_path(paths, path) for path in wanted]
     opened, stage = access(paths, bundle), paths.stage
-    name = archives.named(opened, archive, bundle.qube)
+    asked = begun.Asked(opened.url, archive, inside)
     left_out = [*restore.never(paths), relative(paths.state)]
     # No backup of a half of it; one that is under way, or a cut run of this, is waited for.
     with only_run(paths, lambda: on_progress(0, 0)), _staged(stage):
+        name = named(paths, opened, asked, bundle.qube)
         follower = Follower(on_progress)
         outcome = run_borg(
             command.extract(opened, name, inside, left_out), opened, timeout=None,
@@ -47,12 +53,34 @@ def run(
         restore.check(outcome)
         others = restore.of_others(opened, name, inside, follower)
         os.sync()
-        placing = Placing(stage, on_progress)
-        for path in inside:
-            placing.place(path)
-        placing.finish()
+        with _noted(paths, asked.note(name)):
+            placing = Placing(stage, on_progress)
+            for path in inside:
+                placing.place(path)
+            placing.finish()
     warnings = outcome.warnings + others + placing.missed
     return Restored(name, placing.files, placing.size, warnings)
+
+
+def named(paths: Paths, opened: command.Access, asked: begun.Asked, qube: str) -> str:
+    """Answer the name of the archive that is asked for, by BEGUN too; raises ServiceFailure."""
+    if asked.word != BEGUN:
+        return archives.named(opened, asked.word, qube)
+    try:
+        note = begun.read(read_limited(paths.placing, begun.LIMIT))
+    except (FileNotFoundError, FileRefused):
+        note = None
+    if note is not None and note.digest == asked.digest:
+        return note.archive
+    return archives.newest(opened, qube)
+
+
+@contextmanager
+def _noted(paths: Paths, note: bytes) -> Iterator[None]:
+    """Keep a note for the block, which outlives a block that fails or is cut."""
+    write_private(paths.placing, note)
+    yield
+    paths.placing.unlink()
 
 
 def _own_path(paths: Paths, path: str) -> str:

@@ -88,6 +88,11 @@ class Paths:
         return self.state / "restoring"
 
     @property
+    def placing(self) -> Path:
+        """Of which archive a restore in place has begun to put files where they were."""
+        return self.state / "placing"
+
+    @property
     def secrets(self) -> tuple[Path, ...]:
         """What is never backed up and never restored."""
         borg = (self.home / ".config" / "borg", self.home / ".cache" / "borg")

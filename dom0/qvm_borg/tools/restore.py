@@ -19,7 +19,8 @@ from qvm_borg.tools import setup
 
 
 def _work(session: Session, options: Namespace) -> None:
-    options.archive = options.archive or ("latest" if options.paths or not options.list else "")
+    usual = "begun:latest" if options.in_place else "latest"
+    options.archive = options.archive or (usual if options.paths or not options.list else "")
     if options.to or options.to_new or options.to_disposable:
         elsewhere.restore(session, options, setup.person())
         return
@@ -54,7 +55,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
         yield text("more-to-list", count=told["more"])
 
 
-def _restored(call: Any, asked: dict[str, Any], options: Namespace) -> dict[str, str]:
+def _restored(call: Any, asked: dict[str, Any], options: Namespace) -> Any:
     """Have the files restored, in place once a person agrees to what is written over."""
     if options.in_place and not options.yes:
         found, ask = _listed(call, asked), setup.person()
@@ -64,8 +65,7 @@ def _restored(call: Any, asked: dict[str, Any], options: Namespace) -> dict[str,
             raise refusal("nobody-agreed", there=found["there"])
         asked["archive"] = found["archive"]
     home = "place" if options.in_place else "aside"
-    asked |= {"directory": options.to_directory or "/", "home": home}
-    return dict(call("RestoreFiles", asked))
+    return call("RestoreFiles", asked | {"directory": options.to_directory or "/", "home": home})
 
 
 main = tools.command("restore", _work)

@@ -1,15 +1,25 @@
 """Files that go over those that are there: whole, as they were, and never over a link."""
 
+import json
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qborg_client import in_place
+from qborg_borg import command
+from qborg_borg.command import Access
+from qborg_client import begun, in_place
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
+from qborg_service.secret import Secret
 
+ACCESS = Access("ssh://bakserver/./repos/m-work", "borg", "ssh", Secret(b"x"))
+ASKED = begun.Asked(ACCESS.url, in_place.BEGUN, ("home/user/docs", "home/user/x"))
+FIRST, SECOND = "work-2026-01-31T10:17:00", "work-2026-02-01T11:18:01"
+LISTING = {"archives": [{"name": name, "time": name[-19:]} for name in (FIRST, SECOND)]}
 OLD = 1_577_934_245
 
 
@@ -135,3 +145,54 @@ def test_what_a_cut_run_has_left_is_taken_away_whatever_its_modes(tmp_path: Path
         assert not os.listdir(tmp_path / "stage")
 
     assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """Have what a run left that was cut while it put files of the first of two archives in place.
+
+    It went by that archive's name, as dom0 orders what a person has agreed to.
+    """
+    argv = [sys.executable, "-I", "-c", f"print({json.dumps(LISTING)!r})"]
+    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    paths = Paths(tmp_path)
+    paths.make_state()
+    with (pytest.raises(KeyError),
+          in_place._noted(paths, replace(ASKED, word=FIRST).note(FIRST))):  # fmt: skip
+        raise KeyError
+    return paths
+
+
+AGAIN = {
+    "as-typed": (ASKED, FIRST), "in-another-order": (
+        replace(ASKED, inside=("home/user/x", "home/user/docs")), FIRST),
+    "the-latest": (replace(ASKED, word="latest"), SECOND),
+    "by-name": (replace(ASKED, word=SECOND), SECOND),
+    "by-time": (replace(ASKED, word="until:1800000000"), SECOND),
+    "other-paths": (replace(ASKED, inside=("home/user/x",)), SECOND),
+    "another-repository": (replace(ASKED, repository="ssh://bakserver/./repos/m-x"), SECOND),
+}
+
+
+@pytest.mark.parametrize(("asked", "archive"), AGAIN.values(), ids=AGAIN)
+def test_what_was_cut_is_gone_on_with_unless_something_else_is_asked_for(
+    cut: Paths, asked: begun.Asked, archive: str
+) -> None:
+    assert in_place.named(cut, ACCESS, asked, "work") == archive
+
+
+def test_what_all_came_of_is_begun_no_more(cut: Paths) -> None:
+    with in_place._noted(cut, ASKED.note(FIRST)):
+        assert in_place.named(cut, ACCESS, ASKED, "work") == FIRST
+
+    assert in_place.named(cut, ACCESS, ASKED, "work") == SECOND
+
+
+DAMAGED = {"empty": b"", "bent": b"latest -x \n", "long": b"x" * 1000}
+
+
+@pytest.mark.parametrize("untrusted", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_note_says_nothing(cut: Paths, untrusted: bytes) -> None:
+    cut.placing.write_bytes(untrusted)
+
+    assert in_place.named(cut, ACCESS, ASKED, "work") == SECOND

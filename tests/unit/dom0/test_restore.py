@@ -2,13 +2,14 @@
 
 import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from qvm_borg import elsewhere, errors
 from qvm_borg.tools import restore
 from unit.dom0.honest import Honest
-from unit.dom0.machine import failure
+from unit.dom0.machine import answer, failure
 from unit.dom0.test_client_keys import _calls
 
 ROLE, MARK = "service.qborg-client", "x-qborg-client"
@@ -64,6 +65,29 @@ def test_in_place_nobody_is_overwritten_unasked(escrowed: Honest) -> None:
 
     escrowed.values["ListFiles"] = {"there": "0"}
     assert _run(escrowed, PATH, "--in-place") == 0
+
+
+ARCHIVE = "work-2026-01-31T10:17:00"
+ASKS: dict[str, tuple[tuple[str, ...], str]] = {
+    "in-place": ((PATH, "--in-place", "--yes"), "begun:latest"),
+    "in-place-latest": ((PATH, "--in-place", "--yes", "--archive", "latest"), "latest"),
+    "in-place-agreed": ((PATH, "--in-place"), ARCHIVE),  # what was shown
+    "beside": ((PATH, "--to-directory", "/b"), "latest"),
+}
+
+
+@pytest.mark.parametrize(("args", "archive"), ASKS.values(), ids=ASKS)
+def test_only_in_place_it_is_asked_for_what_a_cut_one_began(
+    escrowed: Honest, tmp_path: Path, args: tuple[str, ...], archive: str
+) -> None:
+    escrowed.values["ListFiles"] = {"there": "0"}
+    replies = answer(archive=ARCHIVE, files="2", bytes="3", warnings="0")
+    escrowed.answers["RestoreFiles"] = [
+        ["read"], ["keep", str(tmp_path / "asked")], *replies[1:]]
+
+    assert _run(escrowed, *args) == 0
+
+    assert json.loads((tmp_path / "asked").read_bytes())["archive"] == archive
 
 
 def _role(machine: Honest, name: str) -> str | None:

@@ -5,8 +5,7 @@ Runs in clients.
 
 from collections.abc import Mapping
 
-from qborg_borg import archives
-from qborg_client import backup, contents, generation, identity, restore, told
+from qborg_client import backup, begun, contents, generation, identity, in_place, restore, told
 from qborg_client.paths import own_paths
 from qborg_service.call import Call
 from qborg_service.entry import service
@@ -21,7 +20,8 @@ def handle(call: Call) -> Mapping[str, str]:
     identity.require_repository(bundle, call.named())
     inside = [restore.archive_path(path) for path in call.texts("paths")]
     access = backup.access(paths, bundle)
-    name = archives.named(access, call.text("archive"), bundle.qube)
+    asked = begun.Asked(access.url, call.text("archive"), inside)
+    name = in_place.named(paths, access, asked, bundle.qube)
     found = contents.below(
         access, name, inside, lambda files: call.progress(Progress("list", files, 0)))
     text, left = told.fitting(found.names)
