@@ -107,14 +107,15 @@ def run_borg(
     on_stdout: OnStdout | None = None,
     typed: Secret | None = None,
     writable: Sequence[Path] = (),
+    stop: int | None = None,
 ) -> Outcome:
     """Run borg with the arguments of a builder in `command` and answer how it ended.
 
     `timeout` in seconds, None where the caller's own deadline ends the run; `limit` bytes of
     stdout are kept, or none if `on_stdout` takes them; `writable`: the only directories that borg
     can write to, where this system lets us see to that; `typed` answers what borg asks for, the
-    passphrase too: without a terminal it reads its stdin. Never raises for what borg or the server
-    does; a missing borg is the cause `borg-missing`.
+    passphrase too: without a terminal it reads its stdin. `stop`: as for `run_logged`. Never raises
+    for what borg or the server does; a missing borg is the cause `borg-missing`.
     """
     with contextlib.ExitStack() as stack:
         descriptor = _secret_pipe(typed or access.passphrase, stack)
@@ -127,7 +128,7 @@ def run_borg(
         outcome = run_logged(
             argv, environment,
             timeout=timeout, on_record=on_record, cwd=cwd, limit=limit, on_stdout=on_stdout,
-            pass_fds=(descriptor,), stdin=descriptor if typed else subprocess.DEVNULL,
+            pass_fds=(descriptor,), stdin=descriptor if typed else subprocess.DEVNULL, stop=stop,
         )
     return explain_connection(outcome, access)
 
@@ -165,11 +166,13 @@ def run_logged(
     pass_fds: Sequence[int] = (),
     stdin: int = subprocess.DEVNULL,
     done: Callable[[int], bool] = succeeded,
+    stop: int | None = None,
 ) -> Outcome:
     """Run a program whose stderr is borg's log and answer how it ended.
 
     It is ended with the cause `time-out` after `timeout` seconds in all, or `idle` seconds in
-    which it said nothing. `done` tells which exit codes are a success; without it, borg's own.
+    which it said nothing, or once `stop`, a descriptor of another thread's, can be read. `done`
+    tells which exit codes are a success; without it, borg's own.
     """
     try:
         process = subprocess.Popen(
@@ -181,17 +184,15 @@ def run_logged(
     reading = _Reading(limit, on_record, on_stdout)
     in_time = False
     try:
-        in_time = _follow(process, reading, timeout, idle)
+        in_time = _follow(process, reading, timeout, idle, stop)
     finally:
         _end(process, at_once=not in_time)
     reading.finish()
     records = tuple(reading.records)
     code = process.returncode
     cause = None if done(code) else cause_of_failure(code, records)
-    return Outcome(
-        code, cause if in_time else "time-out", records,
-        bytes(reading.stdout), reading.warnings, reading.stdout_cut,
-    )
+    return Outcome(code, cause if in_time else "time-out", records, bytes(reading.stdout),
+                   reading.warnings, reading.stdout_cut)  # fmt: skip
 
 
 def _secret_pipe(lines: Secret, stack: contextlib.ExitStack) -> int:
@@ -208,9 +209,9 @@ def _secret_pipe(lines: Secret, stack: contextlib.ExitStack) -> int:
 
 def _follow(
     process: subprocess.Popen[bytes], reading: _Reading, timeout: float | None,
-    idle: float | None,
+    idle: float | None, stop: int | None,
 ) -> bool:
-    """Read both streams to their ends; answer False when time ran out before.
+    """Read both streams to their ends; answer False when time ran out, or it was stopped, before.
 
     Idle time is a sum of our own looks, so that an hour of a suspended qube is but one of them.
     """
@@ -220,7 +221,9 @@ def _follow(
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, reading.take_stdout)
         selector.register(process.stderr, selectors.EVENT_READ, reading.take_stderr)
-        while selector.get_map():
+        if stop is not None:
+            selector.register(stop, selectors.EVENT_READ)
+        while len(selector.get_map()) > (stop is not None):
             left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
             if idle is not None:
                 left = min(left, idle - quiet)
@@ -229,6 +232,8 @@ def _follow(
             ready = selector.select(left)
             quiet = 0.0 if ready else quiet + left
             for key, _events in ready:
+                if key.fd == stop:
+                    return False
                 chunk = os.read(key.fd, _CHUNK)
                 if not chunk:
                     selector.unregister(key.fileobj)

@@ -5,7 +5,10 @@ Runs in clients. A name is any bytes but NUL, of whoever wrote the archive.
 
 import os
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from qborg_borg import command
@@ -34,21 +37,51 @@ class Contents:
 
 def below(
     access: command.Access, archive: str, paths: Sequence[str],
-    on_progress: Callable[[int], None], root: str = "/",
+    on_progress: Callable[[int], None], root: str = "/", stop: int | None = None,
 ) -> Contents:
     """Answer what `paths`, or without any everything, are in an archive; raises ServiceFailure.
 
-    `root`: where a file is looked for that is in this qube.
+    `root`: where a file is looked for that is in this qube. `stop`: ends borg, as in `run_borg`.
     """
     reader = _Reader(on_progress, root)
     tail = command.list_files(access, archive, paths)
-    outcome = run_borg(tail, access, timeout=None, on_stdout=reader.take)
+    outcome = run_borg(tail, access, timeout=None, on_stdout=reader.take, stop=stop)
     if outcome.cause is not None:
         raise ServiceFailure(outcome.cause, outcome.detail)
     reader.end()
     if paths and not reader.found.all:
         raise ServiceFailure("source-missing", "not in that archive")
     return reader.found
+
+
+@contextmanager
+def others_beside(
+    access: command.Access, archive: str, paths: Sequence[str]
+) -> Iterator[Callable[[Callable[[], None]], int]]:
+    """Count those of another user while the block extracts, which says nothing of them.
+
+    The block gets what waits for the number, raises ServiceFailure without one, and calls its
+    argument as often as the list goes on meanwhile. It takes one more borg, which reads no file's
+    content, shares the repository's lock with the other one, and is ended if the block fails.
+    """
+    moved = threading.Event()
+    with ExitStack() as held:
+        stop, holds = os.pipe()
+        held.callback(os.close, stop)
+        pool = held.enter_context(ThreadPoolExecutor(1))
+        held.callback(os.close, holds)  # before the pool waits: what nobody holds can be read
+        listing = pool.submit(
+            below, access, archive, paths, lambda _files: moved.set(), stop=stop)
+        listing.add_done_callback(lambda _listing: moved.set())
+
+        def others(tell: Callable[[], None]) -> int:
+            while not listing.done():
+                moved.wait()
+                moved.clear()
+                tell()
+            return listing.result().others
+
+        yield others
 
 
 class _Reader:

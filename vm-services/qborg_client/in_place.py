@@ -17,7 +17,7 @@ from pathlib import Path
 from qborg_borg import archives, command
 from qborg_borg.bundle import Bundle
 from qborg_borg.process import run_borg
-from qborg_client import begun, restore
+from qborg_client import begun, contents, restore
 from qborg_client.backup import access
 from qborg_client.paths import Paths, relative
 from qborg_client.restore import Follower, OnProgress, Restored
@@ -46,12 +46,13 @@ def run(
     with only_run(paths, lambda: on_progress(0, 0)), _staged(stage):
         name = named(paths, opened, asked, bundle.qube)
         follower = Follower(on_progress)
-        outcome = run_borg(
-            command.extract(opened, name, inside, left_out), opened, timeout=None,
-            on_record=follower, cwd=str(stage), writable=[stage, *restore.own_state(paths)],
-        )
-        restore.check(outcome)
-        others = restore.of_others(opened, name, inside, follower)
+        with contents.others_beside(opened, name, inside) as of_others:
+            outcome = run_borg(
+                command.extract(opened, name, inside, left_out), opened, timeout=None,
+                on_record=follower, cwd=str(stage), writable=[stage, *restore.own_state(paths)],
+            )
+            restore.check(outcome)
+            others = of_others(follower.tell)
         os.sync()
         with _noted(paths, asked.note(name)):
             placing = Placing(stage, on_progress)

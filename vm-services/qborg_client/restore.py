@@ -71,25 +71,16 @@ def extract(
     """
     follower = Follower(on_progress)
     asked = begun.Asked(access.url, archive, inside)
-    with begun.alone(target, asked, lambda: archives.named(access, archive, qube)) as name:
+    with (begun.alone(target, asked, lambda: archives.named(access, archive, qube)) as name,
+          contents.others_beside(access, name, inside) as of_others):  # fmt: skip
         outcome = run_borg(
             command.extract(access, name, inside, [*left_out, begun.MARK]), access, timeout=None,
             on_record=follower, cwd=str(target), writable=[target, *writable],
         )
         check(outcome)
-        others = of_others(access, name, inside, follower)
+        others = of_others(follower.tell)
     files, size = _count(target)
     return Restored(name, files, size, outcome.warnings + others)
-
-
-def of_others(
-    access: command.Access, name: str, inside: Sequence[str], follower: "Follower"
-) -> int:
-    """Answer how many of the files were another user's, of which borg says nothing.
-
-    It takes one more borg, that reads no file's content.
-    """
-    return contents.below(access, name, inside, lambda _files: follower.tell()).others
 
 
 def own_state(paths: Paths) -> list[Path]:
@@ -114,7 +105,8 @@ def bring_back(
     home, state = relative(paths.home), relative(paths.state)
     parts = [(Path("/"), paths.home, command.extract(opened, name, [home], [*never(paths), state])),
              (target, target, command.extract(opened, name, [], [home]))]  # fmt: skip
-    with only_run(paths), begun.fresh(target):  # no backup of a half of it
+    with (only_run(paths), begun.fresh(target),  # no backup of a half of it
+          contents.others_beside(opened, name, []) as of_others):  # fmt: skip
         for root, place, tail in parts:
             follower = Follower(on_progress, files, size)
             outcome = run_borg(tail, opened, timeout=None, on_record=follower, cwd=str(root),
@@ -122,7 +114,7 @@ def bring_back(
             check_written(outcome)
             files, size = follower.told
             warnings += outcome.warnings
-        warnings += of_others(opened, name, [], follower)
+        warnings += of_others(follower.tell)
     with suppress(OSError):  # nothing was outside of the home
         target.rmdir()
     return Restored(name, files, size, warnings)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -70,6 +71,29 @@ def test_a_program_that_takes_too_long_is_gone_afterwards() -> None:
 
     assert outcome.cause == "time-out"
     assert not alive(int(outcome.stdout))
+
+
+def test_a_program_is_ended_by_another_thread_however_quiet_it_is() -> None:
+    stop, holds = os.pipe()
+    argv = [sys.executable, "-I", "-c", "import os, time; print(os.getpid()); time.sleep(600)"]
+    threading.Timer(1, os.close, [holds]).start()
+    begun = time.monotonic()
+
+    outcome = process.run_logged([*argv[:1], "-u", *argv[1:]], {}, timeout=60, stop=stop)
+
+    os.close(stop)
+    assert not alive(int(outcome.stdout)) and time.monotonic() - begun < 20
+
+
+def test_one_that_nobody_ends_goes_to_its_own_end() -> None:
+    stop, holds = os.pipe()
+
+    outcome = process.run_logged(
+        [sys.executable, "-I", "-c", "print('x')"], {}, timeout=60, stop=stop)
+
+    for descriptor in (stop, holds):
+        os.close(descriptor)
+    assert (outcome.cause, outcome.stdout) == (None, b"x\n")
 
 
 QUIET = """import sys, time

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,73 @@ def test_a_long_list_is_counted_whole_and_kept_in_part(monkeypatch: pytest.Monke
     assert found.all == found.files == 5000 and len(found.names) < 1000
     text, left = told.fitting(found.names)
     assert len(text) <= told.LIMIT and len(json.loads(text)) + left == len(found.names)
+
+
+# A borg that tells when it has begun, and waits for a word to list.
+SLOW = """
+import pathlib, sys, time
+place = pathlib.Path(sys.argv[1])
+(place / "begun").touch()
+while not (place / "go").exists():
+    time.sleep(0.05)
+sys.stdout.buffer.write(bytes.fromhex(sys.argv[2]))
+"""
+OTHERS = f"- 7 {ME} home/a\0- 7 {ME + 1} home/b\0- 7 {ME + 1} home/c\0".encode()
+
+
+def _listing(monkeypatch: pytest.MonkeyPatch, place: Path, listing: bytes) -> None:
+    argv = [sys.executable, "-I", "-c", SLOW, str(place), listing.hex()]
+    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_others_are_counted_while_the_files_come(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _listing(monkeypatch, tmp_path, OTHERS)
+    told = []
+
+    with contents.others_beside(ACCESS, "a", ["home"]) as others:
+        _wait_for(tmp_path / "begun")
+        (tmp_path / "go").touch()
+        assert others(lambda: told.append(1)) == 2
+
+    assert told
+
+
+def test_a_list_that_fails_is_told_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _listing(monkeypatch, tmp_path, b"- x 1 home\0")
+    (tmp_path / "go").touch()
+
+    with contents.others_beside(ACCESS, "a", ["home"]) as others:
+        _wait_for(tmp_path / "begun")
+        with pytest.raises(ServiceFailure, match="list of files is none"):
+            others(lambda: None)
+
+
+@pytest.mark.parametrize("listing", [None, b"- x 1 home\0"], ids=["goes-on", "failed"])
+def test_where_the_files_do_not_come_nobody_waits_for_the_list(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listing: bytes | None
+) -> None:
+    _listing(monkeypatch, tmp_path, listing or OTHERS)
+    if listing is not None:
+        (tmp_path / "go").touch()
+    began = time.monotonic()
+
+    with (pytest.raises(KeyError),
+          contents.others_beside(ACCESS, "a", ["home"])):  # fmt: skip
+        _wait_for(tmp_path / "begun")
+        raise KeyError
+
+    assert time.monotonic() - began < 20
 
 
 LISTS: dict[str, tuple[str, list[object]]] = {
