@@ -14,7 +14,7 @@ from qborg_borg import command
 from qborg_borg.bundle import Bundle
 from qborg_borg.outcome import Record
 from qborg_borg.process import plain_environment, run_logged
-from qborg_client import backup, state
+from qborg_client import backup, installed, state
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
 
@@ -52,7 +52,7 @@ class Preview:
 
 def look(paths: Paths, bundle: Bundle) -> Preview:
     """Answer what a backup would do now; raises ServiceFailure as that would."""
-    backup.usable_version()
+    installed.usable()
     success = state.read_last(paths).success
     found = Preview(0 if success > time.time() else success)  # else the clock was set back
     listing = Listing(found)
