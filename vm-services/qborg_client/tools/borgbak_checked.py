@@ -5,6 +5,7 @@ Runs in clients. The whole bundle is checked first, and what writes is refused i
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from qborg_borg import archives
@@ -23,7 +24,9 @@ def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any
         bundle = generation.required(paths)
         if borg_line.writes(arguments, line):
             identity.require_own(paths, bundle)
-        said = borg_line.spell_out(arguments, line, known, lambda: _newest(paths, bundle))
+        wait = borg_line.lock_wait(arguments, known)
+        look = partial(_newest, paths, bundle, wait)
+        said = borg_line.spell_out(arguments, line, known, look)
         variables = borg_start.environment(os.environ, reach(paths, bundle))
         borg_start.become_borg(said, variables, known["wait"])
     except ServiceFailure as failure:
@@ -33,9 +36,9 @@ def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any
     return 1
 
 
-def _newest(paths: Paths, bundle: Bundle) -> str:
+def _newest(paths: Paths, bundle: Bundle, wait: int) -> str:
     access = backup.access(paths, bundle, os.environ.get("BORG_BASE_DIR"))
-    return archives.newest(access, bundle.qube)
+    return archives.newest(access, bundle.qube, wait)
 
 
 def reach(paths: Paths, bundle: Bundle) -> borg_start.Reach:
