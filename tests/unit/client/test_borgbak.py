@@ -176,3 +176,22 @@ def test_the_look_for_the_latest_waits_as_borg_will(
     asked = (home / "asked").read_text().split()
     assert [asked[at + 1] for at, word in enumerate(asked) if word == "--lock-wait"][-1] == seconds
     assert became[0][-1] == "::work-2026-01-31T10:17:00"
+
+
+ENDS = {
+    "interrupted": ("kill -INT $PPID; exec sleep 60", 130, ""),
+    "no-list": ("echo nonsense", 1, "error: borg-failed: "),
+    "refused": ("exit 74", 1, "error: locked: "),
+}
+
+
+@pytest.mark.parametrize(("does", "code", "says"), ENDS.values(), ids=ENDS)
+def test_a_look_for_the_latest_that_finds_none_is_told_in_a_line(
+    home: Path, capsys: pytest.CaptureFixture[str], does: str, code: int, says: str
+) -> None:
+    _borg(home, f"#!/bin/sh\n{does}\n")
+
+    assert _checked("info", "latest") == code
+
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith(says) and len(said.err) < 200

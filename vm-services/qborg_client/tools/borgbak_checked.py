@@ -18,7 +18,7 @@ from qborg_service.failure import ServiceFailure
 
 
 def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any]) -> int:
-    """Become borg; answer 1 after telling why that is not possible."""
+    """Become borg; answer 1 after telling why that is not possible, 130 if Ctrl-C came before."""
     paths = own_paths()
     try:
         bundle = generation.required(paths)
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any
         said = borg_line.spell_out(arguments, line, known, look)
         variables = borg_start.environment(os.environ, reach(paths, bundle))
         borg_start.become_borg(said, variables, known["wait"])
+    except KeyboardInterrupt:
+        return 130
     except ServiceFailure as failure:
         return hints.tell(failure)
     except OSError as error:
