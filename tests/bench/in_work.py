@@ -19,6 +19,10 @@ _BORGMATIC = (
 _QVM_BACKUP = "tar -C {} -cf - data | gzip | scrypt enc -t 1 --passphrase env:PHRASE - > /dev/null"
 
 
+# What a scheduled run looks at first: without it one is due.
+_LAST = "/home/user/.local/state/qubes-borg/last.json"
+
+
 def nothing_new(place: Place) -> Iterator[Result]:
     """Measure a scheduled run that finds everything backed up already."""
     place.enrolled()
@@ -33,13 +37,20 @@ def first(place: Place) -> Iterator[Result]:
 
 
 def _backups(place: Place, what: str, warm: bool, before: Way) -> Iterator[Result]:
-    place.qube("qborg-run")  # it leaves the configuration that the bare borgmatic gets
+    place.qube("rm", "-f", _LAST)
+    place.qube("qborg-run", "--scheduled")  # it leaves the configuration of the bare borgmatic
+    place.qube("test", "-s", _LAST)  # it was due, and will be
     log = ("--log-json",) if b"1." in place.qube("borgmatic", "--version")[:2] else ()
+
+    def makes_due() -> None:
+        before()
+        place.qube("rm", "-f", _LAST)
+
     figures = in_turns({
-        "qborg-run": lambda: place.qube("qborg-run"),
+        "qborg-run": lambda: place.qube("qborg-run", "--scheduled"),
         "borgmatic": lambda: place.qube(*_BORGMATIC, *log, "create", "--progress"),
         "borg": lambda: place.qube(*BORG, "create", "-C", "lz4", "::bare-{now}", DATA),
-    }, place.size.repeats, warm=warm, before=before)  # fmt: skip
+    }, place.size.repeats, warm=warm, before=makes_due)  # fmt: skip
     ours = figures["qborg-run"]
     yield Result(f"scheduled run, {what} / borgmatic", ours / figures["borgmatic"], 1.03, figures)
     yield Result(f"scheduled run, {what} / borg", ours / figures["borg"], None, figures)

@@ -91,6 +91,13 @@ def test_the_table_knows_what_borgs_own_parser_knows(steady: Lab) -> None:
             assert ours.get("after", 0) in (most, 1000), command
 
 
+# What is asked of a locked repository; what at once ends with; what is told when it is free.
+LOCKED = {
+    "list": ("list", 2, b"two"),
+    "latest": ("info latest", 1, b"Archive name: work-"),  # the look for it waits as its line
+}
+
+
 @pytest.mark.parametrize(("arguments", "says"), READS.values(), ids=READS)
 def test_a_short_form_is_what_borg_does(two: Lab, arguments: list[str], says: str) -> None:
     done = _runs(two, "borgbak", *arguments)
@@ -99,15 +106,19 @@ def test_a_short_form_is_what_borg_does(two: Lab, arguments: list[str], says: st
     assert says in (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
-def test_it_waits_for_the_lock_unless_told_otherwise(two: Lab) -> None:
-    inner = "borgbak list --lock-wait 0 > one; echo $? > at-once; borgbak list > later & sleep 3"
+@pytest.mark.parametrize(("asked", "code", "says"), LOCKED.values(), ids=LOCKED)
+def test_it_waits_for_the_lock_unless_told_otherwise(
+    two: Lab, asked: str, code: int, says: bytes
+) -> None:
+    inner = (f"timeout 30 borgbak {asked} --lock-wait 0 > one; echo $? > at-once; "
+             f"borgbak {asked} > later & sleep 3")
     _runs(two, "sh", "-c", "rm -f later at-once")
 
     held = _runs(two, "borgbak", "with-lock", "sh", "-c", inner)
 
-    assert held.returncode == 0 and _runs(two, "cat", "at-once").stdout == b"2\n"
+    assert held.returncode == 0 and _runs(two, "cat", "at-once").stdout == b"%d\n" % code
     deadline = time.monotonic() + 600
-    while b"two" not in _runs(two, "cat", "later").stdout:
+    while says not in _runs(two, "cat", "later").stdout:
         assert time.monotonic() < deadline, "it did not wait, or for ever"
         time.sleep(1)
 

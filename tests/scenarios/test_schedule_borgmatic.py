@@ -35,6 +35,10 @@ def _does(lab: Lab, script: str) -> None:
     lab.exec("work", ["sh", "-euc", script], check=True)
 
 
+def _as_root(lab: Lab, script: str) -> None:
+    lab.exec("work", ["sh", "-euc", script], user="root", check=True)
+
+
 def _made(lab: Lab) -> dict[str, int]:
     """Back up, and answer the record of it."""
     done = lab.exec("work", ["qborg-run", "--json"])
@@ -82,4 +86,7 @@ def test_each_borgmatic_backs_up_warns_and_fails_alike(steady: Lab, version: str
     steady.server.stop_sshd()
     assert _fails(steady) == "server-unreachable"
     steady.server.start_sshd()
+    _as_root(steady, f"mv {MODULES}/ruamel {MODULES}/gone")
+    assert _fails(steady) == "borgmatic-missing"
+    _as_root(steady, f"mv {MODULES}/gone {MODULES}/ruamel")
     assert len(state.archives(steady)) == before + 3

@@ -120,6 +120,14 @@ def test_a_preview_says_what_is_to_come_and_changes_nothing(enrolled: Lab) -> No
     assert 70_000 < made["sent"] < told["new"]["size"] + 50_000
     assert after["new"]["size"] < 10_000 < 70_000 < after["taken"]["size"]
 
+    enrolled.exec("work", ["sed", "-i", "/cache/d", PATTERNS], check=True)
+    more = _does(enrolled, "--preview").stdout.decode()
+    taken = json.loads(_does(enrolled, "--preview", "--json").stdout)
+    made = json.loads(_does(enrolled, "--json").stdout)
+    assert "the patterns changed since" in more and made["size"] > 3_000_000
+    assert taken["patterns_changed"] and taken["new"] == taken["taken"]
+    assert taken["new"]["size"] + 50_000 > made["size"]
+
     enrolled.exec("work", ["sh", "-c", f"echo 'R /home/user/no' >> {PATTERNS}"], check=True)
     wrong = enrolled.exec("work", ["qborg-run", "--preview"])
     assert wrong.returncode == 1 and wrong.stderr.startswith(b"error: source-missing: ")

@@ -18,7 +18,7 @@ from qborg_borg.process import run_borg
 from qborg_service.failure import ServiceFailure
 from qborg_wire import names
 
-_SECONDS = 240.0
+_SECONDS = 180.0  # beside those that it may wait for a lock
 LATEST = "latest"
 _UNTIL = re.compile("until:(0|[1-9][0-9]{0,11})")
 _YOUNGEST = 9999999999  # seconds since 1970, of which a reply can tell
@@ -49,17 +49,19 @@ def kept(access: command.Access) -> tuple[list[Kept], int]:
     return _kept(command.list_archives(access), access)
 
 
-def _kept(tail: list[str], access: command.Access) -> tuple[list[Kept], int]:
-    untrusted_archives = _entries(_asked(tail, access))
+def _kept(
+    tail: list[str], access: command.Access, lock_wait: int = command.LOCK_WAIT
+) -> tuple[list[Kept], int]:
+    untrusted_archives = _entries(_asked(tail, access, lock_wait))
     found = list(_read(untrusted_archives))
     return (sorted(found, key=lambda each: (each.made, each.name), reverse=True),
             len(untrusted_archives) - len(found))
 
 
-def _own(access: command.Access, qube: str) -> list[Kept]:
+def _own(access: command.Access, qube: str, lock_wait: int = command.LOCK_WAIT) -> list[Kept]:
     """Answer the archives of this qube's own backups, none that a person made."""
     own = re.compile(re.escape(qube) + command.STAMP)
-    found, _strange = _kept(command.own_archives(access, qube), access)
+    found, _strange = _kept(command.own_archives(access, qube, lock_wait), access, lock_wait)
     return [each for each in found if own.fullmatch(each.name)]
 
 
@@ -93,13 +95,13 @@ def _time(untrusted_text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def newest(access: command.Access, qube: str) -> str:
-    """Answer the newest complete archive of this qube's own backups.
+def newest(access: command.Access, qube: str, lock_wait: int = command.LOCK_WAIT) -> str:
+    """Answer the newest complete archive of this qube's own backups; waits for another's lock.
 
     Of a clock that was ahead one may lie in the future: that is taken only where no other one is,
     since it hides all that were made after it. Raises archive-missing without any.
     """
-    found, latest = _own(access, qube), time.time() + _AHEAD
+    found, latest = _own(access, qube, lock_wait), time.time() + _AHEAD
     if not found:
         raise ServiceFailure("archive-missing", "the repository holds no archive of this qube")
     return next((each for each in found if each.made <= latest), found[0]).name
@@ -114,8 +116,10 @@ def _run(tail: list[str], access: command.Access) -> tuple[object, ...]:
     return read_names(_asked(tail, access))
 
 
-def _asked(tail: list[str], access: command.Access) -> Outcome:
-    outcome = run_borg(tail, access, timeout=_SECONDS, limit=_LIMIT)
+def _asked(
+    tail: list[str], access: command.Access, lock_wait: int = command.LOCK_WAIT
+) -> Outcome:
+    outcome = run_borg(tail, access, timeout=_SECONDS + lock_wait, limit=_LIMIT)
     if outcome.cause is not None:
         raise ServiceFailure(outcome.cause, outcome.detail)
     return outcome

@@ -18,7 +18,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 # What follows the qube in the name of an archive that its backups made, as borgmatic.yaml says:
 # both a glob and a regular expression.
 STAMP = re.sub("[YMDhms]", "[0-9]", "-YYYY-MM-DDThh:mm:ss")
-LOCK_WAIT = "60"  # seconds; borg's own default of one second loses against any other run
+LOCK_WAIT = 60  # seconds; borg's own default of one second loses against any other run
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def environment(access: Access, passphrase_fd: int | None, home: str) -> dict[st
 
 def argv(tail: Sequence[str]) -> list[str]:
     """Answer the whole command line: our borg, machine-readable log, the given rest."""
-    return [BORG, "--log-json", "--lock-wait", LOCK_WAIT, *tail]
+    return [BORG, "--log-json", "--lock-wait", str(LOCK_WAIT), *tail]
 
 
 def init(access: Access, encryption: str) -> list[str]:
@@ -96,9 +96,13 @@ def list_archives(access: Access) -> list[str]:
     return ["list", "--json", "--", access.url]
 
 
-def own_archives(access: Access, qube: str) -> list[str]:
-    """Answer how to list as JSON the complete archives that a qube's backups made."""
-    return ["list", "--json", "--glob-archives", f"{qube}{STAMP}", "--", access.url]
+def own_archives(access: Access, qube: str, lock_wait: int = LOCK_WAIT) -> list[str]:
+    """Answer how to list as JSON the complete archives that a qube's backups made.
+
+    It waits so many seconds for a lock: of two numbers borg takes the later.
+    """
+    return ["list", "--lock-wait", str(lock_wait), "--json",
+            "--glob-archives", f"{qube}{STAMP}", "--", access.url]  # fmt: skip
 
 
 def list_files(access: Access, archive: str, paths: Sequence[str]) -> list[str]:

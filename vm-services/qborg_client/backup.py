@@ -18,14 +18,12 @@ from qborg_borg.bundle import Bundle
 from qborg_borg.key_export import KEYFILE
 from qborg_borg.outcome import Outcome, Record
 from qborg_borg.process import explain_connection, plain_environment, run_logged
-from qborg_client import effective, identity, journal, settings, sources, state
+from qborg_client import effective, identity, installed, journal, settings, sources, state
 from qborg_client.paths import Paths
-from qborg_service import process
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import write_private
 from qborg_wire import names
 
-BORGMATIC = "/usr/bin/borgmatic"
 # Seconds without a word of borg's, whose progress comes each second. ssh itself gives up a dead
 # connection after five minutes; this ends a run whose server lives and does nothing.
 IDLE = 3600.0
@@ -118,19 +116,8 @@ def make_settings(paths: Paths) -> None:
     sources.make_once(directory / "settings", settings.TEXT)
 
 
-def version_of(program: str) -> effective.Version | None:
-    """Answer the version of borg or borgmatic, None if it is not installed or does not run."""
-    try:
-        finished = process.run(
-            [program, "--version"], stdin=None, env=plain_environment(), timeout=60, limit=4096
-        )
-    except process.ProcessError:
-        return None
-    return effective.parse_version(finished.stdout.decode("ascii", "replace"))
-
-
 def _create(paths: Paths, bundle: Bundle, follower: "_Follower") -> Backup:
-    version = usable_version()
+    version = installed.usable()
     make_settings(paths)
     chosen = read_settings(paths)
     configuration = paths.state / "borgmatic.yaml"
@@ -138,13 +125,16 @@ def _create(paths: Paths, bundle: Bundle, follower: "_Follower") -> Backup:
     write_private(configuration, composed.encode("utf-8"))
     proof = state.new_proof(paths)
     outcome = run_logged(
-        [BORGMATIC, *effective.arguments(str(configuration), version)], plain_environment(),
-        timeout=None, idle=IDLE, on_record=follower, done=lambda code: code == 0,
+        [installed.BORGMATIC, *effective.arguments(str(configuration), version)],
+        plain_environment(), timeout=None, idle=IDLE, on_record=follower,
+        done=lambda code: code == 0,
     )
     if outcome.cause == "time-out":
         raise ServiceFailure("time-out", f"borg has said nothing for {IDLE / 60:.0f} minutes")
     if outcome.cause is not None:
         outcome = explain_connection(outcome, access(paths, bundle))
+        if outcome.cause == "borg-failed":
+            installed.require_running()
         raise ServiceFailure(outcome.cause or "borg-failed", outcome.detail)
     return read_result(outcome, len(chosen.refused), hashlib.sha256(proof).hexdigest())
 
@@ -162,19 +152,6 @@ class _Follower:
         if record.kind == "archive_progress" and record.files:
             self._files, self._size = record.files, record.size
         self._on_progress(self._files, self._size)
-
-
-def usable_version() -> effective.Version:
-    """Answer borgmatic's version; raises ServiceFailure without borg or a borgmatic that can."""
-    if version_of(command.BORG) is None:
-        raise ServiceFailure("borg-missing", "borg is not installed in the template")
-    version = version_of(BORGMATIC)
-    if version is None:
-        raise ServiceFailure("borgmatic-missing", "borgmatic is not installed in the template")
-    if version < effective.OLDEST:
-        found = ".".join(map(str, version))
-        raise ServiceFailure("borgmatic-missing", f"borgmatic {found} is too old; 1.8 is needed")
-    return version
 
 
 def read_result(outcome: Outcome, refused: int, proof: str) -> Backup:

@@ -81,6 +81,17 @@ def names_latest(arguments: Sequence[str], line: Line, known: Mapping[str, Any])
     return bool(_latest(arguments, line, known))
 
 
+def lock_wait(arguments: Sequence[str], known: Mapping[str, Any]) -> int:
+    """Answer how many seconds a line waits for a lock; what is no number is left to borg."""
+    waits = known["wait"]
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for option, after in zip(options, [*options[1:], ""], strict=True):
+        name, is_in_it, value = option.partition("=")
+        if name.startswith("--loc") and "--lock-wait".startswith(name):
+            waits = value if is_in_it else after
+    return int(waits if waits.isdecimal() and len(waits) < 10 else known["wait"])
+
+
 def spell_out(
     arguments: Sequence[str], line: Line, known: Mapping[str, Any], newest: Callable[[], str]
 ) -> list[str]:

@@ -5,8 +5,8 @@ crontab, but must not speak for it. A plain host, which has no QubesDB, is known
 """
 
 import contextlib
+import os
 import re
-import socket
 from pathlib import Path
 
 from qborg_borg.bundle import Bundle
@@ -31,7 +31,7 @@ def own_qube() -> str:
 
 
 def _host() -> str:
-    return socket.gethostname().partition(".")[0]
+    return os.uname().nodename.partition(".")[0]
 
 
 def require_lasting() -> None:

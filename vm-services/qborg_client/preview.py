@@ -1,7 +1,8 @@
 """What the next backup would take, send and leave out; nothing is written and nobody is asked.
 
 Runs in clients. borg itself lists the paths, by the patterns of a real run. What is new is told
-by the time of a file's last change, the first of the things that borg's own files cache compares.
+by the time of a file's last change, the first of the things that borg's own files cache compares;
+but other patterns may take old files that were left out so far.
 """
 
 import os
@@ -9,12 +10,13 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from qborg_borg import command
 from qborg_borg.bundle import Bundle
 from qborg_borg.outcome import Record
 from qborg_borg.process import plain_environment, run_logged
-from qborg_client import backup, state
+from qborg_client import backup, installed, state
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
 
@@ -43,6 +45,7 @@ class Preview:
     left_out_by: dict[str, int] = field(default_factory=dict)  # directory: bytes
     unreadable: int = 0
     unreadable_such_as: str = ""
+    patterns_changed: bool = False  # since the last success, so all of it may be new
     nameless: int = 0  # names that are not UTF-8: taken, but borg's list does not spell them
 
     def largest(self, count: int) -> dict[str, int]:
@@ -52,9 +55,8 @@ class Preview:
 
 def look(paths: Paths, bundle: Bundle) -> Preview:
     """Answer what a backup would do now; raises ServiceFailure as that would."""
-    backup.usable_version()
-    success = state.read_last(paths).success
-    found = Preview(0 if success > time.time() else success)  # else the clock was set back
+    installed.usable()
+    found = begin(paths, int(time.time()))
     listing = Listing(found)
     outcome = run_logged(
         command.argv(command.dry_create(backup.access(paths, bundle), backup.patterns(paths))),
@@ -64,6 +66,23 @@ def look(paths: Paths, bundle: Bundle) -> Preview:
         raise ServiceFailure(outcome.cause, outcome.detail)
     listing.finish()
     return found
+
+
+def begin(paths: Paths, now: int) -> Preview:
+    """Answer a preview of nothing, since the last success where what is older is in it."""
+    success = state.read_last(paths).success
+    if success > now:  # the clock was set back
+        return Preview(0)
+    changed = success > 0 and _changed(paths.settings_directory / "patterns", success)
+    return Preview(0 if changed else success, patterns_changed=changed)
+
+
+def _changed(file: Path, since: int) -> bool:
+    """Tell whether a file of the user's, which each backup makes if it is not there, changed."""
+    try:
+        return os.stat(file).st_ctime >= since
+    except OSError:
+        return True
 
 
 class Listing:

@@ -13,8 +13,7 @@ from qborg_borg import archives, command, confinement, lender
 from qborg_borg.bundle import KEY_FILE
 from qborg_borg.key_export import KEYFILE
 from qborg_borg.recovery_record import RecoveryRecord
-from qborg_client import effective, identity, restore
-from qborg_client.backup import version_of
+from qborg_client import effective, identity, installed, restore
 from qborg_client.paths import Paths
 from qborg_client.restore import OnProgress, Restored
 from qborg_service import volatile
@@ -27,7 +26,7 @@ SAFE = (1, 4, 5)  # CVE-2026-62268: a directory that an archive makes a link of
 
 def require_safe() -> None:
     """Raise ServiceFailure where nothing would keep a hostile archive in its directory."""
-    version = version_of(command.BORG)
+    version = installed.version_of(command.BORG)
     if version is None:
         raise ServiceFailure("borg-missing", "borg is not installed in the template")
     if version < SAFE and not confinement.possible([volatile.folder()]):

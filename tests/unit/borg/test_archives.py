@@ -89,6 +89,18 @@ def test_the_newest_is_one_that_a_backup_made(
     assert _newest(monkeypatch, qube, kept) == found
 
 
+def test_what_waits_for_a_lock_has_time_left_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = "import time; time.sleep(1)" + BORG
+    argv = [sys.executable, "-I", "-c", slow, json.dumps([FIRST])]
+    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    monkeypatch.setattr(archives, "_SECONDS", 0.0)
+
+    assert archives.newest(ACCESS, "work", 60) == FIRST
+    with pytest.raises(ServiceFailure) as failed:
+        archives.newest(ACCESS, "work", 0)
+    assert failed.value.cause == "time-out"
+
+
 # Archives as a server may tell them: times without their zone, and what is none of this qube's.
 LISTED = """
 import json, sys

@@ -111,6 +111,22 @@ TABS = {
 }
 
 
+WAITS = {
+    "as-the-table-says": ("info latest", 600),
+    "said": ("info --lock-wait 5 latest", 5),
+    "said-first": ("--lock-wait 5 info latest", 5),
+    "said-as-one-word": ("info --lock-wait=5 latest", 5),
+    "shortened": ("info --loc 5 latest", 5),
+    "not-at-all": ("info --lock-wait 0 latest", 0),
+    "twice": ("--lock-wait 5 info --lock-wait 7 latest", 7),
+    "another-option": ("--log-json info latest", 600),
+    "no-number": ("info --lock-wait soon latest", 600),
+    "endless": (f"info --lock-wait {'9' * 5000} latest", 600),
+    "a-path": ("extract latest -- --lock-wait 5", 600),
+    "without-its-value": ("info latest --lock-wait", 600),
+}
+
+
 def _spelled(typed: str) -> str:
     arguments = typed.split()
     line = borg_line.read(arguments, KNOWN)
@@ -136,6 +152,11 @@ def test_what_writes_is_known_by_its_command(typed: str, writing: bool) -> None:
     arguments = typed.split()
 
     assert borg_line.writes(arguments, borg_line.read(arguments, KNOWN)) is writing
+
+
+@pytest.mark.parametrize(("typed", "seconds"), WAITS.values(), ids=WAITS)
+def test_a_look_for_the_latest_waits_as_long_as_its_line(typed: str, seconds: int) -> None:
+    assert borg_line.lock_wait(typed.split(), KNOWN) == seconds
 
 
 @pytest.mark.parametrize(("typed", "offered"), TABS.values(), ids=TABS)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from qborg_borg import command
+from qborg_borg import command, process
 from qborg_borg.bundle import match_bundle
-from qborg_client import borg_start
+from qborg_client import borg_line, borg_start, generation
 from qborg_client.paths import Paths
 from qborg_client.tools import borgbak, borgbak_checked
 from static import tree
@@ -131,3 +131,67 @@ print(*sorted(heavy & set(sys.modules)))"""
 
 def test_it_is_the_borg_of_the_other_commands() -> None:
     assert borg_start.BORG == command.BORG
+
+
+# It answers as a repository with one archive, and tells its arguments.
+LOOK = """#!/bin/sh
+echo "$*" > "$HOME/asked"
+echo '{"archives": [{"name": "work-2026-01-31T10:17:00", "time": "2026-01-31T10:17:00"}]}'
+"""
+LOOKS = {"ten-minutes": ([], "600"), "as-told": (["--lock-wait", "5"], "5")}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a bundle, in which borg becomes whatever lies there as `borg`."""
+    _bundle(tmp_path)
+    monkeypatch.setattr(command, "BORG", str(tmp_path / "borg"))
+    monkeypatch.setattr(process, "home", lambda: str(tmp_path))
+    monkeypatch.setattr(borgbak_checked, "own_paths", lambda: Paths(tmp_path))
+    monkeypatch.setattr(generation, "required",
+                        lambda _paths: match_bundle(record(), "work"))  # fmt: skip
+    return tmp_path
+
+
+def _borg(home: Path, text: str) -> None:
+    (home / "borg").write_text(text)
+    (home / "borg").chmod(0o755)
+
+
+def _checked(*arguments: str) -> int:
+    known = borg_line.table()
+    return borgbak_checked.main(arguments, borg_line.read(arguments, known), known)
+
+
+@pytest.mark.parametrize(("more", "seconds"), LOOKS.values(), ids=LOOKS)
+def test_the_look_for_the_latest_waits_as_borg_will(
+    home: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], seconds: str
+) -> None:
+    _borg(home, LOOK)
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execve", lambda _program, argv, _variables: became.append(argv))
+
+    _checked("info", *more, "latest")
+
+    asked = (home / "asked").read_text().split()
+    assert [asked[at + 1] for at, word in enumerate(asked) if word == "--lock-wait"][-1] == seconds
+    assert became[0][-1] == "::work-2026-01-31T10:17:00"
+
+
+ENDS = {
+    "interrupted": ("kill -INT $PPID; exec sleep 60", 130, ""),
+    "no-list": ("echo nonsense", 1, "error: borg-failed: "),
+    "refused": ("exit 74", 1, "error: locked: "),
+}
+
+
+@pytest.mark.parametrize(("does", "code", "says"), ENDS.values(), ids=ENDS)
+def test_a_look_for_the_latest_that_finds_none_is_told_in_a_line(
+    home: Path, capsys: pytest.CaptureFixture[str], does: str, code: int, says: str
+) -> None:
+    _borg(home, f"#!/bin/sh\n{does}\n")
+
+    assert _checked("info", "latest") == code
+
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith(says) and len(said.err) < 200

@@ -8,9 +8,11 @@ import pytest
 
 from qborg_borg.bundle import match_bundle
 from qborg_borg.outcome import parse_record
+from qborg_client import preview
+from qborg_client.paths import Paths
 from qborg_client.preview import Amount, Listing, Preview
 from qborg_client.schedule import Schedule
-from qborg_client.state import Last
+from qborg_client.state import Last, write_last
 from qborg_client.tools import telling
 from unit.borg.bundles import record
 
@@ -52,6 +54,39 @@ def test_only_what_changed_since_the_last_success_is_new(tmp_path: Path) -> None
 
     for since, new in ((changed, Amount(1, 10)), (changed + 1, Amount())):
         assert listed(since, ("-", path)).new == new
+
+
+# The last success, and when the user's patterns changed beside it; from when on files are new.
+BEGINS = {
+    "older": (-10, -20, -10, False),
+    "of-that-second": (-10, -10, 0, True),
+    "newer": (-20, -10, 0, True),
+    "gone": (-10, None, 0, True),
+    "no-backup-yet": (None, -10, 0, False),
+    "clock-set-back": (100, -10, 0, False),
+}
+
+
+@pytest.mark.parametrize(("success", "patterns", "since", "is_told"), BEGINS.values(), ids=BEGINS)
+def test_all_may_be_new_where_the_patterns_are(
+    tmp_path: Path, success: int | None, patterns: int | None, since: int, is_told: bool
+) -> None:
+    paths = Paths(tmp_path)
+    file = write(paths.settings_directory / "patterns", 1)
+    changed = int(file.stat().st_ctime)  # which cannot be set, so all else is moved against it
+    now = changed - (patterns or 0)
+    if patterns is None:
+        file.unlink()
+    if success is not None:
+        paths.make_state()
+        write_last(paths, Last(now + success, "ok"))
+
+    found = preview.begin(paths, now)
+
+    assert found == Preview(now + since if since else 0, patterns_changed=is_told)
+    lines = "\n".join(telling.preview_lines(
+        match_bundle(record(), "work"), found, Last(1, "ok"), PLAN, 0))
+    assert ("the patterns changed since" in lines) is is_told
 
 
 def test_what_is_left_out_is_looked_at_below_too(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from qborg_borg import command, host_keys
 from qborg_borg.bundle import Bundle
-from qborg_client import backup, cron, effective, generation, identity, state
+from qborg_client import cron, effective, generation, identity, installed, state
 from qborg_client.paths import Paths, own_paths
 from qborg_service.call import Call
 from qborg_service.entry import service
@@ -29,7 +29,7 @@ def handle(call: Call) -> Mapping[str, str]:
     return {
         "qube": identity.own_qube(),
         "borg": _version(command.BORG),
-        "borgmatic": _version(backup.BORGMATIC),
+        "borgmatic": _version(installed.BORGMATIC),
         "cron": cron.state(),
         "server": "reachable" if key else "unreachable",
         "host_key": names.fingerprint(key) if key else NONE,
@@ -56,7 +56,7 @@ def _endpoint(bundle: Bundle) -> str:
 
 
 def _version(program: str) -> str:
-    version = backup.version_of(program)
+    version = installed.version_of(program)
     return NONE if version is None else effective.format_version(version)
 
 

@@ -5,6 +5,7 @@ Runs in clients. The whole bundle is checked first, and what writes is refused i
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from qborg_borg import archives
@@ -17,15 +18,19 @@ from qborg_service.failure import ServiceFailure
 
 
 def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any]) -> int:
-    """Become borg; answer 1 after telling why that is not possible."""
+    """Become borg; answer 1 after telling why that is not possible, 130 if Ctrl-C came before."""
     paths = own_paths()
     try:
         bundle = generation.required(paths)
         if borg_line.writes(arguments, line):
             identity.require_own(paths, bundle)
-        said = borg_line.spell_out(arguments, line, known, lambda: _newest(paths, bundle))
+        wait = borg_line.lock_wait(arguments, known)
+        look = partial(_newest, paths, bundle, wait)
+        said = borg_line.spell_out(arguments, line, known, look)
         variables = borg_start.environment(os.environ, reach(paths, bundle))
         borg_start.become_borg(said, variables, known["wait"])
+    except KeyboardInterrupt:
+        return 130
     except ServiceFailure as failure:
         return hints.tell(failure)
     except OSError as error:
@@ -33,9 +38,9 @@ def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any
     return 1
 
 
-def _newest(paths: Paths, bundle: Bundle) -> str:
+def _newest(paths: Paths, bundle: Bundle, wait: int) -> str:
     access = backup.access(paths, bundle, os.environ.get("BORG_BASE_DIR"))
-    return archives.newest(access, bundle.qube)
+    return archives.newest(access, bundle.qube, wait)
 
 
 def reach(paths: Paths, bundle: Bundle) -> borg_start.Reach:

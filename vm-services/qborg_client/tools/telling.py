@@ -59,6 +59,8 @@ def preview_lines(
     yield f"{bundle.qube} as {bundle.repository}: {_history(last)}"
     yield f"takes      {_amount(found.taken)}"
     since = " new or changed since" if found.since else ""
+    if found.patterns_changed:
+        since = ", old ones too: the patterns changed since"
     yield f"sends      at most {_amount(found.new)}{since};"
     yield "           less what compresses or is in the repository, and the list of files"
     if limit_kib:
