@@ -56,6 +56,7 @@ class Preview:
 def look(paths: Paths, bundle: Bundle) -> Preview:
     """Answer what a backup would do now; raises ServiceFailure as that would."""
     installed.usable()
+    installed.require_running()  # what Python cannot start ends as borg ends that warned
     found = begin(paths, int(time.time()))
     listing = Listing(found)
     outcome = run_logged(

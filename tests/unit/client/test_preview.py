@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from qborg_borg import command
 from qborg_borg.bundle import match_bundle
 from qborg_borg.outcome import parse_record
-from qborg_client import preview
+from qborg_client import installed, preview
 from qborg_client.paths import Paths
 from qborg_client.preview import Amount, Listing, Preview
 from qborg_client.schedule import Schedule
 from qborg_client.state import Last, write_last
 from qborg_client.tools import telling
+from qborg_service.failure import ServiceFailure
 from unit.borg.bundles import record
 
 PLAN = Schedule(6, "dom0", "", ())
@@ -116,6 +118,27 @@ def test_what_is_gone_or_cannot_be_read_is_counted(tmp_path: Path) -> None:
 
     assert (found.nameless, found.unreadable) == (2, 2)
     assert found.unreadable_such_as == str(tmp_path / "locked")
+
+
+BORGS = {"does-not-run": ("exit 1", "borg-missing"),
+         "fails": ("[ $1 = --version ] || exit 2; echo borg 1.4.0", "borg-failed")}  # fmt: skip
+
+
+@pytest.mark.parametrize(("borg", "cause"), BORGS.values(), ids=BORGS)
+def test_a_borg_that_does_not_run_is_told_as_before_a_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, borg: str, cause: str
+) -> None:
+    for module, name, does in (
+        (command, "BORG", borg), (installed, "BORGMATIC", "echo 2.0.13"),
+    ):  # fmt: skip
+        write(tmp_path / name, 0).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+        monkeypatch.setattr(module, name, str(tmp_path / name))
+
+    with pytest.raises(ServiceFailure) as failed:
+        preview.look(Paths(tmp_path), match_bundle(record(), "work"))
+
+    assert failed.value.cause == cause
 
 
 def test_it_is_told_in_a_dozen_lines_at_most(tmp_path: Path) -> None:
