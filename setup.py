@@ -170,8 +170,8 @@ def role_items(name: str) -> Iterator[Item]:
         yield from folder_items(HERE / role.units, "usr/lib/systemd/user", "qubes-borg-*")
     if role.salt is not None:
         yield from folder_items(HERE / role.salt, SALT, "*")
-    for document in map(Path, role.documents):
-        target = f"usr/share/doc/qubes-borg-{name}/{document.name}"
+    for document in role.documents:  # with their folder, so that links from one to another hold
+        target = f"usr/share/doc/qubes-borg-{name}/{document}"
         yield Item(target, (HERE / document).read_bytes())
 
 

@@ -8,9 +8,10 @@ RECOVER = ("qvm-borg-recover", "--account")
 STATE = "/home/user/.local/share/qubes-borg"
 ACCOUNT = f"{STATE}/records/qubes-{KEEPER}"
 _FORGETS = """
-for name in ("x-qborg-maintenance", "x-qborg-vault"):
-    del app.domains["dom0"].features[name]
-del app.domains["vault"].features["service.qborg-vault"]
+for qube, name in (("dom0", "x-qborg-maintenance"), ("dom0", "x-qborg-vault"),
+                   ("vault", "service.qborg-vault")):
+    if name in list(app.domains[qube].features):
+        del app.domains[qube].features[name]
 """
 _NO_KEY = """import re
 text = open("config").read()
@@ -41,6 +42,17 @@ def is_a_new_computer(lab: Lab) -> None:
     """Have nothing of what dom0 knew, no maintenance qube and no client; the vault is a qube."""
     removes(lab)
     removes(lab, "work")
+    _has_a_new_dom0(lab)
+
+
+def comes_out_of_a_backup(lab: Lab) -> None:
+    """Have all qubes on a new computer as Qubes' own backup restores them, without dom0's home."""
+    for qube in (KEEPER, "work"):
+        bent.restores_under_its_name(lab, qube)
+    _has_a_new_dom0(lab)
+
+
+def _has_a_new_dom0(lab: Lab) -> None:
     bent.in_dom0(lab, _FORGETS)
     lab.run(["rm", "-r", "/home/user/.config/qubes-borg"], check=True)
 

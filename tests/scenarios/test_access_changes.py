@@ -16,7 +16,7 @@ LINE = re.compile(rb'command="borg14 serve --append-only --restrict-to-repositor
 def test_a_renamed_borg_is_followed_when_the_person_says_so(enrolled: Lab) -> None:
     enrolled.server.offer("borg12")
     said = person.is_refused(enrolled, *ENROLL, code=3, says="borg12 1.4.0 is there, and no borg14")
-    assert "hint: `qvm-borg-setup --remote-borg`" in said
+    assert "hint: `qvm-borg-setup --remote-borg BORG`" in said
     person.is_refused(enrolled, "qvm-borg-setup", code=3, says="borg12 1.4.0 is there")
 
     person.runs(enrolled, "qvm-borg-setup", "--remote-borg", "borg12")

@@ -42,6 +42,20 @@ def test_a_plain_host_installs_its_bundle_and_backs_up(ready: Lab) -> None:
     assert "repos/qubes-laptop2\"" in old_world.keys(ready)
 
 
+def test_a_bundle_that_was_wiped_is_made_anew_and_a_lost_host_is_revoked(ready: Lab) -> None:
+    ready.exec("borg-maintenance", [MAKE, HOST, DIR], check=True)
+    bundle = ready.exec("borg-maintenance", ["cat", f"{DIR}/bundle.json"], check=True).stdout
+    ready.exec("borg-maintenance", ["rm", "-r", DIR], check=True)
+
+    ready.exec("borg-maintenance", [MAKE, HOST, DIR], check=True)
+
+    again = ready.exec("borg-maintenance", ["cat", f"{DIR}/bundle.json"], check=True).stdout
+    assert again == bundle
+    said = person.runs(ready, "qvm-borg-revoke", f"qubes-{HOST}")
+    assert "kept: key and passphrase in borg-maintenance" in said
+    assert "repos/qubes-laptop2" not in old_world.keys(ready)
+
+
 def test_what_is_not_its_own_or_bent_is_refused(ready: Lab) -> None:
     ready.exec("borg-maintenance", [MAKE, HOST, DIR], check=True)
     ready.do("start", "personal")

@@ -83,6 +83,23 @@ def test_a_line_that_is_newer_than_the_record_stays(escrowed: Lab) -> None:
     _all_goes_on(escrowed)
 
 
+def test_one_that_knows_an_older_state_gives_way_to_a_new_one(escrowed: Lab) -> None:
+    older = bent.saved_maintenance(escrowed)
+    person.runs(escrowed, "qvm-borg-enroll", "personal")
+    lost.starts(escrowed, KEEPER)
+    bent.brings_maintenance_back(escrowed, older)
+    refused = person.is_refused(escrowed, "qvm-borg-enroll", "work", code=3,
+                                says="knows a later state")  # fmt: skip
+    assert "rename that qube" in refused and "`qvm-borg-recover --account`" in refused
+    bent.clones(escrowed, KEEPER, "kept-aside")
+    lost.removes(escrowed)
+
+    person.runs(escrowed, *RECOVER)
+
+    for qube in ("work", "personal"):
+        assert GOES_ON in person.runs(escrowed, "qvm-borg-enroll", qube)
+
+
 def test_a_key_that_was_revoked_since_does_not_come_back(escrowed: Lab) -> None:
     person.runs(escrowed, "qvm-borg-revoke", "work")
     lost.loses_the_newest_record(escrowed)

@@ -5,11 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from lab import Lab
-from scenarios import lost, person, state
+from scenarios import bent, lost, person, state
 from scenarios.lost import KEEPER, RECOVER, STATE, VAULT
 
 SETTINGS = "/home/user/.config/qubes-borg/settings.toml"
 WITH_VAULT = (*RECOVER, "--vault", VAULT)
+_TELLS_DOM0 = f"""
+app.domains["dom0"].features["x-qborg-maintenance"] = str(app.domains["{KEEPER}"].uuid)
+del app.domains["work"].features["x-qborg"]
+"""
 
 
 @pytest.mark.parametrize("loses", [lost.all_but_paper, lost.all_but_a_database])
@@ -30,6 +34,38 @@ def test_of_paper_or_a_database_the_account_comes_back(
     person.runs(escrowed, "qvm-borg-enroll", "personal")
     assert b"repos/qubes-work" in lost.keys(escrowed)
     person.runs(escrowed, "qvm-borg-check", "personal")
+
+
+def test_of_qubes_own_backup_the_restored_qubes_go_on(escrowed: Lab) -> None:
+    archives, command = state.archives(escrowed), (
+        *WITH_VAULT, "--fingerprint", person.fingerprint(escrowed))
+    lost.comes_out_of_a_backup(escrowed)
+    refused = person.is_refused(escrowed, *command, code=3, says="was not made by qubes-borg")
+    assert "a maintenance qube out of a backup: rename it" in refused
+    bent.clones(escrowed, KEEPER, "kept-aside")
+    lost.removes(escrowed)
+
+    person.runs(escrowed, *command)
+    person.runs(escrowed, "qvm-borg-enroll", "work", "--continue", "work")
+
+    lost.starts(escrowed, "work")
+    assert state.archives(escrowed)[:-1] == archives
+    assert lost.keys(escrowed).count(b"repos/qubes-work") == 1
+    person.runs(escrowed, "qvm-borg-check", "work")
+
+
+def test_of_qubes_own_backup_and_no_vault_the_maintenance_qube_goes_on(enrolled: Lab) -> None:
+    archives, settings = state.archives(enrolled), enrolled.run(["cat", SETTINGS]).stdout
+    lost.comes_out_of_a_backup(enrolled)
+    enrolled.run(["mkdir", "-p", SETTINGS.rpartition("/")[0]], check=True)
+    enrolled.run(["dd", f"of={SETTINGS}"], input=settings, check=True)
+
+    bent.in_dom0(enrolled, _TELLS_DOM0)
+    person.runs(enrolled, "qvm-borg-setup")
+    person.runs(enrolled, "qvm-borg-enroll", "work", "--no-escrow")
+
+    lost.starts(enrolled, "work")
+    assert state.archives(enrolled)[:-1] == archives
 
 
 def test_of_paper_a_former_repository_comes_back_too(escrowed: Lab) -> None:

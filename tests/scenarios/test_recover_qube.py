@@ -97,6 +97,27 @@ def test_a_qube_that_is_gone_comes_back(escrowed: Lab, gone: dict[str, Any]) -> 
     person.is_refused(escrowed, *RECOVER, code=13, says="work is not gone")
 
 
+def test_without_escrow_another_qube_of_its_name_gets_its_files(enrolled: Lab) -> None:
+    _writes(enrolled)
+    person.runs(enrolled, "qvm-borg-backup", "work")
+    archives = state.archives(enrolled)
+    lost.removes(enrolled, "work")
+    person.is_refused(enrolled, *RECOVER, code=14, says="there is no vault yet")
+    bent.in_dom0(enrolled, 'vm = app.add_new_vm("AppVM", "work", "red", "debian-13")\n'
+                           'vm.netvm = "sys-firewall"')  # fmt: skip
+
+    person.runs(enrolled, "qvm-borg-enroll", "work", "--no-escrow")
+    person.runs(enrolled, "qvm-borg-restore", "work", "/home/user", "--in-place", "--archive",
+                archives[-1], "--yes")  # fmt: skip
+
+    lost.starts(enrolled, "work")
+    assert enrolled.exec("work", ["cat", LETTER], check=True).stdout == b"dear\n"
+    found = state.archives(enrolled)
+    assert found[: len(archives)] == archives and len(found) == len(archives) + 1
+    assert lost.keys(enrolled).count(b"repos/qubes-work") == 1
+    person.runs(enrolled, "qvm-borg-backup", "work")
+
+
 def test_a_person_sees_what_would_be_made_and_declines(
     escrowed: Lab, gone: dict[str, Any]
 ) -> None:

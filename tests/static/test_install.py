@@ -55,7 +55,7 @@ def expected(role: str) -> dict[str, int]:
         if name.startswith("salt/qubes-borg/") and role == "dom0":
             want[f"srv/{name}"] = 0o644
         if name in SETUP.ROLES[role].documents:
-            want[f"usr/share/doc/qubes-borg-{role}/{Path(name).name}"] = 0o644
+            want[f"usr/share/doc/qubes-borg-{role}/{name}"] = 0o644
         if name.startswith((f"vm-services/completions/{role}/", f"{role}/completions/")):
             want[f"usr/share/bash-completion/completions/{Path(name).name}"] = 0o644
     if role == "dom0":
@@ -65,6 +65,16 @@ def expected(role: str) -> dict[str, int]:
         want[f"usr/bin/{command.name}"] = 0o755
         want[f"usr/share/man/man1/{command.name}.1"] = 0o644
     return want
+
+
+def test_what_a_person_is_sent_to_is_installed() -> None:
+    there = {f"/{item.path}" for role in SETUP.ROLES for item in SETUP.role_items(role)}
+    texts = [tree.text(name) for name in tree.files() if name.endswith(".toml")
+             and name.startswith(("dom0/", "docs/man/"))]
+
+    named = {path for text in texts for path in re.findall(r"/usr/share/doc/[\w./-]+\.md", text)}
+
+    assert named and named <= there
 
 
 @pytest.mark.parametrize("role", sorted(SETUP.ROLES))

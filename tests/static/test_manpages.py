@@ -74,7 +74,7 @@ def test_a_file_that_a_page_names_is_one_of_that_role(role: str) -> None:
     # No path stands whole in the code: its last part does, in a package of the role or beside it.
     folders = [*SETUP.ROLES[role].packages, *SETUP.ROLES["common"].packages]
     code = "".join(tree.text(name) for name in tree.files() if name.startswith(tuple(folders)))
-    code += " ".join(SETUP.ROLES[role].policy)
+    code += " ".join(SETUP.ROLES[role].policy + SETUP.ROLES[role].documents)
 
     named = {Path(name).name for name in manpages.PAGES["roles"][role]["files"]}
     assert not [name for name in named if not re.search(rf"\b{re.escape(name)}\b", code)]

@@ -118,4 +118,7 @@ def test_the_requirements_are_pinned_and_whole() -> None:
 
 def test_the_version_is_one_line() -> None:
     assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+\n", tree.text("version"))
-    assert f"## {tree.text('version').strip()}" in tree.text("CHANGELOG.md")
+    version = tree.text("version").strip()
+    assert f"## {version}" in tree.text("CHANGELOG.md")
+    salt = tree.text("docs/salt.md")
+    assert f"_{version}_all.deb" in salt and f"-{version}-1.noarch.rpm" in salt

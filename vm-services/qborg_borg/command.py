@@ -1,7 +1,7 @@
 """Which borg is run, with which arguments and environment: pure, nothing is started here.
 
-Runs in the maintenance qube and in clients. It must not know how a passphrase is stored: it gets
-one as a Secret and only names the descriptor through which borg will read it.
+Runs in the maintenance qube, in clients and in workers. It must not know how a passphrase is
+stored: it gets one as a Secret and only names the descriptor through which borg will read it.
 """
 
 import re

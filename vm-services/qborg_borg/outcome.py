@@ -1,7 +1,8 @@
 """What a run of borg or borgmatic meant: log records in, one of the shared causes out.
 
-Runs in the maintenance qube and in clients; pure. It must not trust what it reads: records come
-partly from the server, so they are bounded and only compared, never repeated as structure.
+Runs in the maintenance qube, in clients and in workers; pure. It must not trust what it reads:
+records come partly from the server, so they are bounded and only compared, never repeated as
+structure.
 """
 
 import json

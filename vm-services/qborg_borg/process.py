@@ -1,7 +1,7 @@
 """Run borg, or a program that runs it, and follow its log while it works.
 
-Runs in the maintenance qube and in clients. The passphrase goes through an inherited pipe and
-nowhere else; output is bounded; whatever ends the call, nothing of it keeps running.
+Runs in the maintenance qube, in clients and in workers. The passphrase goes through an inherited
+pipe and nowhere else; output is bounded; whatever ends the call, nothing of it keeps running.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
-"""Which repository is lent to which worker: what dom0 has announced, and for how long.
+"""Which repository is lent to which qube: what dom0 has announced, and for how long.
 
-Runs in the maintenance qube. The gate lets a call through and this note must name it too, so that
-a policy that somebody else has opened gives no qube the admin's authority.
+Runs in the maintenance qube. That qube is a worker, or a client that gets another's files. The
+gate lets a call through and this note must name it too, so that a policy that somebody else has
+opened gives no qube the admin's authority.
 """
 
 import json

@@ -87,14 +87,12 @@ def check_writable(server: Server, machine_id: str) -> None:
         raise refusal(finished, f"nothing can be written in {ROOT}", "account-unwritable")
 
 
-def key_list(server: Server, row: Provider, admin_key: str, machine_id: str) -> str:
+def key_list(server: Server, admin_key: str, machine_id: str) -> str:
     """Answer whether the list of keys is ours to write, or awaited from somebody else.
 
     It is ours if the file holds the admin key that just logged in, and can be replaced at once:
     else sshd reads another one, or a swap would leave a moment without any.
     """
-    if row.keys is not None:
-        return row.keys
     listed = server.files.read(KEYS)
     if listed is None or admin_key.split(" ")[1].encode("ascii") not in listed:
         return provider.AWAITED

@@ -18,16 +18,16 @@ YES, NO, UNKNOWN = "yes", "no", "unknown"
 class Provider:
     """One row. `names` of borg, best first; `port` where borg answers there only.
 
-    `keys` where it need not be asked who writes the list of keys; `snapshots` is a directory that
-    can be listed exactly if the account has snapshots.
+    `snapshots` is a directory that can be listed exactly if the account has snapshots; `unusable`
+    says why no account there can be ours.
     """
 
     name: str
     suffixes: tuple[str, ...]
     names: tuple[str, ...]
     port: str | None = None
-    keys: str | None = None
     snapshots: str | None = None
+    unusable: str | None = None
 
 
 GENERIC = Provider("generic", (), ("borg14", "borg12", "borg-1.4", "borg-1.2", "borg1", "borg"))
@@ -42,11 +42,12 @@ _ROWS = (
         "hetzner", ("your-storagebox.de", "your-backup.de"),
         ("borg-1.4", "borg-1.2", "borg"), port="23",
     ),
-    # Keys and append-only are set in its web pages, and nothing but `borg serve` runs. The limit:
-    # each of its repositories is an account of its own with the path `repo`, and ours lie at
-    # repos/MACHINE-QUBE of one account. So its key is awaited and shown, and then the check of
-    # what the key opens (awaited.py) tells that this path is not served.
-    Provider("borgbase", ("repo.borgbase.com",), ("borg",), keys=AWAITED),
+    # Keys and append-only are set in its web pages, and nothing but `borg serve` runs. The path of
+    # a repository is `repo` there, and ours lie at repos/MACHINE-QUBE of one account.
+    Provider(
+        "borgbase", ("repo.borgbase.com",), (),
+        unusable="each of its repositories has an account and a path of its own",
+    ),
 )  # fmt: skip
 
 

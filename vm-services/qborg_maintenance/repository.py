@@ -1,7 +1,7 @@
 """The birth of a repository: `borg init` through the client's own restricted key, key export.
 
-Runs in the maintenance qube. The only time that borg runs here with a client's secrets; borg's
-own notes go with a temporary directory.
+Runs in the maintenance qube. Borg runs here with a client's secrets at the birth and the import,
+and where awaited.py tries a line; its own notes go with a temporary directory.
 """
 
 import time

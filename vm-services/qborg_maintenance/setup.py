@@ -62,7 +62,7 @@ def check(
     stored = settings.load(state)
     if stored is not None and not stored.same_place(wanted):
         raise ServiceFailure("settings-differ", f"this qube is set up for {stored.host}")
-    _check_port(wanted)
+    _check_provider(wanted)
     shown = _shown(wanted, confirmed)
     public_key = _ensure_admin_key(state, wanted.machine)
     if confirmed == UNKNOWN:
@@ -71,8 +71,10 @@ def check(
     return _look(state, None if anew else stored, candidate, public_key, repositories)
 
 
-def _check_port(wanted: Settings) -> None:
+def _check_provider(wanted: Settings) -> None:
     row = wanted.provider
+    if row.unusable:
+        raise ServiceFailure("account-unusable", f"{row.name}: {row.unusable}")
     if row.port not in (None, wanted.port):
         raise ServiceFailure("borg-missing", f"{row.name} has it at port {row.port} only")
 
@@ -152,7 +154,7 @@ def _probe(
         probe.check_writable(server, candidate.machine_id)
         found = dataclasses.replace(
             candidate, remote_borg=name, access=server.access,
-            keys=probe.key_list(server, row, public_key, candidate.machine_id),
+            keys=probe.key_list(server, public_key, candidate.machine_id),
             snapshots=probe.snapshots(server, row),
         )
         read = None if found.keys == AWAITED else publish.read_document(server, candidate)

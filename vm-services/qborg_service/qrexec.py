@@ -1,7 +1,7 @@
 """Call a service of another qube.
 
-Runs where a service calls one (maintenance, vault). The gate must be open: dom0 opens it for
-exactly this call. The other qube's answer is untrusted until parsed.
+Runs where a service calls one (maintenance, vault, client). The gate must be open: dom0 opens it
+for exactly this call. The other qube's answer is untrusted until parsed.
 """
 
 import hashlib

@@ -9,6 +9,7 @@ import pytest
 from qborg_client.tools import hints, run
 from qborg_service.failure import ServiceFailure
 from qborg_wire.causes import CAUSES
+from qvm_borg import telling
 
 DOM0_TOOLS = Path(__file__).parents[3] / "dom0" / "qvm_borg" / "tools"
 
@@ -78,3 +79,12 @@ def test_a_wrong_argument_is_refused(arguments: list[str]) -> None:
         run.main(arguments)
 
     assert ended.value.code == 2
+
+
+def test_a_changed_key_is_put_back_from_dom0(capsys: pytest.CaptureFixture[str]) -> None:
+    hints.tell(ServiceFailure("wrong-passphrase", "x"))
+
+    in_the_qube = capsys.readouterr().err
+    for told in (in_the_qube, *(telling.from_failure("work", cause).hint
+                                for cause in ("wrong-passphrase", "keys-differ"))):  # fmt: skip
+        assert "qvm-borg-recover --repair-key QUBE" in told

@@ -236,6 +236,7 @@ def test_a_copy_is_left_out_and_nobodys_failure(
     assert {row["qube"]: row["outcome"] for row in json.loads(told.out)} == {
         "home": "left-out", "mail": "done", "work": "done"}
     assert run(three, "home") == errors.NotEnrolled.exit_code
+    assert "`qvm-borg-enroll home --continue home`" in capsys.readouterr().err
     assert three.app.trace == []
 
 

@@ -1,9 +1,13 @@
 """The table of errors: unique codes out of qrexec's way, a line and a hint for every cause."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from qborg_wire.causes import CAUSES
 from qvm_borg import errors, telling
+from qvm_borg.tools import Parser
 
 TABLE = errors.table()
 
@@ -45,3 +49,24 @@ def test_a_detail_that_says_nothing_is_left_out() -> None:
 def test_a_cause_unknown_to_the_table_cannot_pass_silently() -> None:
     with pytest.raises(KeyError):
         telling.from_failure("work", "sorry")
+
+
+# What a person fills in, where it is no qube's name, and what a command needs instead.
+_FILLED_IN = {"SIZE": "1G", "PATH": "/home/user", "BORG": "borg14"}
+
+
+def _commands(name: str) -> list[str]:
+    """Answer what a file of texts tells to type, less what only names a command."""
+    text = (Path(telling.__file__).parent / f"{name}.toml").read_text(encoding="utf-8")
+    return re.findall(r"`qvm-borg-([a-z]+ [^`]+)`", text)
+
+
+@pytest.mark.parametrize("name", ["errors", "failures", "lines", "refusals", "troubles"])
+def test_a_command_that_is_told_can_be_typed(name: str) -> None:
+    told = _commands(name)
+
+    assert told
+    for command in told:
+        words = [_FILLED_IN.get(word, re.sub(r"\$\w+|[A-Z]{3,}", "work", word))
+                 for word in command.split()]
+        Parser(words[0]).parse_args(words[1:])

@@ -210,7 +210,8 @@ def test_a_maintenance_qube_of_its_name_is_not_taken(
 
     assert _run(lost, "--account") == errors.SettingsError.exit_code
 
-    assert "was not made by qubes-borg" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "was not made by qubes-borg" in told and "a maintenance qube out of a backup" in told
 
 
 def test_other_commands_name_the_way_back(

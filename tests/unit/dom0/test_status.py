@@ -217,6 +217,7 @@ def test_a_copy_is_told_as_one_and_not_asked(
     assert look(running, "work", calls=0) == errors.InTrouble.exit_code
     told = capsys.readouterr().out
     assert "a copy of the enrolled work" in told and told.count("    ! ") == 1
+    assert "`qvm-borg-enroll work --continue work`" in told
 
 
 def test_without_a_vault_there_is_a_warning_for_ever_and_no_alarm(

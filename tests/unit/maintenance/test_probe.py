@@ -148,7 +148,7 @@ def test_the_key_list_is_ours_if_it_lets_us_in_and_can_be_replaced(
 ) -> None:
     account = Account(table=table)
 
-    assert probe.key_list(account, provider.GENERIC, ADMIN, "0" * 32) == keys
+    assert probe.key_list(account, ADMIN, "0" * 32) == keys
     assert not [line for line in account.asked if line.startswith(f"mv {KEYS}")]
 
 
@@ -159,17 +159,8 @@ def test_an_unclear_answer_about_the_key_list_is_no_decision(stderr: bytes, caus
     account = Account(table={**LISTED, "mv": Finished(1, b"", stderr)})
 
     with pytest.raises(ServiceFailure) as caught:
-        probe.key_list(account, provider.GENERIC, ADMIN, "0" * 32)
+        probe.key_list(account, ADMIN, "0" * 32)
     assert caught.value.cause == cause
-
-
-def test_a_provider_whose_list_is_known_to_be_elsewhere_is_not_asked() -> None:
-    account = Account()
-
-    row = provider.of_host("a.repo.borgbase.com")
-
-    assert probe.key_list(account, row, ADMIN, "0" * 32) == "awaited"
-    assert account.asked == []
 
 
 @pytest.mark.parametrize(("host", "table", "snapshots"), [

@@ -17,7 +17,8 @@ _HINTS = {
     "locked": "wait for the other run, or, after a cut, some two hours until the server notices; "
               "if there is no other: borgbak break-lock",
     "source-missing": "edit ~/.config/qubes-borg/patterns",
-    "wrong-passphrase": "in dom0: run qvm-borg-enroll for this qube again",
+    "wrong-passphrase": "in dom0: qvm-borg-recover --repair-key QUBE; amid a rotation, which "
+                        "qvm-borg-status tells: qvm-borg-enroll QUBE",
     "host-key-changed": "do not go on; compare the host key with the provider's first",
     "login-refused": "in dom0: qvm-borg-enroll publishes the key again",
     "server-unreachable": "does this qube reach the network?",

@@ -1,7 +1,8 @@
-"""qborg.ServeRepository: one repository of the server, to the worker that dom0 announced.
+"""qborg.ServeRepository: one repository of the server, to the qube that dom0 announced.
 
-Runs in the maintenance qube. borg's own protocol goes through by ssh with the admin key; the
-worker never sees that key, and the server's borg serves this repository alone.
+Runs in the maintenance qube. borg's own protocol goes through by ssh with the admin key; that
+qube, a worker or a client that gets files, never sees the key, and the server's borg serves this
+repository alone.
 """
 
 import subprocess
@@ -22,9 +23,9 @@ _IDLE = ("-o", "IgnoreUnknown=ChannelTimeout", "-o",
 
 
 def serve_repository(caller: str, repository: Repository) -> int:
-    """Let the worker and the server's borg talk; answers ssh's exit code.
+    """Let the qube and the server's borg talk; answers ssh's exit code.
 
-    stderr stays the worker's: without one the server's borg would fail at its first word.
+    stderr stays that qube's: without one the server's borg would fail at its first word.
     """
     lending.require(caller, repository)
     state = own_state()
