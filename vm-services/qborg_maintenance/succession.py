@@ -45,7 +45,9 @@ def continue_with(
                 public_key, keypair.fingerprint(public_key), int(time.time()), old.quota,
                 MIXED if old.origin in LEAKED else CLIENT,  # its passphrase stays
                 str(former) if former != repository else old.former, old.repository_id)
-            revoked = (*known.revoked, *map(keypair.fingerprint, old.keys()))
+            # Of a rotation that was cut, this one may be registered as the next one already.
+            others = (key for key in old.keys() if key != public_key)
+            revoked = (*known.revoked, *map(keypair.fingerprint, others))
             revocation.put_away(state, former, old, forget=False)
             changed = known.without_entry(str(former)).with_entry(str(repository), born)
             registry.store(state, replace(changed, revoked=tuple(dict.fromkeys(revoked))))

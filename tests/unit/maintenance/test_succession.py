@@ -92,6 +92,18 @@ def test_a_try_that_was_lost_with_its_key_is_followed_by_another(
     assert refused.value.cause == "key-revoked"
 
 
+@pytest.mark.parametrize("number", [4, 6], ids=["another-key", "the-key-of-the-rotation"])
+def test_a_rotation_that_was_never_settled_ends_with_it(state: State, number: int) -> None:
+    former = entry(state, WORK)
+    registration.register(state, SETTINGS, WORK, key(6))
+
+    assert goes_on(state, WORK, number)
+
+    assert known(state).live() == {str(WORK): (key(number),)}
+    gone = {former.fingerprint, keypair.fingerprint(key(6))} - {keypair.fingerprint(key(number))}
+    assert set(known(state).revoked) == gone
+
+
 def test_a_revoked_one_goes_on_under_a_new_key(state: State) -> None:
     revocation.mark(state, SETTINGS, WORK, None, delete=False)
 
