@@ -32,8 +32,12 @@ def continue_with(
     tells of it after a recovery by paper: dom0 has proved that this opens it.
     Raises bad-request for another computer's, key-revoked for one in quarantine, repository-exists
     where the new name has one of its own, move-refused where the account can move nothing, and what
-    registration.check_key and repository.move raise.
+    revocation.make_way, registration.check_key and repository.move raise.
     """
+    if former != repository:
+        if settings.access == BORG:
+            raise ServiceFailure("move-refused", f"the account has no command that moves {former}")
+        revocation.make_way(state, settings, repository)
     with state.locked():
         known = registry.load(state, settings)
         check_key(state, known, repository, public_key)
@@ -84,5 +88,3 @@ def _check(
         raise ServiceFailure("key-revoked", f"{former} is in quarantine")
     if known.is_revoked(old) and old.fate == DELETED:
         raise ServiceFailure("repository-missing", f"{former} was deleted")
-    if former != repository and settings.access == BORG:
-        raise ServiceFailure("move-refused", f"the account has no command that moves {former}")
