@@ -106,13 +106,14 @@ def _of_former(enrolment: Enrolment, repository: Repository) -> str:
     """Answer the digest of the vault's record of the repository to go on with, which is proved.
 
     The vault has it by the new name from then on, so that it opens also what was moved by a run
-    that is cut. Raises what a proof raises; then nothing is changed, also not on the server.
+    that is cut; but over another repository's it puts none. Raises what a proof raises; then
+    nothing is changed, also not on the server.
     """
     session, keeper = enrolment.session, vault.of(enrolment)
     kept = vault.describe(session, keeper, repository)
     with suppress(NotFound):  # it is opened, and has no archive by its name of today
         worker.read_manifest(session, enrolment.maintenance, keeper, repository, "latest", kept)
-    if int(vault.describe(session, keeper, enrolment.repository)["made"]) < int(kept["made"]):
+    if enrolment.repository != repository:
         session.call(keeper, "CopyRecord", {
             "record": kept["record"], "former": str(enrolment.repository)}, repository)
     return kept["record"]

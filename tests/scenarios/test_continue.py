@@ -16,11 +16,11 @@ vm.start()
 """
 
 
-def _renames(lab: Lab) -> None:
+def _renames(lab: Lab, name: str = "office") -> None:
     """Rename as Qube Manager does: a clone by the new name, then the old one is removed."""
-    bent.clones(lab, "work", "office")
+    bent.clones(lab, "work", name)
     lost.removes(lab, "work")
-    lab.do("start", "office")
+    lab.do("start", name)
 
 
 def _comes_again(lab: Lab) -> None:
@@ -61,6 +61,18 @@ def test_a_renamed_qube_goes_on_with_its_repository(escrowed: Lab) -> None:
     again = person.runs(escrowed, "qvm-borg-enroll", "office", "--continue", "work")
     assert "nothing was changed" in again
     assert escrowed.server.exec(["ls", f"{person.HOME}/repos"]).stdout == b"qubes-office\n"
+
+
+def test_a_name_that_had_a_repository_before_is_as_good_as_any(escrowed: Lab) -> None:
+    archive = state.archives(escrowed, "work")[0]
+    person.runs(escrowed, "qvm-borg-enroll", "personal")
+    person.runs(escrowed, "qvm-borg-revoke", "personal", "--delete-repository", "--yes")
+    lost.removes(escrowed, "personal")
+    _renames(escrowed, "personal")
+
+    person.runs(escrowed, "qvm-borg-enroll", "personal", "--continue", "work")
+
+    _goes_on(escrowed, "personal", archive)
 
 
 def test_a_qube_that_was_made_again_has_all_its_archives(escrowed: Lab) -> None:

@@ -44,7 +44,6 @@ class Outcome:
     records: tuple[Record, ...]
     stdout: bytes = field(repr=False)  # of a key export it is the key
     warnings: int = 0
-    stdout_cut: bool = False
 
     @property
     def detail(self) -> str:

@@ -39,6 +39,7 @@ _CHUNK = 64 * 1024
 
 OnRecord = Callable[[Record], None]
 OnStdout = Callable[[bytes], None]
+OnLook = Callable[[], None]
 
 
 @dataclass
@@ -49,7 +50,6 @@ class _Reading:
     on_record: OnRecord | None
     on_stdout: OnStdout | None = None
     stdout: bytearray = field(default_factory=bytearray, repr=False)
-    stdout_cut: bool = False
     line: bytearray = field(default_factory=bytearray, repr=False)
     records: deque[Record] = field(default_factory=lambda: deque(maxlen=RECORDS_KEPT))
     warnings: int = 0
@@ -58,9 +58,7 @@ class _Reading:
         if self.on_stdout is not None:
             self.on_stdout(chunk)
             return
-        room = self.limit - len(self.stdout)
-        self.stdout += chunk[:room]
-        self.stdout_cut = self.stdout_cut or len(chunk) > room
+        self.stdout += chunk[:self.limit - len(self.stdout)]
 
     def take_stderr(self, chunk: bytes) -> None:
         *ended, rest = chunk.split(b"\n")
@@ -105,6 +103,7 @@ def run_borg(
     cwd: str | None = None,
     limit: int = STDOUT_LIMIT,
     on_stdout: OnStdout | None = None,
+    on_look: OnLook | None = None,
     typed: Secret | None = None,
     writable: Sequence[Path] = (),
     stop: int | None = None,
@@ -112,10 +111,11 @@ def run_borg(
     """Run borg with the arguments of a builder in `command` and answer how it ended.
 
     `timeout` in seconds, None where the caller's own deadline ends the run; `limit` bytes of
-    stdout are kept, or none if `on_stdout` takes them; `writable`: the only directories that borg
-    can write to, where this system lets us see to that; `typed` answers what borg asks for, the
-    passphrase too: without a terminal it reads its stdin. `stop`: as for `run_logged`. Never raises
-    for what borg or the server does; a missing borg is the cause `borg-missing`.
+    stdout are kept, or none if `on_stdout` takes them; `on_look` is called as long as it runs,
+    twice a minute at least; `writable`: the only directories that borg can write to, where this
+    system lets us see to that; `typed` answers what borg asks for, the passphrase too: without a
+    terminal it reads its stdin. `stop`: as for `run_logged`. Never raises for what borg or the
+    server does; a missing borg is the cause `borg-missing`.
     """
     with contextlib.ExitStack() as stack:
         descriptor = _secret_pipe(typed or access.passphrase, stack)
@@ -128,7 +128,8 @@ def run_borg(
         outcome = run_logged(
             argv, environment,
             timeout=timeout, on_record=on_record, cwd=cwd, limit=limit, on_stdout=on_stdout,
-            pass_fds=(descriptor,), stdin=descriptor if typed else subprocess.DEVNULL, stop=stop,
+            on_look=on_look, pass_fds=(descriptor,),
+            stdin=descriptor if typed else subprocess.DEVNULL, stop=stop,
         )
     return explain_connection(outcome, access)
 
@@ -163,6 +164,7 @@ def run_logged(
     cwd: str | None = None,
     limit: int = STDOUT_LIMIT,
     on_stdout: OnStdout | None = None,
+    on_look: OnLook | None = None,
     pass_fds: Sequence[int] = (),
     stdin: int = subprocess.DEVNULL,
     done: Callable[[int], bool] = succeeded,
@@ -184,15 +186,14 @@ def run_logged(
     reading = _Reading(limit, on_record, on_stdout)
     in_time = False
     try:
-        in_time = _follow(process, reading, timeout, idle, stop)
+        in_time = _follow(process, reading, timeout, idle, stop, on_look)
     finally:
         _end(process, at_once=not in_time)
     reading.finish()
-    records = tuple(reading.records)
-    code = process.returncode
+    records, code = tuple(reading.records), process.returncode
     cause = None if done(code) else cause_of_failure(code, records)
     return Outcome(code, cause if in_time else "time-out", records, bytes(reading.stdout),
-                   reading.warnings, reading.stdout_cut)  # fmt: skip
+                   reading.warnings)  # fmt: skip
 
 
 def _secret_pipe(lines: Secret, stack: contextlib.ExitStack) -> int:
@@ -209,7 +210,7 @@ def _secret_pipe(lines: Secret, stack: contextlib.ExitStack) -> int:
 
 def _follow(
     process: subprocess.Popen[bytes], reading: _Reading, timeout: float | None,
-    idle: float | None, stop: int | None,
+    idle: float | None, stop: int | None, on_look: OnLook | None,
 ) -> bool:
     """Read both streams to their ends; answer False when time ran out, or it was stopped, before.
 
@@ -231,6 +232,8 @@ def _follow(
                 return False
             ready = selector.select(left)
             quiet = 0.0 if ready else quiet + left
+            if on_look is not None:
+                on_look()
             for key, _events in ready:
                 if key.fd == stop:
                     return False

@@ -5,16 +5,17 @@ caller gives borg an empty base directory, so nothing that this qube's borg reme
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 from qborg_borg import archives, command
-from qborg_borg.process import home, run_borg
+from qborg_borg.process import OnLook, home, run_borg
 from qborg_service.failure import ServiceFailure
 
 # In the home of whoever is backed up: new for each archive, and what dom0 says that the qube is.
 FILE = ".local/state/qubes-borg/proof"
 MANIFEST = ".local/state/qubes-borg/manifest"
-_SECONDS = 240.0
+_SECONDS = 4 * 3600.0  # for one file borg goes through the list of all, and is silent meanwhile
 _LIMIT = 4096
 
 
@@ -26,26 +27,45 @@ class Proof:
     digest: str
 
 
-def read_back(access: command.Access, archive: str) -> Proof:
-    """Read the proof file out of an archive; raises ServiceFailure with the cause."""
+class _Enough(Exception):
+    """No more of a file is read."""
+
+
+def read_back(access: command.Access, archive: str, works: OnLook) -> Proof:
+    """Read the proof file out of an archive; raises ServiceFailure with the cause.
+
+    `works` is called as long as borg reads.
+    """
     listed = archives.listed(access)
     if archive not in listed:
         raise ServiceFailure("archive-missing", f"not in the repository: {archive}")
-    found = read_file(access, archive, FILE, _LIMIT)
+    found = read_file(access, archive, FILE, _LIMIT, works)
     if not found or len(found) > _LIMIT:
         raise ServiceFailure("source-missing", "the archive does not hold the proof file")
     return Proof(len(listed), hashlib.sha256(found).hexdigest())
 
 
-def read_file(access: command.Access, archive: str, name: str, limit: int) -> bytes | None:
+def read_file(
+    access: command.Access, archive: str, name: str, limit: int, works: OnLook
+) -> bytes | None:
     """Answer a file of the home out of an archive, None if there is none of that name.
 
-    Of one that is longer than `limit`, one byte more comes. Raises ServiceFailure with the cause.
+    Of one that is longer than `limit`, more comes, and borg is ended: it may be one without an end.
+    `works` is called as long as borg reads. Raises ServiceFailure with the cause.
     """
+    found = bytearray()
+
+    def take(chunk: bytes) -> None:
+        found.extend(chunk)
+        if len(found) > limit:
+            raise _Enough
+
     tail = command.extract_to_stdout(access, archive, f"{home()}/{name}".lstrip("/"))
-    outcome = run_borg(tail, access, timeout=_SECONDS, limit=limit + 1)
-    # Whoever wrote a file without an end there made borg run out of time, too.
-    if outcome.cause is not None and not outcome.stdout_cut:
-        raise ServiceFailure(outcome.cause, outcome.detail)
-    # Borg warns of a name that nothing has; a link, or an empty file, prints nothing either.
-    return outcome.stdout if outcome.stdout or not outcome.code else None
+    with suppress(_Enough):
+        outcome = run_borg(tail, access, timeout=_SECONDS, on_stdout=take, on_look=works)
+        if outcome.cause is not None:
+            raise ServiceFailure(outcome.cause, outcome.detail)
+        # Borg warns of a name that nothing has; a link, or an empty file, prints nothing either.
+        if outcome.code and not found:
+            return None
+    return bytes(found)

@@ -54,7 +54,7 @@ def prepare(
     if repository.qube != identity.own_qube():
         raise ServiceFailure("not-this-qube", f"{repository} is another qube's")
     generation.check_place(paths)
-    found, installed = next_bundle.own(paths, repository), _installed(paths, repository)
+    found, installed = next_bundle.own(paths, repository, continues), _installed(paths, repository)
     if found is not None:
         if rotation not in (next_bundle.FIRST, found.rotation):
             raise ServiceFailure("rotation-unfinished", "another one was begun here before")

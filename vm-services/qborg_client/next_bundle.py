@@ -89,15 +89,19 @@ def find(paths: Paths) -> Next | None:
     return Next(folder, found, rotation, _read(folder / _CONTINUES, names.DIGEST) or "")
 
 
-def own(paths: Paths, repository: Repository) -> Next | None:
+def own(paths: Paths, repository: Repository, continues: Repository | None) -> Next | None:
     """Answer the bundle in preparation of a repository; another one's, and a damaged one, is put
     aside: a copy has the original's, and what may be the last of its kind is not thrown away.
+
+    With `continues` so is one that goes on with no repository, as what was restored has of a
+    rotation that was cut.
     """
     try:
         found = find(paths)
     except ServiceFailure:
         found = None
-    if found is not None and found.bundle.repository == repository:
+    if found is not None and found.bundle.repository == repository and (
+            found.repository_id or continues is None):
         return found
     folder = paths.generations / "next"
     if folder.exists():

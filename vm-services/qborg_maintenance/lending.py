@@ -7,6 +7,7 @@ opened gives no qube the admin's authority.
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from qborg_service import volatile
@@ -14,7 +15,7 @@ from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
 from qborg_wire.names import Repository
 
-_SECONDS = 7 * 86400.0  # as long as any call may last; the next loan replaces the note
+_SECONDS = 900.0  # since it was announced, or last in use: one job asks more than once
 _LIMIT = 4096
 
 
@@ -34,6 +35,13 @@ def require(caller: str, repository: Repository) -> None:
     told = note.get("worker"), note.get("repository")
     if told != (caller, str(repository)) or time.monotonic() > note.get("until", 0.0):
         raise ServiceFailure("wrong-caller", f"{repository} is not lent to {caller}")
+
+
+def is_in_use(caller: str, repository: Repository) -> None:
+    """Let the time begin anew, unless it has ended, or something else was lent meanwhile."""
+    with suppress(ServiceFailure):
+        require(caller, repository)
+        announce(caller, repository)
 
 
 def _note() -> Path:

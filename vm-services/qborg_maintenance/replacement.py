@@ -37,7 +37,7 @@ def begin(
             raise ServiceFailure("keys-missing", f"{repository} is not known in this qube")
         keys.check_revoked(known, repository, entry)
         if public_key == entry.public_key:
-            return _note_birth(state, known, repository, entry, former, repository_id)
+            return _note_id(state, settings, known, repository, former, repository_id)
         if entry.former != str(former):
             kept = _kept(known, settings, repository, entry, former, repository_id)
             known = known.with_entry(str(former), kept)
@@ -50,17 +50,29 @@ def begin(
         return True
 
 
-def _note_birth(
-    state: State, known: Registry, repository: Repository, entry: Entry, former: Repository,
-    repository_id: str,
+def _note_id(
+    state: State, settings: Settings, known: Registry, repository: Repository,
+    former: Repository, repository_id: str,
 ) -> bool:
-    """Note borg's id of the new one; as long as it is not born, dom0 tells the former one's."""
-    old = known.repositories.get(str(former))
+    """Note borg's id of the new one; as long as it is not born, dom0 tells the former one's.
+
+    After a recovery neither is known here, and the server shows which one dom0 tells.
+    """
+    entry, old = known.repositories[str(repository)], known.repositories.get(str(former))
     if entry.repository_id or old is None or repository_id in ("", old.repository_id):
         return False
-    born = replace(entry, repository_id=repository_id)
-    registry.store(state, known.with_entry(str(repository), born))
+    name, noted = repository, entry
+    if not old.repository_id and _is_former(state, settings, former, repository_id):
+        name, noted = former, old
+    noted = replace(noted, repository_id=repository_id)
+    registry.store(state, known.with_entry(str(name), noted))
     return True
+
+
+def _is_former(state: State, settings: Settings, former: Repository, repository_id: str) -> bool:
+    """Tell whether that id is the former one's: before it is moved, nothing is in its place."""
+    with configured(settings, state.admin_key) as server, living_session(server):
+        return deletion.borg_id(server.files, former.path) in (None, repository_id)
 
 
 def _kept(

@@ -32,8 +32,12 @@ def continue_with(
     tells of it after a recovery by paper: dom0 has proved that this opens it.
     Raises bad-request for another computer's, key-revoked for one in quarantine, repository-exists
     where the new name has one of its own, move-refused where the account can move nothing, and what
-    registration.check_key and repository.move raise.
+    revocation.make_way, registration.check_key and repository.move raise.
     """
+    if former != repository:
+        if settings.access == BORG:
+            raise ServiceFailure("move-refused", f"the account has no command that moves {former}")
+        revocation.make_way(state, settings, repository)
     with state.locked():
         known = registry.load(state, settings)
         check_key(state, known, repository, public_key)
@@ -45,7 +49,9 @@ def continue_with(
                 public_key, keypair.fingerprint(public_key), int(time.time()), old.quota,
                 MIXED if old.origin in LEAKED else CLIENT,  # its passphrase stays
                 str(former) if former != repository else old.former, old.repository_id)
-            revoked = (*known.revoked, *map(keypair.fingerprint, old.keys()))
+            # Of a rotation that was cut, this one may be registered as the next one already.
+            others = (key for key in old.keys() if key != public_key)
+            revoked = (*known.revoked, *map(keypair.fingerprint, others))
             revocation.put_away(state, former, old, forget=False)
             changed = known.without_entry(str(former)).with_entry(str(repository), born)
             registry.store(state, replace(changed, revoked=tuple(dict.fromkeys(revoked))))
@@ -82,5 +88,3 @@ def _check(
         raise ServiceFailure("key-revoked", f"{former} is in quarantine")
     if known.is_revoked(old) and old.fate == DELETED:
         raise ServiceFailure("repository-missing", f"{former} was deleted")
-    if former != repository and settings.access == BORG:
-        raise ServiceFailure("move-refused", f"the account has no command that moves {former}")

@@ -93,9 +93,10 @@ class Vault:
     ) -> tuple[RecoveryRecord, bool]:
         """Keep a version of a repository's record by the name that the repository has now, too.
 
-        Answers that record and whether it is new. It is the same bytes each time, so that a killed
-        run finds it. Raises record-missing without such a version, record-refused for an account's,
-        another computer's name, one that has a record of another repository or as new; vault-full.
+        Answers what is kept by that name, and whether it is new: a record of another repository, or
+        one as new, stays. It is the same bytes each time, so that a killed run finds it. Raises
+        record-missing without such a version, record-refused for an account's and for another
+        computer's name, vault-full.
         """
         with self._locked():
             found = self._version(repository, digest)
@@ -104,11 +105,12 @@ class Vault:
             data = recovery_record.encode(found.kind, former, found.values)
             copied, stored = recovery_record.parse(data), self.newest(former)
             kept = stored and stored.newest
-            if new := kept is None or kept.made < copied.made and _is_of_same(kept, copied):
-                self._append(former, data)
-            elif kept and kept.digest != copied.digest:
-                raise ServiceFailure("record-refused", f"{former} has a record of its own")
-        return copied, new
+            if kept and kept.kind is Kind.ACCOUNT:
+                raise ServiceFailure("record-refused", f"{former} is the account's own name")
+            if kept and not (kept.made < copied.made and _is_of_same(kept, copied)):
+                return kept, False
+            self._append(former, data)
+        return copied, True
 
     def account(self, machine: str) -> RecoveryRecord | None:
         """Answer the newest record of a computer's account, None if there is none.
@@ -259,7 +261,7 @@ class Vault:
 def _is_of_same(one: RecoveryRecord, other: RecoveryRecord) -> bool:
     """Tell whether both open one repository: an export begins with borg's id of it."""
     ids = {each.values.get("key_export", "").partition("\n")[0] for each in (one, other)}
-    return one.kind is other.kind and len(ids) == 1
+    return len(ids) == 1
 
 
 def own_home() -> Path:

@@ -8,18 +8,19 @@ import re
 
 from qborg_borg import proof
 from qborg_borg.command import Access
+from qborg_borg.process import OnLook
 
 NO_TEXT = ""  # which dom0 takes for bent, so that a client cannot keep its qube from coming back
 _LIMIT = 15000
 _TEXT = re.compile(rb"[\n\x20-\x7e]+")
 
 
-def read(access: Access, archive: str) -> str | None:
+def read(access: Access, archive: str, works: OnLook) -> str | None:
     """Answer the manifest of an archive, NO_TEXT for what cannot be one, None without such a file.
 
-    Raises ServiceFailure with the cause.
+    `works` is called as long as borg reads. Raises ServiceFailure with the cause.
     """
-    untrusted_found = proof.read_file(access, archive, proof.MANIFEST, _LIMIT)
+    untrusted_found = proof.read_file(access, archive, proof.MANIFEST, _LIMIT, works)
     return None if untrusted_found is None else parse(untrusted_found)
 
 

@@ -47,7 +47,7 @@ def test_records_arrive_while_the_program_works() -> None:
 def test_stdout_is_cut_at_its_limit() -> None:
     outcome = run("print('x' * 100000)", limit=10)
 
-    assert (outcome.stdout, outcome.stdout_cut) == (b"x" * 10, True)
+    assert outcome.stdout == b"x" * 10
 
 
 def test_a_line_without_end_is_cut() -> None:
@@ -117,6 +117,16 @@ def test_a_program_that_goes_on_talking_may_take_its_time(monkeypatch: pytest.Mo
         [sys.executable, "-I", "-c", QUIET.format(6, 1)], {}, timeout=None, idle=4)
 
     assert outcome.cause is None
+
+
+def test_as_long_as_a_silent_program_works_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_LOOK", 0.1)
+    looks: list[float] = []
+    argv = [sys.executable, "-I", "-c", "import time; time.sleep(1)"]
+
+    process.run_logged(argv, {}, timeout=20, on_look=lambda: looks.append(time.monotonic()))
+
+    assert len(looks) > 3
 
 
 def test_whatever_ends_the_caller_ends_the_program() -> None:

@@ -71,6 +71,20 @@ def test_a_bundle_that_lies_here_counts_for_nothing(paths: Paths) -> None:
     assert made.bundle.passphrase.reveal().decode() == RECORD.values["passphrase"]
 
 
+def test_a_rotation_that_was_cut_counts_for_nothing_either(paths: Paths) -> None:
+    installs(paths)
+    cut = keyholder.prepare(paths, WORK, SERVER, "5" * 32, BOTH)
+    takes()
+
+    made = goes_on(paths)
+
+    assert made.created and made.bundle.public_key != cut.bundle.public_key
+    assert next_bundle.required(paths, WORK).repository_id == ID
+    aside = [path for path in paths.generations.glob("next-*") if path.is_dir()]
+    assert len(aside) == 1, "it may be the last of its kind"
+    assert goes_on(paths).bundle == made.bundle
+
+
 def test_a_killed_run_is_gone_on_with_also_without_the_record(paths: Paths, memory: Path) -> None:
     takes()
     first = goes_on(paths)

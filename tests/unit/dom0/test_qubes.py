@@ -127,8 +127,10 @@ def test_no_role_is_none(machine: Honest, value: str) -> None:
 def test_a_role_whose_qube_is_gone_is_an_error(machine: Honest) -> None:
     machine.app.domains.all["dom0"].features.own["x-qborg-maintenance"] = str(uuid.uuid4())
 
-    with pytest.raises(errors.SettingsError, match="gone"):
+    with pytest.raises(errors.SettingsError, match="gone") as caught:
         System(machine.app).role(Role.MAINTENANCE)
+
+    assert "under the name that it had" in caught.value.hint, "else the vault takes no record"
 
 
 def test_without_qubesadmin_a_command_says_where_to_run_it() -> None:

@@ -1,11 +1,14 @@
 """What is lent: to the one who was announced, the one repository, for a while."""
 
+import json
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from qborg_maintenance import lending, settings
-from qborg_maintenance.services import lend_repository
+from qborg_maintenance.services import lend_repository, serve_repository
 from qborg_maintenance.state import State
 from qborg_service import volatile
 from qborg_service.call import Call
@@ -57,6 +60,45 @@ def test_it_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     lending.announce("borg-worker", WORK)
 
     _is_refused("borg-worker", WORK)
+
+
+@pytest.mark.parametrize(("lent", "seconds", "renewed"), [
+    (("borg-worker", WORK), 100.0, True), (("borg-worker", WORK), -1.0, False),
+    (("personal", WORK), 100.0, False), (("borg-worker", Repository("dom", "mail")), 100.0, False),
+], ids=["the-same", "it-has-ended", "to-another", "another"])
+def test_what_is_in_use_stays_lent_unless_it_has_ended_or_another_loan_came(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, lent: tuple[str, Repository], seconds: float,
+    renewed: bool,
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(lending, "_SECONDS", seconds)
+        lending.announce(*lent)
+    note = (memory / "lent.json").read_bytes()
+
+    lending.is_in_use("borg-worker", WORK)
+
+    assert ((memory / "lent.json").read_bytes() != note) is renewed
+    if renewed:
+        assert json.loads((memory / "lent.json").read_bytes())["until"] > time.monotonic() + 800
+
+
+def test_a_long_conversation_keeps_it_lent(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh, state = memory / "ssh", State(memory)
+    ssh.write_text("#!/bin/sh\nsleep 1\nexit 7\n", encoding="ascii")
+    ssh.chmod(0o700)
+    settings.store(state, SETTINGS)
+    account = Mock(__enter__=lambda _self: Mock(), __exit__=lambda *_args: None)
+    for name, value in {"own_state": lambda: state, "configured": lambda *_args: account,
+                        "SSH": str(ssh), "_TELL": 0.1}.items():
+        monkeypatch.setattr(serve_repository, name, value)
+    lending.announce("borg-worker", WORK)
+    note = (memory / "lent.json").read_bytes()
+
+    assert serve_repository.serve_repository("borg-worker", WORK) == 7
+
+    assert (memory / "lent.json").read_bytes() != note
 
 
 @pytest.mark.parametrize(("machine", "lent"), [(SETTINGS.machine, True), ("laptop", False)])

@@ -169,6 +169,28 @@ def test_an_id_that_is_not_known_here_is_dom0s(state: State) -> None:
     assert entry(state, FORMER).repository_id == OLD
 
 
+@pytest.mark.parametrize("lost", ["begun", "moved", "born"])
+def test_after_a_recovery_the_ids_are_those_that_they_were(
+    state: State, account: Account, lost: str
+) -> None:
+    begins(state)
+    if lost != "begun":
+        makes_room(state)
+    if lost == "born":
+        lies(account, WORK, NEW)
+    for name in (WORK, FORMER):  # the account's record has none
+        keys.note_birth(state, SETTINGS, name, "")
+
+    told = NEW if lost == "born" else OLD
+    assert [begins(state, born=told), begins(state, born=told)] == [True, False]
+    assert makes_room(state) == (lost == "begun")
+    if lost != "born":
+        lies(account, WORK, NEW)
+        assert begins(state, born=NEW) and entry(state, FORMER).repository_id == OLD
+    assert entry(state, WORK).repository_id == NEW
+    assert there(account) == {"work": NEW, "work.former1": OLD}
+
+
 def test_secrets_that_are_still_here_are_kept_aside(state: State) -> None:
     keys.make(state, SETTINGS, OTHER)
 

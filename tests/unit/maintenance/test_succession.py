@@ -92,6 +92,37 @@ def test_a_try_that_was_lost_with_its_key_is_followed_by_another(
     assert refused.value.cause == "key-revoked"
 
 
+@pytest.mark.parametrize("number", [4, 6], ids=["another-key", "the-key-of-the-rotation"])
+def test_a_rotation_that_was_never_settled_ends_with_it(state: State, number: int) -> None:
+    former = entry(state, WORK)
+    registration.register(state, SETTINGS, WORK, key(6))
+
+    assert goes_on(state, WORK, number)
+
+    assert known(state).live() == {str(WORK): (key(number),)}
+    gone = {former.fingerprint, keypair.fingerprint(key(6))} - {keypair.fingerprint(key(number))}
+    assert set(known(state).revoked) == gone
+
+
+@pytest.mark.parametrize("fate", [registry.DELETED, registry.KEPT], ids=["here", "by-hand"])
+def test_a_name_whose_repository_was_deleted_is_free(
+    state: State, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    server = Mock(files=Mock(exists=lambda _path: False))
+    for name in ("configured", "living_session"):
+        monkeypatch.setattr(revocation, name, lambda *_args: Mock(
+            __enter__=lambda _self: server, __exit__=lambda *_args: None))
+    gone = keys.make(state, SETTINGS, OFFICE)[0]
+    revocation.mark(state, SETTINGS, OFFICE, None, delete=False)
+    changed = dataclasses.replace(entry(state, OFFICE), fate=fate)
+    registry.store(state, known(state).with_entry(str(OFFICE), changed))
+
+    assert [goes_on(state, OFFICE), goes_on(state, OFFICE)] == [True, False]
+
+    assert known(state).live() == {str(OFFICE): (key(4),)}
+    assert gone.fingerprint in known(state).revoked
+
+
 def test_a_revoked_one_goes_on_under_a_new_key(state: State) -> None:
     revocation.mark(state, SETTINGS, WORK, None, delete=False)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from qborg_borg import command, proof
+from qborg_borg import command, process
 from qborg_borg.recovery_record import parse
 from qborg_service import qubesdb, volatile
 from qborg_service.call import Call
 from qborg_service.failure import ServiceFailure
+from qborg_wire.reply import Progress
 from qborg_wire.services import SERVICES
 from qborg_worker import held
 from qborg_worker.services import prove_record, read_manifest
@@ -49,12 +50,13 @@ def prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prints:
     return has
 
 
-def _asks(handle: Handler, name: str, archive: str, encryption: str = KEYFILE) -> dict[str, str]:
+def _asks(handle: Handler, name: str, archive: str, encryption: str = KEYFILE,
+          told: Callable[[Progress], None] = lambda _told: None) -> dict[str, str]:
     record = records.repository(encryption=encryption)
     own = parse(record).repository
     held.accept(record, own)
     values = {"archive": archive, "lender": "keeper"}
-    return dict(handle(Call(SERVICES[name], own, values, None, "dom0", lambda _told: None)))
+    return dict(handle(Call(SERVICES[name], own, values, None, "dom0", told)))
 
 
 def _reads(archive: str = ARCHIVE, encryption: str = KEYFILE) -> dict[str, str]:
@@ -111,13 +113,24 @@ def test_what_is_no_manifest_is_told_to_whoever_recovers_and_proves_nothing(
     assert refused.value.cause == proved
 
 
-def test_a_manifest_without_an_end_keeps_nobody_waiting(
-    prints: Prints, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(proof, "_SECONDS", 3.0)
+def test_a_manifest_without_an_end_keeps_nobody_waiting(prints: Prints) -> None:
     prints("exec yes")
 
     assert _reads()["manifest"] == '""'
+
+
+@pytest.mark.parametrize(("handle", "name"), [
+    (prove_record.handle, "ProveRecord"), (read_manifest.handle, "ReadManifest")])
+def test_as_long_as_borg_goes_through_an_archive_that_is_told(
+    prints: Prints, monkeypatch: pytest.MonkeyPatch, handle: Handler, name: str
+) -> None:
+    monkeypatch.setattr(process, "_LOOK", 0.1)
+    prints("sleep 1; printf 'class AppVM'")
+    told: list[Progress] = []
+
+    _asks(handle, name, ARCHIVE, told=told.append)
+
+    assert len(told) > 3 and SERVICES[name].idle
 
 
 def test_borgs_own_failure_is_no_manifest_that_is_missing(prints: Prints) -> None:

@@ -11,6 +11,7 @@ from qborg_client import backup, generation, identity
 from qborg_client.paths import own_paths
 from qborg_service.call import Call
 from qborg_service.entry import service
+from qborg_wire.reply import Progress
 from qborg_wire.row import Role
 
 
@@ -21,7 +22,8 @@ def handle(call: Call) -> Mapping[str, str]:
     identity.require_repository(bundle, call.named())
     with tempfile.TemporaryDirectory(prefix="qborg-prove-") as base_dir:
         access = backup.access(paths, bundle, base_dir)
-        proved = proof.read_back(access, call.text("archive"))
+        proved = proof.read_back(
+            access, call.text("archive"), lambda: call.progress(Progress("read-archive", 0, 0)))
     generation.drop_older(paths)
     identity.bind(paths, call.text("uuid"))
     return {"archives": str(proved.archives), "proof": proved.digest}

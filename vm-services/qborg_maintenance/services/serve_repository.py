@@ -20,6 +20,7 @@ from qborg_wire.services import SERVICES
 # An older ssh does not know how to end what is idle; then only a dead connection ends it.
 _IDLE = ("-o", "IgnoreUnknown=ChannelTimeout", "-o",
          f"ChannelTimeout=session={SERVICES['ServeRepository'].seconds}")  # fmt: skip
+_TELL = 300.0  # seconds after which a loan that is in use is told to be so, well before its end
 
 
 def serve_repository(caller: str, repository: Repository) -> int:
@@ -33,7 +34,12 @@ def serve_repository(caller: str, repository: Repository) -> int:
     with configured(stored, state.admin_key) as server:
         words = serve_command(stored.remote_borg, repository).split()
         argv = [SSH, "-F", str(server.config), *_IDLE, "--", ssh_config.ADMIN, *words]
-        return subprocess.run(argv, env=ENVIRONMENT, check=False).returncode
+        with subprocess.Popen(argv, env=ENVIRONMENT) as process:
+            while True:
+                try:
+                    return process.wait(_TELL)
+                except subprocess.TimeoutExpired:
+                    lending.is_in_use(caller, repository)
 
 
 main = stream("ServeRepository", Role.MAINTENANCE, serve_repository)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from qborg_borg import archives, lender
 from qborg_service.call import Call
 from qborg_service.entry import service
+from qborg_wire.reply import Progress
 from qborg_wire.row import Role
 from qborg_worker import held, manifest
 
@@ -20,7 +21,8 @@ def handle(call: Call) -> Mapping[str, str]:
     with tempfile.TemporaryDirectory(prefix="qborg-manifest-") as base_dir:
         access = lender.access(record, call.text("lender"), base_dir, held.key_file(record))
         archive = archives.named(access, archive, call.named().qube)
-        found = manifest.read(access, archive)
+        found = manifest.read(
+            access, archive, lambda: call.progress(Progress("read-archive", 0, 0)))
     return {
         "archive": archive, "manifest": "none" if found is None else json.dumps(found),
         "record": record.digest,
