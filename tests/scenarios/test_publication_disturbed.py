@@ -14,7 +14,7 @@ from scenarios.test_publication_cut import PROOF, SWAP
 
 LINE = b"%s added-just-now\n" % rehearsal.OTHER
 REFUSED = f"{HOME}/{KEYS}.qborg-refused"
-_COPY = 12  # the number of the command that keeps the former file
+_COPY = 13  # the number of the command that keeps the former file
 
 
 @pytest.fixture(scope="module")
