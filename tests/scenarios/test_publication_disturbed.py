@@ -52,6 +52,7 @@ def test_a_line_that_a_person_adds_meanwhile_is_noticed_and_kept(
     reply = rehearsal.ends(call)
 
     _refused(reply, "someone else changed authorized_keys")
+    assert ("outcome=list-changed\n" in reply) == (number == PROOF or when == "after")
     assert rehearsal.read(world).count(LINE) == 1
     found = rehearsal.BLOCK.sub(b"", rehearsal.read(world))
     assert found == former + LINE

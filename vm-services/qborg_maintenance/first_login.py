@@ -130,7 +130,7 @@ def _replace(swap: Swap) -> None:
         files.move(FORMER, KEYS)  # they wrote into it in place, as it was swapped
     if files.read(KEYS) not in (swap.candidate, swap.current):
         # The admin key was never in theirs, so nothing is lost by leaving it as they want it.
-        raise ServiceFailure("publish-refused", f"{MEANWHILE} after us; it stays theirs")
+        raise ServiceFailure("list-changed", f"{MEANWHILE} after us; it stays theirs")
     if not WayBack(swap.lock, swap.current, swap.candidate).go(orphaned=False):
         raise ServiceFailure("connection-failed", f"not rolled back: {FORMER} has what was there")
     raise failure

@@ -166,7 +166,7 @@ class _Publication:
             why = failure.detail if failure else "time was up"
             raise ServiceFailure("publish-refused", f"rolled back: {why}")
         if theirs:
-            raise ServiceFailure("publish-refused", f"{MEANWHILE} after us; it stays theirs")
+            raise ServiceFailure("list-changed", f"{MEANWHILE} after us; it stays theirs")
 
 
 def _published(epoch: int, keys: Keys, changed: bool, data: bytes) -> Published:
