@@ -20,6 +20,7 @@ _HELD = "/home/user/.local/share/qubes-borg/ssh_config"
 LOCK = f"{HOME}/.ssh/qborg-lock"
 # What a swap of authorized_keys runs in the account until its lock is gone, in this order.
 SWAP_COMMANDS = (
+    "rm -f .ssh/authorized_keys.qborg-new",
     "dd of=.ssh/authorized_keys.qborg-new",
     "cat .ssh/authorized_keys.qborg-new",
     "chmod 600 .ssh/authorized_keys.qborg-new",

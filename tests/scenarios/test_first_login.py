@@ -78,6 +78,25 @@ def test_a_window_closes_once_the_password_was_typed_at_a_terminal(waiting: Lab)
     assert waiting.exec(KEEPER, window).returncode == 1
 
 
+def test_a_killed_set_ups_window_closes_once_the_next_one_is_done(waiting: Lab) -> None:
+    once = b"[ -e /tmp/once ] || { touch /tmp/once; exec sleep 4321; }"
+    _has_windows(waiting, b"#!/bin/sh\n%s\ncat /tmp/typed\n" % once)
+    waiting.exec(KEEPER, ["dd", "status=none", "of=/tmp/typed"], input=PASSWORD + b"\n", check=True)
+    tool, window = typist.begins(waiting), ["pgrep", "-f", "sleep 4321"]
+    deadline = time.monotonic() + 300
+    while waiting.exec(KEEPER, window).returncode != 0:
+        assert time.monotonic() < deadline
+    tool.kill()
+    tool.close()
+    assert waiting.exec(KEEPER, window).returncode == 0
+
+    person.runs(waiting, "qvm-borg-setup", "--password")
+
+    deadline = time.monotonic() + 30
+    while waiting.exec(KEEPER, window).returncode == 0:
+        assert time.monotonic() < deadline
+
+
 def test_a_password_typed_in_a_window(waiting: Lab) -> None:
     _has_windows(waiting, ZENITY)
     waiting.exec(KEEPER, ["dd", "status=none", "of=/tmp/typed"], input=PASSWORD + b"\n", check=True)

@@ -32,9 +32,17 @@ COMMANDS = (
     "ls -d repos",
     "mkdir repos",
 )
+# What comes after the seventh of them where there is no list of keys yet, until its upload.
+MAKE, MAKE_COMMANDS = 8, (
+    "dd of=.ssh/authorized_keys.qborg-new",
+    "chmod 600 .ssh/authorized_keys.qborg-new",
+    "cp -l .ssh/authorized_keys.qborg-new .ssh/authorized_keys",
+    "cat .ssh/authorized_keys",
+    *rehearsal.SWAP_COMMANDS[:2],
+)
 CHANGES = [number for number, command in enumerate(COMMANDS, 1)
            if command.split()[0] not in ("cat", "ls")]  # fmt: skip
-READ, COPY, SWAP, PROOF = 8, 13, 17, 18  # numbers of commands
+READ, COPY, SWAP, PROOF = 8, 14, 18, 19  # numbers of commands
 _LOGIN = ["qborg-admin", "login", "--password-fd", "0"]
 
 
@@ -207,11 +215,36 @@ def test_one_that_is_cut_loses_nothing_and_the_next_one_converges(
 
 def test_an_account_without_a_list_of_keys_gets_one(lab: Lab) -> None:
     _resets(lab, None)
+    lab.server.account.watch()
+
+    code, said = typist.types(lab, PASSWORD)
+    assert code == 0, said
+
+    assert rehearsal.commands(lab)[MAKE - 1 :][: len(MAKE_COMMANDS)] == list(MAKE_COMMANDS)
+    lab.server.account.unwatch()
+    _converges(lab, b"")
+    assert _is_alone(lab)
+
+
+@pytest.mark.parametrize("act", [_cut, _kill_login])
+@pytest.mark.parametrize("number", range(MAKE, MAKE + len(MAKE_COMMANDS)), ids=MAKE_COMMANDS)
+def test_one_that_is_cut_while_it_makes_a_list_leaves_one_that_nothing_else_is_written_to(
+    lab: Lab, number: int, act: Callable[[Lab, RunningProcess], None]
+) -> None:
+    _resets(lab, None)
+
+    with rehearsal.held(lab, number, begins=_begins) as login:
+        act(lab, login)
+    _ends(login)
 
     _converges(lab, b"")
+    assert _is_alone(lab)
 
-    mode = lab.server.exec(["stat", "-c", "%a %U", f"{HOME}/{KEYS}"]).stdout
-    assert mode == b"600 zh1234\n"
+
+def _is_alone(lab: Lab) -> bool:
+    """Tell whether the list of keys is the account's own and has no second name."""
+    found = lab.server.exec(["stat", "-c", "%a %U %h", f"{HOME}/{KEYS}"]).stdout
+    return found == b"600 zh1234 1\n"
 
 
 def test_it_waits_for_another_computer_and_says_so(lab: Lab) -> None:

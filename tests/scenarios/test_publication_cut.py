@@ -23,7 +23,7 @@ COMMANDS = (
     "ls -d repos",
     *rehearsal.SWAP_COMMANDS,
 )
-READ, SWAP, PROOF = 6, 16, 17  # numbers of commands
+READ, SWAP, PROOF = 6, 17, 18  # numbers of commands
 MOMENTS = [(number, "before") for number in range(READ, PROOF + 1)]
 MOMENTS += [(SWAP, "after"), (PROOF, "after")]
 
@@ -75,7 +75,7 @@ def test_the_table_has_every_moment_between_the_read_and_the_proof(
     rehearsal.publishes(world)
 
     assert rehearsal.commands(world) == list(COMMANDS)
-    assert len(ROWS) == len(ACTS) * (PROOF - READ + 1 + 2) == 70
+    assert len(ROWS) == len(ACTS) * (PROOF - READ + 1 + 2) == 75
 
 
 @pytest.mark.parametrize(("number", "when", "act"), ROWS)

@@ -14,7 +14,7 @@ from scenarios.test_publication_cut import PROOF, SWAP
 
 LINE = b"%s added-just-now\n" % rehearsal.OTHER
 REFUSED = f"{HOME}/{KEYS}.qborg-refused"
-_COPY = 12  # the number of the command that keeps the former file
+_COPY = 13  # the number of the command that keeps the former file
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,7 @@ def test_a_line_that_a_person_adds_meanwhile_is_noticed_and_kept(
     reply = rehearsal.ends(call)
 
     _refused(reply, "someone else changed authorized_keys")
+    assert ("outcome=list-changed\n" in reply) == (number == PROOF or when == "after")
     assert rehearsal.read(world).count(LINE) == 1
     found = rehearsal.BLOCK.sub(b"", rehearsal.read(world))
     assert found == former + LINE

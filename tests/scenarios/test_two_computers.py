@@ -106,7 +106,7 @@ def test_the_other_computers_block_that_came_while_ours_slept_stays(
     world: Lab, former: bytes
 ) -> None:
     rehearsal.resets(world, former)
-    with rehearsal.held(world, 13) as call:  # our last look at the lock
+    with rehearsal.held(world, 14) as call:  # our last look at the lock
         entries = world.server.exec(["ls", rehearsal.LOCK], check=True).stdout.decode().split()
         stale = f"{int(time.time()) - 3600}-{entries[0][11:]}"
         script = f"cd {rehearsal.LOCK} && mv {entries[0]} {stale}"

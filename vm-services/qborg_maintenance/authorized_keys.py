@@ -6,7 +6,7 @@ locks the owner out or lets a client do more than append to its repository.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -42,11 +42,12 @@ class OtherComputer(KeysRefused):
 
 @dataclass(frozen=True)
 class Document:
-    """The file in three parts: bytes before our block, its epoch (None: no block), bytes after."""
+    """The file in its parts: before our block, its epoch (None: no block), after it, its lines."""
 
     before: bytes
     epoch: int | None
     after: bytes
+    block: bytes = b""
 
     @property
     def foreign(self) -> bytes:
@@ -73,20 +74,21 @@ def parse(untrusted_data: bytes, machine: str, machine_id: str) -> Document:
     begin, end, epoch = _find_block(lines, machine.encode(), machine_id.encode())
     if begin is None or end is None:
         return Document(untrusted_data, None, b"")
-    for line in lines[begin + 1 : end]:
+    block = lines[begin + 1 : end]
+    for line in block:
         if _OURS.fullmatch(line.removesuffix(b"\n")) is None:
             raise KeysRefused("a line inside our block is not ours; move it out of the block")
-    return Document(b"".join(lines[:begin]), epoch, b"".join(lines[end + 1 :]))
+    return Document(
+        b"".join(lines[:begin]), epoch, b"".join(lines[end + 1 :]), b"".join(block))
 
 
-def listed(untrusted_data: bytes, document: Document, machine: str) -> tuple[Restricted, ...]:
+def listed(document: Document, machine: str) -> tuple[Restricted, ...]:
     """Answer the lines of our block in a file that was parsed; raises KeysRefused.
 
     Each must be one that this computer could have written.
     """
-    end = len(untrusted_data) - len(document.after)
-    block = _lines(untrusted_data[len(document.before):end])[1:-1]
-    return tuple(_restricted(line.removesuffix(b"\n"), machine) for line in block)
+    lines = _lines(document.block)
+    return tuple(_restricted(line.removesuffix(b"\n"), machine) for line in lines)
 
 
 def _restricted(untrusted_line: bytes, machine: str) -> Restricted:
@@ -139,7 +141,7 @@ def without_old_lines(document: Document, former: Mapping[str, str]) -> Document
 
     `former` maps the old name of an imported repository to its public key. Only the very shape
     that the scripts wrote is taken, or that less its `cd`, which never worked; whatever else
-    holds such a key stays, and check_keys refuses it.
+    holds such a key stays, and less_foreign refuses it.
     """
     old = [
         re.compile(_OLD_LINE % {
@@ -156,8 +158,31 @@ def without_old_lines(document: Document, former: Mapping[str, str]) -> Document
     return replace(document, before=kept(document.before), after=kept(document.after))
 
 
+def less_foreign(
+    keys: Mapping[str, Sequence[str]], document: Document, wanted: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Answer the keys of each repository less those that are foreign and not in our block yet.
+
+    A client chooses its key, and may choose one that stands there for somebody else: it must stop
+    no publication for the others. One of our block stays: by its other line alone it may do more.
+    Raises KeysRefused if it is the newest key of a wanted repository.
+    """
+    own = dict[str, tuple[str, ...]]()
+    for name, each in keys.items():
+        foreign = [key for key in each if _blob(key) in document.foreign]
+        if name in wanted and each[-1] in foreign:
+            raise KeysRefused(f"the key of {name} also stands outside our block: a line too many "
+                              "there, or a key that is not its own")
+        own[name] = tuple(key for key in each if key not in foreign or _blob(key) in document.block)
+    return own
+
+
+def _blob(public_key: str) -> bytes:
+    return public_key.split(" ")[1].encode("ascii")
+
+
 def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -> None:
-    """Raise KeysRefused unless the admin keeps an own line and each key has only its own one.
+    """Raise KeysRefused unless the admin keeps an own line and each key stands for one repository.
 
     The admin's line must be foreign, so that it is kept byte for byte, and hold no options.
     """
@@ -171,8 +196,6 @@ def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -
             raise KeysRefused("one key stands for two")
         if seen_names.setdefault(name.lower(), name) != name:
             raise KeysRefused("two repositories differ only by case")
-        if blob.encode("ascii") in document.foreign:
-            raise KeysRefused("a client's key also stands outside our block; take that line out")
         seen_keys.add(blob)
 
 

@@ -111,9 +111,8 @@ def _make_file(files: Files) -> None:
     """Make an empty one, which lets in as many as none; never over one that comes meanwhile."""
     files.write(NEW, b"")
     must("the new file's mode cannot be set", files.set_mode(NEW, "600"))
-    if files.link(NEW, KEYS).code == 0:
-        files.remove(NEW)  # else what is written to it next would be in both
-    elif not files.exists(KEYS):
+    # What it leaves is one file of two names; the upload that follows parts them.
+    if files.link(NEW, KEYS).code != 0 and not files.exists(KEYS):
         must("the new file cannot be moved in place", files.move(NEW, KEYS))
 
 
@@ -131,7 +130,7 @@ def _replace(swap: Swap) -> None:
         files.move(FORMER, KEYS)  # they wrote into it in place, as it was swapped
     if files.read(KEYS) not in (swap.candidate, swap.current):
         # The admin key was never in theirs, so nothing is lost by leaving it as they want it.
-        raise ServiceFailure("publish-refused", f"{MEANWHILE} after us; it stays theirs")
+        raise ServiceFailure("list-changed", f"{MEANWHILE} after us; it stays theirs")
     if not WayBack(swap.lock, swap.current, swap.candidate).go(orphaned=False):
         raise ServiceFailure("connection-failed", f"not rolled back: {FORMER} has what was there")
     raise failure

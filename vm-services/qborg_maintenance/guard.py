@@ -8,6 +8,7 @@ service cannot lock anyone out.
 import contextlib
 import os
 import select
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -43,16 +44,30 @@ class Guard:
         return self._finish(_UNDO)
 
     def _finish(self, word: bytes) -> Verdict:
-        self.ended = True
-        # A guard whose time was up does not listen any more; its exit code tells what it did.
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._pipe, word)
-        os.close(self._pipe)
-        _process_id, status = os.waitpid(self._process_id, 0)
+        with _undisturbed():
+            self.ended = True
+            # A guard whose time was up does not listen any more; its exit code tells what it did.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._pipe, word)
+            os.close(self._pipe)
+            _process_id, status = os.waitpid(self._process_id, 0)
         try:
             return Verdict(os.waitstatus_to_exitcode(status))
         except ValueError:
             return Verdict.LOST
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Have the service's deadline, and a person's Ctrl-C, wait for the end of the block.
+
+    Else the session and the lock would be gone while the guard still works with them.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGALRM, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 @contextmanager

@@ -93,6 +93,13 @@ def _require(wanted: Sequence[str], keys: Collection[str]) -> None:
             raise ServiceFailure("keys-missing", f"there is no live key for {name} here")
 
 
+def _less_foreign(keys: Keys, document: Document, wanted: Sequence[str]) -> Keys:
+    try:
+        return authorized_keys.less_foreign(keys, document, wanted)
+    except KeysRefused as error:
+        raise ServiceFailure("publish-refused", str(error)) from error
+
+
 class _Publication:
     def __init__(
         self, state: State, settings: Settings, lock: Lock, held: tuple[int, ...]
@@ -108,6 +115,7 @@ class _Publication:
         _require(wanted, keys)
         current, document = read_document(self._server, self._settings)
         document = authorized_keys.without_old_lines(document, known.former())
+        keys = _less_foreign(keys, document, wanted)
         self._quotas = known.quotas()
         registry.check_epoch(known, document.epoch)
         if document.epoch is not None:
@@ -158,7 +166,7 @@ class _Publication:
             why = failure.detail if failure else "time was up"
             raise ServiceFailure("publish-refused", f"rolled back: {why}")
         if theirs:
-            raise ServiceFailure("publish-refused", f"{MEANWHILE} after us; it stays theirs")
+            raise ServiceFailure("list-changed", f"{MEANWHILE} after us; it stays theirs")
 
 
 def _published(epoch: int, keys: Keys, changed: bool, data: bytes) -> Published:

@@ -120,7 +120,7 @@ def _noted() -> dict[str, Any]:
 
 
 def with_block(
-    state: State, settings: Settings, known: Registry, untrusted_data: bytes, document: Document
+    state: State, settings: Settings, known: Registry, document: Document
 ) -> Registry:
     """Answer the registry; one that came out of a record is first made as new as the server's.
 
@@ -130,7 +130,7 @@ def with_block(
     if document.epoch is None or state.settings.exists() or not state.registry.exists():
         return known
     try:
-        lines = authorized_keys.listed(untrusted_data, document, settings.machine)
+        lines = authorized_keys.listed(document, settings.machine)
     except KeysRefused as error:
         raise ServiceFailure("publish-refused", str(error)) from error
     merged = merge(known, document.epoch, lines, int(time.time()))

@@ -61,10 +61,12 @@ def check_key(
 ) -> str:
     """Answer the fingerprint of a key that a client has shown.
 
-    Raises bad-request for none, key-revoked, and key-in-use for somebody else's: one for two
-    would stop every publication.
+    Raises bad-request for none that ssh takes, key-revoked, and key-in-use for somebody else's:
+    either would stop every publication.
     """
     fingerprint = _fingerprint(public_key)
+    if keypair.listed_fingerprints(f"{public_key}\n".encode("ascii")) != (fingerprint,):
+        raise ServiceFailure("bad-request", f"{repository} has shown what ssh takes for no key")
     if fingerprint in known.revoked:
         raise ServiceFailure("key-revoked", f"{repository} has a revoked key")
     others = [key for name, entry in known.repositories.items() if name != str(repository)

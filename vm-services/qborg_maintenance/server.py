@@ -5,9 +5,12 @@ alone, or neither (provider.py); which of them is recorded at the set-up and not
 """
 
 import contextlib
+import os
 import resource
+import select
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ from qborg_maintenance.settings import Settings
 from qborg_service import process
 from qborg_service.failure import ServiceFailure
 
+_SECONDS = 60.0  # until the far end of a living session has answered
 _TALK_LIMIT = 65536  # bytes of stderr beside the living session
 GREETING = b"qubes-borg\n"
 # sftp's first words, version 3, and what a server of that version answers after a length.
@@ -80,7 +84,7 @@ def living_session(server: Server) -> Iterator[int]:
 
     It lasts as long as any process keeps that descriptor: the far end ends with its input, so
     a killed service leaves no connection behind. Raises access-changed if the account does not
-    offer what it was recorded with.
+    offer what it was recorded with, server-unreachable if it takes the login and is silent then.
     """
     if server.access == BORG:
         raise ServiceFailure("access-changed", "the account serves borg and nothing else")
@@ -89,7 +93,7 @@ def living_session(server: Server) -> Iterator[int]:
     with tempfile.TemporaryFile() as errors:
         master = subprocess.Popen(
             argv, env=ENVIRONMENT, start_new_session=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
         )
         assert master.stdin is not None and master.stdout is not None
         # The server may talk there for as long as the session lasts: a full file ends ssh, and
@@ -98,7 +102,7 @@ def living_session(server: Server) -> Iterator[int]:
             resource.prlimit(master.pid, kind, (limit, limit))
         try:
             if not _greeted(server.access, master.stdin, master.stdout):
-                code = master.wait()
+                code = _code(master)
                 errors.seek(0)
                 raise _no_session(code, errors.read(8192))
             yield master.stdin.fileno()
@@ -111,17 +115,37 @@ def living_session(server: Server) -> Iterator[int]:
 
 
 def _greeted(access: str, say: IO[bytes], hear: IO[bytes]) -> bool:
-    """Tell whether the far end answers as it should; raises connection-failed for other words."""
+    """Tell whether the far end answers as it should, or ends.
+
+    Raises connection-failed for other words, server-unreachable for none.
+    """
     with contextlib.suppress(BrokenPipeError):
         say.write(_INIT if access == SFTP else GREETING)
         say.flush()
-    if access == SFTP:
-        heard, wanted = hear.read(_LENGTH + len(_VERSION))[_LENGTH:], _VERSION
-    else:
-        heard, wanted = hear.readline(len(GREETING)), GREETING
-    if not wanted.startswith(heard):
+    skipped, wanted = (_LENGTH, _VERSION) if access == SFTP else (0, GREETING)
+    heard, end = b"", time.monotonic() + _SECONDS
+    while wanted.startswith(heard[skipped:]) and len(heard) < skipped + len(wanted):
+        if not select.select([hear], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise _silent()
+        chunk = os.read(hear.fileno(), skipped + len(wanted) - len(heard))
+        if not chunk:
+            return False
+        heard += chunk
+    if heard[skipped:] != wanted:
         raise ServiceFailure("connection-failed", "it prints words at login; silence it")
-    return heard == wanted
+    return True
+
+
+def _code(master: subprocess.Popen[bytes]) -> int:
+    """Answer the exit code of an ssh whose far end has said its last word."""
+    try:
+        return master.wait(_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise _silent() from error
+
+
+def _silent() -> ServiceFailure:
+    return ServiceFailure("server-unreachable", "the server stopped answering")
 
 
 def _no_session(code: int, untrusted_stderr: bytes) -> ServiceFailure:

@@ -125,7 +125,7 @@ def _look(
     with state.locked():
         known, epoch = registry.load(state, found), None
         if read is not None:
-            known, epoch = recovery.with_block(state, found, known, *read), read[1].epoch
+            known, epoch = recovery.with_block(state, found, known, read), read.epoch
         registry.check_epoch(known, epoch)
         if found != settings.load(state):
             _store(state, found)
@@ -141,7 +141,7 @@ def _look(
 
 def _probe(
     server: Server, candidate: Settings, public_key: str, repositories: Sequence[str]
-) -> tuple[Settings, str, tuple[bytes, Document] | None, Sequence[str]]:
+) -> tuple[Settings, str, Document | None, Sequence[str]]:
     """Answer the settings as found, borg's version, the list of keys if ours, what lies there."""
     row = candidate.provider
     if server.access == BORG:
@@ -157,7 +157,7 @@ def _probe(
             keys=probe.key_list(server, public_key, candidate.machine_id),
             snapshots=probe.snapshots(server, row),
         )
-        read = None if found.keys == AWAITED else publish.read_document(server, candidate)
+        read = None if found.keys == AWAITED else publish.read_document(server, candidate)[1]
         return found, version, read, probe.existing(server, repositories)
 
 

@@ -32,11 +32,6 @@ class State:
         return self.root / "pending.json"
 
     @property
-    def first_login(self) -> Path:
-        """How the first login ended that a person did at this qube's terminal."""
-        return self.root / "first-login"
-
-    @property
     def registry(self) -> Path:
         """The repositories, their public keys and the epoch."""
         return self.root / "registry.json"

@@ -31,6 +31,7 @@ class Swap:
         Raises ServiceFailure, then authorized_keys is as it was.
         """
         files = self.lock.server.files
+        files.remove(NEW)  # a first login that was cut leaves it as a second name of KEYS
         files.write(NEW, self.candidate)
         if files.read(NEW) != self.candidate:
             files.remove(NEW)

@@ -3,9 +3,7 @@
 Runs in dom0.
 """
 
-import sys
 from argparse import Namespace
-from contextlib import redirect_stdout
 
 from qvm_borg import tools, vault
 from qvm_borg.enroll import enroll, key_lines
@@ -20,7 +18,7 @@ def _work(session: Session, options: Namespace) -> None:
     asked = Asked(options.quota, options.directory, options.keys == "client", continues=former,
                   encryption=options.encryption or "")
     if options.show_authorized_keys:
-        with redirect_stdout(sys.stderr):  # what is said meanwhile is none of the lines
+        with tools.apart(True):  # what is said meanwhile is none of the lines
             lines = key_lines(session, options.qubes, asked)
         for line in lines:
             session.report.show(line)

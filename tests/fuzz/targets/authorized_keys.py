@@ -9,11 +9,12 @@ from qborg_maintenance import authorized_keys
 from qborg_maintenance.authorized_keys import Document, KeysRefused
 from qborg_wire.key_line import restricted_line
 
-_SAID = Vocabulary(authorized_keys)
+_SAID = Vocabulary(authorized_keys, inserts="dom-(?:work|mail)")
 _ADMIN = samples.ed25519(1)
-_KEYS = authorized_keys.as_restricted(
-    {"dom-work": [samples.ed25519(2), samples.ed25519(4)], "dom-mail": [samples.ed25519(3)]}
-)
+_LIVE = {
+    "dom-work": [samples.ed25519(2), samples.ed25519(4)], "dom-mail": [samples.ed25519(3)]
+}  # fmt: skip
+_KEYS = authorized_keys.as_restricted(_LIVE)
 _BEGIN = f"# BEGIN qubes-borg {samples.MACHINE} {samples.MACHINE_ID}"
 _END = f"# END qubes-borg {samples.MACHINE} {samples.MACHINE_ID}"
 _OURS = tuple(
@@ -53,12 +54,13 @@ def _check_parts(document: Document, data: bytes) -> None:
     assert data.startswith(document.before) and data.endswith(document.after)
     block = data[len(document.before) : len(data) - len(document.after)]
     if document.epoch is None:
-        assert block == document.after == b""
+        assert block == document.after == document.block == b""
         return
     first, *lines, last = block.removesuffix(b"\n").split(b"\n")
     assert document.before[-1:] in (b"", b"\n") and (block[-1:] == b"\n" or not document.after)
     assert first == f"{_BEGIN} epoch={document.epoch}".encode("ascii")
     assert last == _END.encode("ascii")
+    assert b"".join(line + b"\n" for line in lines) == document.block
     for line in lines:
         assert line.startswith(b'command="') and b'",restrict ' in line
         assert b" serve --append-only --restrict-to-repository repos/" in line
@@ -67,18 +69,22 @@ def _check_parts(document: Document, data: bytes) -> None:
 def _check_listed(document: Document, data: bytes) -> None:
     """What our block lists is what we would write there."""
     with contextlib.suppress(KeysRefused):
-        for each in authorized_keys.listed(data, document, samples.MACHINE):
+        for each in authorized_keys.listed(document, samples.MACHINE):
             line = restricted_line("borg14", each.repository, each.public_key, each.quota)
             assert line.partition(" serve ")[2].encode("ascii") in data
 
 
 def _check_keys(document: Document) -> str:
     try:
-        authorized_keys.check_keys(document, _ADMIN, _KEYS)
+        own = authorized_keys.less_foreign(_LIVE, document, _LIVE)
+        authorized_keys.check_keys(document, _ADMIN, authorized_keys.as_restricted(own))
     except KeysRefused as error:
         return _SAID.told(str(error))
     assert any(_PLAIN.fullmatch(line) for line in document.foreign.split(b"\n"))
-    assert all(each.public_key.split(" ")[1].encode() not in document.foreign for each in _KEYS)
+    for name, keys in own.items():
+        blobs = [key.split(" ")[1].encode() for key in keys]
+        assert keys[-1] == _LIVE[name][-1] and blobs[-1] not in document.foreign
+        assert all(blob not in document.foreign or blob in document.block for blob in blobs)
     return "to be published"
 
 
@@ -91,7 +97,8 @@ def _check_rendered(document: Document, data: bytes, rendered: bytes) -> None:
     block = b"".join(line + b"\n" for line in (begin, *_OURS, end))
     assert rendered == document.before + glue + block + document.after
     again = authorized_keys.parse(rendered, samples.MACHINE, samples.MACHINE_ID)
-    assert again == Document(document.before + glue, 8, document.after)
+    ours = b"".join(line + b"\n" for line in _OURS)
+    assert again == Document(document.before + glue, 8, document.after, ours)
 
 
 def _block(epoch: int, *lines: bytes) -> bytes:

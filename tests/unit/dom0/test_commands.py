@@ -83,6 +83,7 @@ def test_an_example_in_the_help_can_be_run(name: str) -> None:
     ("revoke", "work", "--quarantine=7"), ("setup", "--fingerprint", "unknown"),
     ("enroll", "work", "--keys", "client", "--no-escrow"),
     ("enroll", "work", "--keys", "client", "--import", "/home/user/old"),
+    ("enroll", "work", "--keys", "client", "--show-authorized-keys"),
     ("check", "-v", "-q", "work"),
     ("check",), ("check", "work", "--all"), ("check", "--all", "--json", "--keys"),
     ("recover", "--print-kit"), ("recover", "--print-kit", "work", "--all"),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from qvm_borg import errors
+from qvm_borg import errors, record
 from qvm_borg.tools import backup, enroll, status
 from unit.dom0.honest import FINGERPRINT, KEY, Honest, run
 from unit.dom0.machine import failure
@@ -147,6 +147,28 @@ def test_the_last_thing_that_opens_a_kept_repository_is_not_removed(
     assert "the bundle stays in work" in capsys.readouterr().err
     assert enrolled.bundle and "x-qborg" in features(enrolled)
     assert "qubes-work" in enrolled.revoked
+
+
+# What dom0 has noted of a client that made its key itself, and whether its bundle may be alone.
+BEGUN = {"nothing-opened": ({}, False), "opened": ({"repository": "1" * 64}, True),
+         "adopted": ({"bundle": "3" * 64}, True)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("digests", "stays"), BEGUN.values(), ids=BEGUN)
+def test_what_an_enrolment_began_stays_only_once_it_may_open_something(
+    ready: Honest, digests: dict[str, str], stays: bool
+) -> None:
+    vm = ready.app.domains.all["work"]
+    begun = record.Record(vm.uuid, record.names.Repository("qubes", "work"), "plan", FINGERPRINT,
+                          digests, notes={record.KEYS: record.BY_CLIENT})
+    vm.features.own.update({"x-qborg": record.render(begun), "service.qborg-client": "1"})
+    ready.made.add("key qubes-work")
+    ready.values["RevokeKeys"] = {"secrets": "none"}
+
+    assert revokes(ready) == (errors.PartialFailure.exit_code if stays else 0)
+
+    assert ("RemoveBundle+qubes-work" in calls(ready)) is not stays
+    assert ("x-qborg" in features(ready)) is stays
 
 
 def test_with_the_repository_all_of_it_goes(

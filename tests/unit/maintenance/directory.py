@@ -27,10 +27,11 @@ class Account:
         if self.asked == self.dies_at:
             raise ServiceFailure("server-unreachable", "the connection broke")
 
-    def run(self, *words: str) -> Finished:
+    def run(self, *words: str, stdin: bytes | None = None) -> Finished:
         """Run one command."""
         self._counts()
-        done = subprocess.run(words, cwd=self.home, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(
+            words, cwd=self.home, input=stdin, capture_output=True, check=False, timeout=60)
         return Finished(done.returncode, done.stdout, done.stderr)
 
     def transfer(self, *lines: str) -> Finished:

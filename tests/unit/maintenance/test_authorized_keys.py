@@ -192,11 +192,29 @@ def test_two_lines_for_one_are_refused(keys: dict[str, list[str]]) -> None:
         authorized_keys.check_keys(parse(ADMIN_LINE), ADMIN, authorized_keys.as_restricted(keys))
 
 
-def test_a_client_key_outside_our_block_is_refused() -> None:
-    document = parse(ADMIN_LINE + key(2).encode() + b" unrestricted\n")
+# Of dom-work the keys, the one in our block, and which of them are published; key 4 is foreign.
+SHARED = {
+    "new": ((4,), 0, ()), "next": ((2, 4), 2, (2,)), "first-of-a-try": ((4, 2), 0, (2,)),
+    "in-our-block": ((4,), 4, (4,)), "in-our-block-with-a-next": ((4, 2), 4, (4, 2)),
+    "none": ((2,), 0, (2,)),
+}
 
-    with pytest.raises(KeysRefused):
-        authorized_keys.check_keys(document, ADMIN, LINES)
+
+@pytest.mark.parametrize(("numbers", "listed", "own"), SHARED.values(), ids=SHARED)
+def test_a_client_key_of_a_foreign_line_stops_its_own_publication_alone(
+    numbers: tuple[int, ...], listed: int, own: tuple[int, ...]
+) -> None:
+    block = client_line("dom-work", listed) if listed else b""
+    document = parse(ADMIN_LINE + BEGIN + block + END + key(4).encode() + b" unrestricted\n")
+    keys = {"dom-mail": (key(3),), "dom-work": tuple(map(key, numbers))}
+
+    kept = {"dom-mail": (key(3),), "dom-work": tuple(map(key, own))}
+    assert authorized_keys.less_foreign(keys, document, ["dom-mail"]) == kept
+    if numbers[-1] != 4:
+        assert authorized_keys.less_foreign(keys, document, ["dom-work"]) == kept
+        return
+    with pytest.raises(KeysRefused, match="key of dom-work also stands outside"):
+        authorized_keys.less_foreign(keys, document, ["dom-work"])
 
 
 def test_ssh_itself_reads_every_line_as_meant() -> None:

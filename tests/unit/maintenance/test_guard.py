@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from qborg_maintenance.guard import Verdict, guarded
 from qborg_maintenance.state import State
+from qborg_service.deadline import DeadlinePassed, deadline
 
 ROOT = Path(__file__).parents[3]
 KILLED = """
@@ -56,6 +58,21 @@ def test_leaving_by_any_way_rolls_back(tmp_path: Path, error: type[BaseException
         raise error
 
     assert note.read_text() == "False"
+
+
+@pytest.mark.parametrize("word", ["said", "unsaid"])
+def test_time_that_is_up_while_it_rolls_back_is_told_afterwards(tmp_path: Path, word: str) -> None:
+    note = tmp_path / "note"
+
+    def slowly(_orphaned: bool) -> bool:
+        time.sleep(1)
+        return note.write_text("rolled") > 0
+
+    with pytest.raises(DeadlinePassed), deadline(0.3), guarded(slowly, ()) as guard:
+        if word == "said":
+            guard.roll_back()
+
+    assert note.exists()
 
 
 def test_a_failed_roll_back_is_told() -> None:

@@ -191,7 +191,8 @@ def test_a_key_of_somebody_else_is_refused_and_stops_no_publication(
     assert state.registry.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["ssh-ed25519 AAA", "ssh-ed25519 !"])
+@pytest.mark.parametrize("text", [
+    "ssh-ed25519 AAA", "ssh-ed25519 !", "ssh-rsa AAAAB3NzaC1yc2EA" + "A" * 360])
 def test_what_is_no_key_is_refused(state: State, text: str) -> None:
     with pytest.raises(ServiceFailure) as refused:
         registration.register(state, SETTINGS, WORK, text)

@@ -8,7 +8,7 @@ import time
 
 from qborg_maintenance import ask, first_login, setup, waiting
 from qborg_maintenance.settings import Settings
-from qborg_maintenance.state import own_state
+from qborg_maintenance.state import State, own_state
 from qborg_service.call import Call
 from qborg_service.entry import service
 from qborg_wire.row import Role
@@ -24,18 +24,22 @@ def handle(call: Call) -> dict[str, str]:
         host_key="", remote_borg=call.text("remote_borg"),
     )
     state = own_state()
-    waiting.forget(state)
+    waiting.forget()
     settings = setup.prepare_login(state, wanted, call.text("host_key"))
-    if first_login.accepted(state, settings):
-        return {"installed": "no"}
+    installed = not first_login.accepted(state, settings) and _install(state, settings)
+    waiting.tell(None)
+    return {"installed": "yes" if installed else "no"}
+
+
+def _install(state: State, settings: Settings) -> bool:
+    """Have the key installed by the person at the window, or at a terminal beside it."""
     end = time.monotonic() + _PATIENCE
     password = ask.window(f"qubes-borg: the password of {settings.account} at {settings.host}",
-                          _PATIENCE, lambda: waiting.is_told(state))  # fmt: skip
+                          _PATIENCE, waiting.is_told)  # fmt: skip
     if password is None:
-        waiting.until_told(state, end - time.monotonic())
-        return {"installed": "yes"}
-    installed = first_login.install(state, settings, password, lambda: None)
-    return {"installed": "yes" if installed else "no"}
+        waiting.until_told(end - time.monotonic())
+        return True
+    return first_login.install(state, settings, password, lambda: None)
 
 
 main = service("FirstLogin", Role.MAINTENANCE, handle)

@@ -65,9 +65,9 @@ def _login(state: State, options: argparse.Namespace) -> str:
     except ServiceFailure as failure:
         # A slip of the fingers is mended here; the service goes on waiting for the next try.
         if failure.cause not in ("password-refused", "password-awaited"):
-            waiting.tell(state, failure)
+            waiting.tell(failure)
         raise
-    waiting.tell(state, None)
+    waiting.tell(None)
     return "the server accepts the admin key" + ("" if installed else " already")
 
 
