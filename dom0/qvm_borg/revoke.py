@@ -65,7 +65,7 @@ class _Revocation:
         self.settings, self.maintenance = session.site()
         self.repository, (self._qube, self._record), self._copies = _meant(session, name)
         self._vault: Qube | None = None
-        self._kept = "none"  # the digest of its record
+        self._kept = "none"  # the digest of its record, if that has the repository's key
         self._changed, self._failed = False, 0
 
     def run(self, stack: ExitStack) -> None:
@@ -93,7 +93,9 @@ class _Revocation:
         with self._going_on():
             if found := vault.find(self._session.system):
                 stack.enter_context(self._session.running(found))
-                self._kept = vault.describe(self._session, found, self.repository)["record"]
+                told, own = vault.describe(self._session, found, self.repository), self._record
+                if own is None or told["key"] == own.digests.get("key"):  # else it opens another
+                    self._kept = told["record"]
                 self._vault = found
 
     def _call(self, stage: str) -> dict[str, str]:
