@@ -31,7 +31,7 @@ def from_failure(subject: object, cause: str, detail: str = "-") -> errors.QvmBo
     kind: type[errors.QvmBorgError] = getattr(errors, row["error"])
     hint = errors.filled(row.get("hint", kind.hint)).replace("NAME", qube)
     more = f" ({told})" if (told := detail.removeprefix(f"{qube}: ")).strip("- ") else ""
-    return kind(f"{qube}: {row['message']}{more}", hint)
+    return kind(f"{qube}: {row['message']}{more}", hint, cause)
 
 
 def from_status(qube: str, service: str, status: int | None) -> errors.QvmBorgError:
