@@ -88,6 +88,27 @@ def test_whatever_fails_the_worker_is_gone_and_nothing_is_forgotten(
     assert noted(escrowing).step == "forget"
 
 
+# Of whom a cause out of a worker is told, and a word of what to do.
+WHOSE = {
+    "wrong-passphrase": ("work: ", "--repair-key"), "keys-missing": ("work: ", "--repair-key"),
+    "archive-missing": ("work: ", "`qvm-borg-restore work --list`"),
+    "server-unreachable": ("borg-maintenance: ", "`qvm-borg-setup --firewall borg-maintenance`"),
+    "borg-missing": (f"{NAME}: ", "borgbackup"),
+}
+
+
+@pytest.mark.parametrize(("cause", "told"), WHOSE.items(), ids=WHOSE)
+def test_what_fails_in_it_is_told_of_whose_it_is(
+    escrowing: Honest, cause: str, told: tuple[str, str]
+) -> None:
+    escrowing.answers["ProveRecord"] = failure(cause)
+
+    with pytest.raises(errors.QvmBorgError) as caught:
+        run(escrowing, escrow=True)
+
+    assert caught.value.message.startswith(told[0]) and told[1] in caught.value.hint
+
+
 @pytest.mark.parametrize(("values", "error"), [
     ({"record": "e" * 64}, errors.WireError), ({"proof": "e" * 64}, errors.ProofFailed),
     ({"manifest": "e" * 64}, errors.ProofFailed), ({"manifest": "none"}, errors.ProofFailed),
