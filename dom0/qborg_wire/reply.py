@@ -63,8 +63,7 @@ def parse_progress(untrusted_line: bytes) -> Progress | None:
 def _pairs(untrusted_reply: bytes) -> list[tuple[str, str]]:
     if re.fullmatch(rb"(?:[a-z_]{1,32}=[\x20-\x7e]*\n)+", untrusted_reply) is None:
         raise ReplyRefused("not lines of key=value in printable ASCII")
-    lines = untrusted_reply.decode("ascii").split("\n")[:-1]
-    return [(key, value) for key, _equals, value in (line.partition("=") for line in lines)]
+    return re.findall(r"([a-z_]+)=(.*)\n", untrusted_reply.decode("ascii"))
 
 
 def parse_reply(service: Service, nonce: str, untrusted_reply: bytes) -> dict[str, str] | Failure:
