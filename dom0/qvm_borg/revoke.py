@@ -52,10 +52,9 @@ def _meant(session: Session, name: str) -> tuple[Repository, _Own, list[Qube]]:
     repository = named[0] if named else session.repository(name)
     same = [each for each in known if each[1].repository == repository]
     copies = [qube for qube, found in same if found.uuid != qube.uuid]
-    own: list[_Own] = [each for each in same if each[0] not in copies]
-    if not own:
-        own = [(qube, None) for qube in session.system.qubes() if qube.name == repository.qube
-               and qube.name not in map(str, copies) and qube.feature(ROLE)]
+    own: list[_Own] = [each for each in same if each[0] not in copies] or [
+        (qube, None) for qube in session.system.qubes() if qube.name == repository.qube
+        and qube.name not in map(str, copies) and qube.feature(ROLE)]
     return repository, own[0] if own else (None, None), copies
 
 
