@@ -3,7 +3,8 @@
 import pytest
 
 from qborg_wire.names import Repository
-from qvm_borg import errors, manifest, vault, worker
+from qvm_borg import errors, gate, manifest, vault, worker
+from qvm_borg.tools import restore
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, Vm, failure
 from unit.dom0.test_escrow import noted
@@ -132,6 +133,20 @@ def test_what_a_killed_run_left_is_destroyed_first(escrowing: Honest) -> None:
 
     assert trace.index(f"remove {NAME}") < trace.index(f"create {NAME} gray default-dvm")
     assert left.state == "Halted" and _is_gone(escrowing)
+
+
+def test_with_an_open_gate_the_next_command_destroys_it(
+    escrowed: Honest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "DIRECTORY", escrowed.policy)
+    (escrowed.policy / gate.NAME).write_text("left", encoding="ascii")
+    escrowed.qube(NAME)
+    escrowed.app.domains.all["dom0"].features.own["x-qborg-worker"] = f"creating:{NAME}"
+
+    assert restore.main(["work", "--list"], app=escrowed.app) == 0
+
+    assert escrowed.app.trace[:2] == [f"kill {NAME}", f"remove {NAME}"]
+    assert _is_gone(escrowed) and not list(escrowed.policy.iterdir())
 
 
 def test_a_persons_qube_of_that_name_is_never_touched(escrowing: Honest) -> None:
