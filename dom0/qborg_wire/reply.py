@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from qborg_wire import names
 from qborg_wire.causes import CAUSES
-from qborg_wire.row import Service
+from qborg_wire.row import Field, Service
 
 PROGRESS_LIMIT = 200  # bytes of one progress line, its newline included
 PROGRESS_RATE = 10  # lines a second
-_DETAIL = re.compile(r"[\x20-\x7e]{1,120}")
+_OF_A_FAILURE = (Field("detail", re.compile(r"[\x20-\x7e]{1,120}"), 120),)
 _PROGRESS = re.compile(rb"progress=([a-z][a-z-]{0,23}) (0|[1-9][0-9]{0,14}) (0|[1-9][0-9]{0,14})\n")
 
 
@@ -63,8 +63,7 @@ def parse_progress(untrusted_line: bytes) -> Progress | None:
 def _pairs(untrusted_reply: bytes) -> list[tuple[str, str]]:
     if re.fullmatch(rb"(?:[a-z_]{1,32}=[\x20-\x7e]*\n)+", untrusted_reply) is None:
         raise ReplyRefused("not lines of key=value in printable ASCII")
-    lines = untrusted_reply.decode("ascii").split("\n")[:-1]
-    return [(key, value) for key, _equals, value in (line.partition("=") for line in lines)]
+    return re.findall(r"([a-z_]+)=(.*)\n", untrusted_reply.decode("ascii"))
 
 
 def parse_reply(service: Service, nonce: str, untrusted_reply: bytes) -> dict[str, str] | Failure:
@@ -81,22 +80,14 @@ def parse_reply(service: Service, nonce: str, untrusted_reply: bytes) -> dict[st
     if len(untrusted_pairs) < 2 or untrusted_pairs[1][0] != "outcome":
         raise ReplyRefused("no outcome")
     untrusted_outcome, untrusted_rest = untrusted_pairs[1][1], untrusted_pairs[2:]
-    if untrusted_outcome != "ok":
-        return _failure(untrusted_outcome, untrusted_rest)
-    if [key for key, _value in untrusted_rest] != [field.name for field in service.reply]:
-        raise ReplyRefused("other keys than this service answers")
+    if untrusted_outcome not in ("ok", *CAUSES):
+        raise ReplyRefused("an unknown outcome")
+    fields = service.reply if untrusted_outcome == "ok" else _OF_A_FAILURE
+    if [key for key, _value in untrusted_rest] != [field.name for field in fields]:
+        raise ReplyRefused("other keys than this outcome has")
     try:
-        return {field.name: names.parse(field.pattern, field.limit, untrusted_value) for
-                field, (_key, untrusted_value) in zip(service.reply, untrusted_rest, strict=True)}
+        values = {field.name: names.parse(field.pattern, field.limit, untrusted_value) for
+                  field, (_key, untrusted_value) in zip(fields, untrusted_rest, strict=True)}
     except names.NameRefused as error:
         raise ReplyRefused("a value that does not match") from error
-
-
-def _failure(untrusted_cause: str, untrusted_rest: list[tuple[str, str]]) -> Failure:
-    if untrusted_cause not in CAUSES:
-        raise ReplyRefused("an unknown outcome")
-    if len(untrusted_rest) != 1 or untrusted_rest[0][0] != "detail":
-        raise ReplyRefused("a failure without its detail")
-    if _DETAIL.fullmatch(untrusted_rest[0][1]) is None:
-        raise ReplyRefused("a detail that does not match")
-    return Failure(untrusted_cause, untrusted_rest[0][1])
+    return values if fields is service.reply else Failure(untrusted_outcome, **values)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from qvm_borg import record, vault, worker
 from qvm_borg.crowd import Crowd
-from qvm_borg.enrolment import Done, Enrolment
+from qvm_borg.enrolment import ORDER, Done, Enrolment
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
@@ -38,6 +38,8 @@ def _check(enrolment: Enrolment, accept: bool) -> Checked:
     archive = known.notes.get("archive")
     if not known.escrowed or archive is None:
         raise refusal("record-nowhere", qube=enrolment)
+    if known.step != ORDER[-1] or record.ROTATION in known.notes:  # else it skipped its own proof
+        raise refusal("enrolment-unfinished", name=enrolment)
     told = vault.describe(session, keeper, known.repository) if accept else known.digests
     if told.get("key") != known.digests.get("key"):
         raise refusal("record-without-key", vault=keeper, qube=enrolment)

@@ -5,7 +5,6 @@ noted before anything is made, so that the next run goes on with it and never be
 """
 
 import secrets
-from contextlib import suppress
 
 from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository, parse_repository
@@ -111,8 +110,11 @@ def _of_former(enrolment: Enrolment, repository: Repository) -> str:
     """
     session, keeper = enrolment.session, vault.of(enrolment)
     kept = vault.describe(session, keeper, repository)
-    with suppress(NotFound):  # it is opened, and has no archive by its name of today
+    try:
         worker.read_manifest(session, enrolment.maintenance, keeper, repository, "latest", kept)
+    except NotFound as error:
+        if error.cause != "archive-missing":  # by its name of today; it was opened to look for one
+            raise
     if enrolment.repository != repository:
         session.call(keeper, "CopyRecord", {
             "record": kept["record"], "former": str(enrolment.repository)}, repository)

@@ -19,9 +19,9 @@ class QvmBorgError(Exception):
     exit_code = 1
     hint = "run the command again with -v to see each call"
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", cause: str = "") -> None:
         super().__init__(message)
-        self.message, self.hint = message, hint or type(self).hint
+        self.message, self.hint, self.cause = message, hint or type(self).hint, cause
 
 
 def filled(told: str, /, **fields: object) -> str:

@@ -15,7 +15,6 @@ from qvm_borg.qubes import Qube
 from qvm_borg.telling import from_failure
 
 _OLDEST = {"borg": (1, 2), "borgmatic": (1, 8)}
-_LOOKS = 3  # at the server, three seconds apart: a network needs a moment after boot
 
 
 def _refuse(wrong: object, subject: object, name: str, detail: str = "-") -> None:
@@ -94,7 +93,7 @@ def client(enrolment: Enrolment, taken: Mapping[str, str]) -> None:
     _refuse(cause == "key-revoked" or cause and not imported, enrolment, cause)
     _refuse(enrolment.by_client and enrolment.vault is None, enrolment, "has-no-vault")
     with enrolment.session.running(enrolment.qube):
-        for look in range(_LOOKS):
+        for look in range(3):  # at the server: a network needs a moment after boot
             time.sleep(3 * bool(look))
             if enrolment.describe()["server"] == "reachable":
                 break

@@ -113,7 +113,9 @@ def calling(qube: Qube, service: Service, repository: Repository | None, values:
     if isinstance(reply, Failure):
         other = str(values.get("client") or values.get("vault"))  # it may have refused
         subject = other if reply.detail.startswith(f"{other}: ") else qube.name
-        raise from_failure(subject, reply.cause, reply.detail)
+        whose = {"repository": argument.partition("-")[2], "server": str(values["lender"])} if (
+            "lender" in values) else {}
+        raise from_failure(subject, reply.cause, reply.detail, **whose)
     return reply
 
 

@@ -22,12 +22,8 @@ _QUIET = 10.0  # seconds between two progress lines where there is no terminal
 
 def size(count: int) -> str:
     """Answer a number of bytes as a person reads it."""
-    value, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+    thousands = min(4, (max(count, 1).bit_length() - 1) // 10)  # of 1024 each
+    return f"{count / 1024**thousands:.1f} {'KMGT'[thousands - 1]}iB" if thousands else f"{count} B"
 
 
 def moment(seconds: int) -> str:

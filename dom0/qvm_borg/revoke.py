@@ -52,10 +52,9 @@ def _meant(session: Session, name: str) -> tuple[Repository, _Own, list[Qube]]:
     repository = named[0] if named else session.repository(name)
     same = [each for each in known if each[1].repository == repository]
     copies = [qube for qube, found in same if found.uuid != qube.uuid]
-    own: list[_Own] = [each for each in same if each[0] not in copies]
-    if not own:
-        own = [(qube, None) for qube in session.system.qubes() if qube.name == repository.qube
-               and qube.name not in map(str, copies) and qube.feature(ROLE)]
+    own: list[_Own] = [each for each in same if each[0] not in copies] or [
+        (qube, None) for qube in session.system.qubes() if qube.name == repository.qube
+        and qube.name not in map(str, copies) and qube.feature(ROLE)]
     return repository, own[0] if own else (None, None), copies
 
 
@@ -65,7 +64,7 @@ class _Revocation:
         self.settings, self.maintenance = session.site()
         self.repository, (self._qube, self._record), self._copies = _meant(session, name)
         self._vault: Qube | None = None
-        self._kept = "none"  # the digest of its record
+        self._kept = "none"  # the digest of its record, if that has the repository's key
         self._changed, self._failed = False, 0
 
     def run(self, stack: ExitStack) -> None:
@@ -93,7 +92,9 @@ class _Revocation:
         with self._going_on():
             if found := vault.find(self._session.system):
                 stack.enter_context(self._session.running(found))
-                self._kept = vault.describe(self._session, found, self.repository)["record"]
+                told, own = vault.describe(self._session, found, self.repository), self._record
+                if own is None or told["key"] == own.digests.get("key"):  # else it opens another
+                    self._kept = told["record"]
                 self._vault = found
 
     def _call(self, stage: str) -> dict[str, str]:

@@ -17,8 +17,7 @@ _PAUSE, _MOST = "vm-config.qborg-pause", 8760
 def hours(qube: Qube) -> int | None:
     """Answer the hours from one backup to the next; None if what a person said cannot be read."""
     told = qube.feature(INTERVAL) or str(USUAL)
-    found = int(told) if re.fullmatch("[1-9][0-9]{0,3}", told) else None
-    return found if found is None or found <= _MOST else None
+    return int(told) if re.fullmatch("[1-9][0-9]{0,3}", told) and int(told) <= _MOST else None
 
 
 def is_paused(qube: Qube) -> bool:

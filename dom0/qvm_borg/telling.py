@@ -25,13 +25,18 @@ def refusal(key: str, /, **fields: object) -> errors.QvmBorgError:
                 errors.filled(row.get("hint", ""), **fields))
 
 
-def from_failure(subject: object, cause: str, detail: str = "-") -> errors.QvmBorgError:
-    """Answer the error for a cause, and its detail, which has passed its own full match."""
-    qube, row = str(subject), _FAILURES[cause]
+def from_failure(subject: object, cause: str, detail: str = "-",
+                 **whose: object) -> errors.QvmBorgError:
+    """Answer the error for a cause, and its detail, which has passed its own full match.
+
+    `whose`: the qubes of the repository and of the server, where the subject works for another one.
+    """
+    row = _FAILURES[cause]
+    qube = str(whose.get(row.get("of", ""), subject))
     kind: type[errors.QvmBorgError] = getattr(errors, row["error"])
     hint = errors.filled(row.get("hint", kind.hint)).replace("NAME", qube)
     more = f" ({told})" if (told := detail.removeprefix(f"{qube}: ")).strip("- ") else ""
-    return kind(f"{qube}: {row['message']}{more}", hint)
+    return kind(f"{qube}: {row['message']}{more}", hint, cause)
 
 
 def from_status(qube: str, service: str, status: int | None) -> errors.QvmBorgError:

@@ -5,6 +5,8 @@ qubes that came up with it last; nothing by force. What is started is marked bef
 next run halts what a killed one left on.
 """
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +14,7 @@ from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 
 _MARK = "x-qborg-started"
+_SOON = 600  # seconds from the intention to the start, with the net qubes that come up before
 
 
 class Visits:
@@ -47,11 +50,11 @@ class Visits:
         self._memory.update(need)
         self._visited.add(qube.name)
         try:
-            for each in ours.values():
-                each.set_feature(_MARK, str(each.uuid))
+            for name in need:
+                ours[name].set_feature(_MARK, f"{ours[name].uuid} >{int(time.time())}")
             mine = qube.start() or marked  # unless somebody else was faster
             for each in ours.values():
-                each.set_feature(_MARK, _mark(each))
+                each.set_feature(_MARK, f"{each.uuid} {each.property('start_time')}")
             yield mine and not marked
         finally:
             self._visited.discard(qube.name)
@@ -81,10 +84,13 @@ class Visits:
 
 
 def is_marked(qube: Qube) -> bool:
-    """Tell whether it still runs because a run, this or a killed one, has started it."""
-    return (found := qube.feature(_MARK)) is not None and found in (str(qube.uuid), _mark(qube))
+    """Tell whether it still runs because a run, this or a killed one, has started it.
 
-
-def _mark(qube: Qube) -> str:
-    """Answer the mark of this very start: no copy has it, nor the qube once it is started anew."""
-    return f"{qube.uuid} {qube.property('start_time')}"
+    The mark is of this very start: no copy has it, nor the qube once it is started anew. Of a run
+    that was killed amid the start there is the intention, which counts for a start soon after it.
+    """
+    found = qube.feature(_MARK)
+    start = found and qube.property("start_time")
+    begun = re.fullmatch(f"{qube.uuid} >([0-9]{{1,12}}) ([0-9]{{1,12}})[.0-9]*", f"{found} {start}")
+    return found == f"{qube.uuid} {start}" or (
+        begun is not None and 0 <= int(begun[2]) - int(begun[1]) <= _SOON)

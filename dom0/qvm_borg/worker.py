@@ -1,7 +1,8 @@
 """The worker: a disposable without network for one job on one repository, then gone.
 
-Runs in dom0. It has one name, and dom0 notes the intention before it is made, so that the next
-command finds and destroys what a killed one has left.
+Runs in dom0. It has one name, and dom0 notes the intention before it is made: so what a killed
+command has left is found and destroyed, by the next one if that left a gate open as well, else
+before the next worker is made.
 """
 
 import json

@@ -118,22 +118,37 @@ def _is_revoked(lab: Lab) -> None:
     person.runs(lab, "qvm-borg-revoke", "work")
 
 
-@pytest.mark.parametrize(("name", "comes"), [("office", _renames), ("work", _is_revoked)])
-def test_what_the_vaults_record_does_not_open_stays_as_it_is_until_it_does(
-    escrowed: Lab, name: str, comes: Any
-) -> None:
-    archive = state.archives(escrowed, "work")[0]
-    changed = thief.borg(escrowed, "key", "change-passphrase", thief.url(thief.OWN),
+def _is_anothers(lab: Lab) -> None:
+    changed = thief.borg(lab, "key", "change-passphrase", thief.url(thief.OWN),
                          env={"BORG_NEW_PASSPHRASE": "evil"})  # fmt: skip
     assert changed.returncode == 0, changed
+
+
+def _is_keyless(lab: Lab) -> None:
+    lost.loses_its_key(lab, "qubes-work")
+
+
+SHUT = {
+    "renamed": ("office", _renames, _is_anothers, 19, "does not open the repository"),
+    "revoked": ("work", _is_revoked, _is_anothers, 19, "does not open the repository"),
+    "without-a-key": ("office", _renames, _is_keyless, 21, "keys of this repository are not there"),
+}
+
+
+@pytest.mark.parametrize(("name", "comes", "bends", "code", "says"), SHUT.values(), ids=SHUT)
+def test_what_the_vaults_record_does_not_open_stays_as_it_is_until_it_does(
+    escrowed: Lab, name: str, comes: Any, bends: Any, code: int, says: str
+) -> None:
+    archive = state.archives(escrowed, "work")[0]
+    bends(escrowed)
     comes(escrowed)
     keys = lost.keys(escrowed)
     listed = escrowed.server.exec(["ls", f"{person.HOME}/repos"]).stdout
     goes_on = ("qvm-borg-enroll", name, "--continue", "work")
 
-    hint = person.is_refused(escrowed, *goes_on, code=19, says="does not open the repository")
+    hint = person.is_refused(escrowed, *goes_on, code=code, says=says)
 
-    assert "`qvm-borg-recover --repair-key QUBE`" in hint
+    assert "`qvm-borg-recover --repair-key " in hint
     assert lost.keys(escrowed) == keys and state.gates(escrowed) == []
     assert escrowed.server.exec(["ls", f"{person.HOME}/repos"]).stdout == listed
     lost.starts(escrowed)

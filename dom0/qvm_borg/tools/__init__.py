@@ -1,4 +1,4 @@
-"""The frame of every command: the lock, a stale gate, errors, exit codes.
+"""The frame of every command: the lock, what a killed one left open, errors, exit codes.
 
 Runs in dom0. Nothing is connected to before main() is called.
 """
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any, NoReturn, TextIO
 
-from qvm_borg import errors, gate, lock
+from qborg_wire.row import Role
+from qvm_borg import errors, gate, lock, worker
 from qvm_borg.qubes import System
 from qvm_borg.report import Report
 from qvm_borg.session import Session
@@ -68,6 +69,7 @@ def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> in
                 stack.enter_context(lock.held())
                 if gate.remove(gate.DIRECTORY):
                     report.say("a gate that a killed command had left open was closed")
+                    System(app).discard(Role.WORKER, worker.NAME)  # it works by an open gate
             work(Session(System(app), report), options)
         return 0
     except errors.QvmBorgError as error:

@@ -13,8 +13,6 @@ from qvm_borg import evidence, gate, resync, status, table, tools
 from qvm_borg.errors import InTrouble, QvmBorgError
 from qvm_borg.session import Session
 
-_NO_TERMINAL = 200, 24  # columns and lines
-
 
 def _work(session: Session, options: Namespace) -> None:
     if options.resync:
@@ -34,7 +32,7 @@ def _work(session: Session, options: Namespace) -> None:
         print(json.dumps({"troubles": list(map(asdict, wrong)), "unenrolled": others,
                           "qubes": list(map(asdict, rows))}, indent=2))
     else:
-        width = shutil.get_terminal_size(_NO_TERMINAL).columns
+        width = shutil.get_terminal_size((200, 24)).columns  # as wide where there is no terminal
         for line, colour in (*table.troubles(wrong, width),
                              *table.lines(needy if options.quiet else rows, width)):
             session.report.show(line, colour)

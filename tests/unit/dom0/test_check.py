@@ -76,6 +76,10 @@ BENT: dict[str, tuple[Callable[[Honest], object], type[errors.QvmBorgError]]] = 
                        errors.WireError),
     "never-backed-up": (lambda machine: _notes(machine, notes={"escrow": record.ESCROWED}),
                         errors.EscrowMissing),
+    "not-proved-yet": (lambda machine: _notes(machine, step="backup", times={"proved": "0"}),
+                       errors.NotEnrolled),
+    "amid-a-rotation": (lambda machine: _notes(machine, notes={
+        **noted(machine).notes, "rotation": f"{'a' * 32} {'b' * 16} key"}), errors.NotEnrolled),
     "no-escrow": (lambda machine: _notes(machine, notes={"escrow": record.NO_ESCROW}),
                   errors.EscrowMissing),
     "no-vault": (lambda machine: machine.app.domains.all["dom0"].features.own.pop("x-qborg-vault"),

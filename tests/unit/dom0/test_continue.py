@@ -117,6 +117,7 @@ def test_what_the_server_does_not_move_goes_on_under_its_own_name(
 
 @pytest.mark.parametrize(("name", "service", "cause"), [
     ("office", "ReadManifest", "wrong-passphrase"), ("work", "ReadManifest", "wrong-passphrase"),
+    ("office", "ReadManifest", "keys-missing"), ("work", "LendRepository", "keys-missing"),
     ("work", "LendRepository", "internal"), ("office", "CopyRecord", "vault-full")])
 def test_nothing_is_taken_over_before_the_vaults_record_has_opened_it(
     escrowed: Honest, capsys: pytest.CaptureFixture[str], name: str, service: str, cause: str
@@ -133,7 +134,7 @@ def test_nothing_is_taken_over_before_the_vaults_record_has_opened_it(
 
     assert not {"PrepareBundle", "RegisterKey"} & {*_calls(escrowed)}
     assert ("`qvm-borg-recover --repair-key" in capsys.readouterr().err) == (
-        cause == "wrong-passphrase")
+        cause in ("wrong-passphrase", "keys-missing"))
     assert "rotation" not in _noted(escrowed, name).notes
     del escrowed.answers[service]
     assert recover.main(["--repair-key", "work"], app=escrowed.app) == 0

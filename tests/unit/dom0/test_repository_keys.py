@@ -82,6 +82,7 @@ BENT: dict[str, tuple[Actions, type[errors.QvmBorgError]]] = {
     "not-kept": (failure("keys-differ"), errors.ProofFailed),
     "passphrase": (failure("wrong-passphrase"), errors.RepositoryError),
     "dies": ([["read"], ["exit", 255]], errors.QubeUnavailable),
+    "a-key-file": (failure("needs-no-key", "nothing was changed"), errors.NotFound),
 }
 
 

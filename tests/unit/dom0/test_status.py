@@ -45,7 +45,7 @@ def test_a_hundred_hours_is_as_long_as_a_person_wants_to_wait(halted: Honest) ->
 # What is bent in dom0's record, and what a person must read about it; nobody else is asked.
 TROUBLES = {
     "imported": (replace(GOOD, notes={**GOOD.notes, "secrets": record.IMPORTED}),
-                 "leaked", "count as leaked until they are rotated"),
+                 "leaked", "`qvm-borg-rotate work` (both at once"),
     "stopped-half-way": (replace(GOOD, step="deliver"), "half-enrolled", "after the step deliver"),
     "not-forgotten": (replace(GOOD, step="prove"), "half-enrolled", "ended after the step prove"),
     "never-proved": (replace(GOOD, times={"backup": str(NOW)}), "unproved", "never proved"),
@@ -77,7 +77,8 @@ def test_a_trouble_is_told_with_what_to_do(
     told = capsys.readouterr()
     lines = told.out.splitlines()
     assert lines[1].startswith("work ") and lines[4].startswith("personal ")
-    assert lines[2].startswith("    ! ") and says in lines[2] and lines[3].startswith("      ")
+    assert lines[2].startswith("    ! ") and lines[3].startswith("      ")
+    assert says in lines[2] + lines[3]
     assert told.err.startswith("error: 1 of 2 qubes need you: work\n")
     look(halted, "--json", "work")
     troubles = json.loads(capsys.readouterr().out)["qubes"][0]["troubles"]

@@ -127,8 +127,16 @@ def test_the_memory_of_the_net_qubes_counts_as_well(three: Honest) -> None:
     assert moves(three)[:3] == ["start home", "call home", "shutdown home"]
 
 
+# What a killed run has noted of a qube that it has started just now.
+LEFT: dict[str, Callable[[Vm], str]] = {
+    "once-it-ran": lambda qube: f"{qube.uuid} {qube.start_time}",
+    "amid-its-start": lambda qube: f"{qube.uuid} >{int(time.time()) - 5}",
+}
+
+
+@pytest.mark.parametrize("mark", LEFT.values(), ids=LEFT)
 def test_what_a_killed_run_left_on_is_halted_by_the_next_though_it_is_not_due(
-    three: Honest
+    three: Honest, mark: Callable[[Vm], str]
 ) -> None:
     _net(three)
     for name in NAMES:
@@ -136,7 +144,8 @@ def test_what_a_killed_run_left_on_is_halted_by_the_next_though_it_is_not_due(
     for name in ("work", "sys-vpn"):
         qube = vm(three, name)
         qube.start()
-        qube.features.own["x-qborg-started"] = f"{qube.uuid} {qube.start_time}"
+        qube.start_time = time.time()
+        qube.features.own["x-qborg-started"] = mark(qube)
 
     assert run(three, "--due") == 0
 
@@ -145,7 +154,11 @@ def test_what_a_killed_run_left_on_is_halted_by_the_next_though_it_is_not_due(
 
 STALE: dict[str, Callable[[Vm], str]] = {
     "of-an-earlier-start": lambda qube: f"{qube.uuid} 0",
-    "of-the-one-it-was-copied-from": lambda _qube: "00000000-0000-0000-0000-000000000000",
+    "of-the-one-it-was-copied-from": lambda _qube: (
+        f"00000000-0000-0000-0000-000000000000 >{int(time.time())}"),
+    "intended-before-an-earlier-boot": lambda qube: f"{qube.uuid} >{int(time.time()) - 3600}",
+    "intended-after-its-start": lambda qube: f"{qube.uuid} >{int(time.time()) + 60}",
+    "without-a-time": lambda qube: str(qube.uuid),
     "empty": lambda _qube: "",
 }
 
@@ -154,6 +167,7 @@ STALE: dict[str, Callable[[Vm], str]] = {
 def test_a_stale_mark_halts_nobodys_qube(three: Honest, mark: Callable[[Vm], str]) -> None:
     work = vm(three, "work")
     work.start()
+    work.start_time = time.time()
     work.features.own["x-qborg-started"] = mark(work)
 
     assert run(three, "work") == 0

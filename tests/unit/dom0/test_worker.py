@@ -3,7 +3,8 @@
 import pytest
 
 from qborg_wire.names import Repository
-from qvm_borg import errors, manifest, vault, worker
+from qvm_borg import errors, gate, manifest, vault, worker
+from qvm_borg.tools import restore
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, Vm, failure
 from unit.dom0.test_escrow import noted
@@ -88,6 +89,27 @@ def test_whatever_fails_the_worker_is_gone_and_nothing_is_forgotten(
     assert noted(escrowing).step == "forget"
 
 
+# Of whom a cause out of a worker is told, and a word of what to do.
+WHOSE = {
+    "wrong-passphrase": ("work: ", "--repair-key"), "keys-missing": ("work: ", "--repair-key"),
+    "archive-missing": ("work: ", "`qvm-borg-restore work --list`"),
+    "server-unreachable": ("borg-maintenance: ", "`qvm-borg-setup --firewall borg-maintenance`"),
+    "borg-missing": (f"{NAME}: ", "borgbackup"),
+}
+
+
+@pytest.mark.parametrize(("cause", "told"), WHOSE.items(), ids=WHOSE)
+def test_what_fails_in_it_is_told_of_whose_it_is(
+    escrowing: Honest, cause: str, told: tuple[str, str]
+) -> None:
+    escrowing.answers["ProveRecord"] = failure(cause)
+
+    with pytest.raises(errors.QvmBorgError) as caught:
+        run(escrowing, escrow=True)
+
+    assert caught.value.message.startswith(told[0]) and told[1] in caught.value.hint
+
+
 @pytest.mark.parametrize(("values", "error"), [
     ({"record": "e" * 64}, errors.WireError), ({"proof": "e" * 64}, errors.ProofFailed),
     ({"manifest": "e" * 64}, errors.ProofFailed), ({"manifest": "none"}, errors.ProofFailed),
@@ -111,6 +133,20 @@ def test_what_a_killed_run_left_is_destroyed_first(escrowing: Honest) -> None:
 
     assert trace.index(f"remove {NAME}") < trace.index(f"create {NAME} gray default-dvm")
     assert left.state == "Halted" and _is_gone(escrowing)
+
+
+def test_with_an_open_gate_the_next_command_destroys_it(
+    escrowed: Honest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "DIRECTORY", escrowed.policy)
+    (escrowed.policy / gate.NAME).write_text("left", encoding="ascii")
+    escrowed.qube(NAME)
+    escrowed.app.domains.all["dom0"].features.own["x-qborg-worker"] = f"creating:{NAME}"
+
+    assert restore.main(["work", "--list"], app=escrowed.app) == 0
+
+    assert escrowed.app.trace[:2] == [f"kill {NAME}", f"remove {NAME}"]
+    assert _is_gone(escrowed) and not list(escrowed.policy.iterdir())
 
 
 def test_a_persons_qube_of_that_name_is_never_touched(escrowing: Honest) -> None:
