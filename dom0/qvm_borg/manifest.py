@@ -15,7 +15,6 @@ from qvm_borg.errors import AdminError, filled
 from qvm_borg.qubes import Qube, System
 from qvm_borg.telling import refusal
 
-_USUAL = 2 * 1024**3  # bytes of a private volume, as Qubes makes one
 NONE, LIMIT = "none", 15000  # characters; four times as many in a request of JSON
 _DATA = data.beside(__file__)
 _LINE, _ONCE, _IGNORED, _SET, _LAST = (
@@ -39,7 +38,7 @@ def of(qube: Qube) -> str:
             found.append(f"{_HEAD.get(key, f'property {key}=')}{value}")
     found += [f"feature {key}={qube.feature(key)}" for key in qube.admin("feature.List").split()]
     found += [f"tag {key}" for key in qube.admin("tag.List").split()]
-    if (bytes_now := _size(qube)) > _USUAL:
+    if (bytes_now := _size(qube)) > 2 * 1024**3:  # as Qubes makes one
         found.append(f"volume private={bytes_now}")
     rules = [f"firewall {rule}" for rule in firewall.rules_of(qube)]
     strange = [rule for rule in rules if not _LINE.fullmatch(rule)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from qvm_borg import evidence, record, vault, worker
 from qvm_borg.crowd import Crowd
 from qvm_borg.session import Session
-from qvm_borg.telling import refusal
+from qvm_borg.telling import from_failure, refusal
 
 
 def compare(session: Session, wanted: Sequence[str]) -> None:
@@ -40,6 +40,8 @@ def repair(session: Session, name: str) -> None:
     """Put the vault's key of a qube back into its repository, in a worker; it may be gone."""
     (_settings, maintenance), keeper = session.site(), vault.required(session.system)
     repository, known = session.original(name)
+    if known and known.encryption == record.KEYFILE:
+        raise from_failure(name, "needs-no-key")
     with session.running(maintenance, keeper):
         kept = {**vault.describe(session, keeper, repository), **(known.digests if known else {})}
         reply = worker.ordered(session, maintenance, keeper, repository, kept, "RepairKey", {
