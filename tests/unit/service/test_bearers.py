@@ -43,7 +43,7 @@ BEARERS = (
     match_bundle(bundles.record(), "work"),
     Access("ssh://host/./repos/work", "borg14", "ssh", Secret(CANARY.encode())),
     Outcome(0, None, (), CANARY.encode()),
-    _Reading(9, None, None, bytearray(CANARY.encode()), False, bytearray(CANARY.encode())),
+    _Reading(9, None, None, bytearray(CANARY.encode()), bytearray(CANARY.encode())),
     Call(SERVICES["InstallBundle"], None, {}, bundles.record(), "keeper", lambda _progress: None),
     Escrowed(Secret(CANARY.encode()), "ab" * 32),
     recovery_record.parse(records.repository()),
