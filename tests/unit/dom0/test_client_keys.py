@@ -6,7 +6,6 @@ import pytest
 
 from qborg_wire.names import fingerprint
 from qvm_borg import errors, record, revoke
-from qvm_borg.enrolment import Asked
 from qvm_borg.tools import enroll, rotate
 from unit.dom0.honest import FINGERPRINT, KEY, Honest
 from unit.dom0.machine import failure
@@ -296,7 +295,3 @@ def test_what_is_not_wholly_enrolled_is_not_rotated(escrowed: Honest, case: str)
     assert rotate.main([name], app=escrowed.app) == kind.exit_code
 
     assert escrowed.app.trace == []
-
-
-def test_what_is_asked_for_by_default_is_nothing_new() -> None:
-    assert Asked() == Asked("keep", "none", False, ())

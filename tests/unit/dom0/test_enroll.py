@@ -7,6 +7,7 @@ import pytest
 
 from qborg_wire.names import fingerprint
 from qvm_borg import errors, manifest, record, settings
+from qvm_borg.enrolment import Asked
 from unit.dom0.honest import FINGERPRINT, KEY, SETTINGS, Honest, run
 from unit.dom0.machine import failure
 
@@ -284,3 +285,7 @@ def test_imported_secrets_are_noted_and_told_each_time(
 
     said = capsys.readouterr().out
     assert said.count("count as leaked until they are rotated") == 2 and "quota 50G" in said
+
+
+def test_what_is_asked_for_by_default_is_nothing_new() -> None:
+    assert Asked() == Asked("keep", "none", False, ())
