@@ -143,9 +143,7 @@ class _Revocation:
         # of one that goes on with a repository the vault has the record by the former name.
         alone = client_keys.CONTINUE not in fresh and ("none" == marked["secrets"] == self._kept
             or "passphrase" in fresh and self._kept[:16] in ("none", before))
-        # A record without digests tells that nothing was opened yet.
-        if alone and marked["repository"] not in _GONE and (
-                found is None or {"repository", "bundle"} & {*found.digests}):
+        if alone and marked["repository"] not in _GONE:
             raise refusal("bundle-alone", **self._words())
         qube.set_feature(ROLE, "1")
         with self._session.running(qube):
