@@ -38,16 +38,18 @@ def _check(enrolment: Enrolment, accept: bool) -> Checked:
     archive = known.notes.get("archive")
     if not known.escrowed or archive is None:
         raise refusal("record-nowhere", qube=enrolment)
-    if known.step != ORDER[-1] or record.ROTATION in known.notes:  # else it skipped its own proof
+    # Else it would skip the proof of its own, which an enrolment ends with.
+    whole = (known.step == ORDER[-1] and record.ROTATION not in known.notes
+             and known.times.get("proved", "0") != "0")
+    if not (whole or accept):
         raise refusal("enrolment-unfinished", name=enrolment)
     told = vault.describe(session, keeper, known.repository) if accept else known.digests
     if told.get("key") != known.digests.get("key"):
         raise refusal("record-without-key", vault=keeper, qube=enrolment)
     digests = {**known.digests, "record": told.get("record", "none")}
     reply = worker.prove(session, enrolment.maintenance, keeper, known.repository, archive, digests)
-    enrolment.note("prove", Done("", learnt={
-        "digests": digests, "notes": {"proved": record.PROOF_IN_WORKER},
-        "times": {"proved": str(int(time.time()))}}))
+    proved = {"notes": {"proved": record.PROOF_IN_WORKER}, "times": {"proved": f"{time.time():.0f}"}}
+    enrolment.note(ORDER[0], Done("", learnt={"digests": digests, **(proved if whole else {})}))
     session.tell("record-opens", qube=enrolment, vault=keeper, repository=known.repository,
                  archive=archive)
     return {"qube": enrolment.qube.name, "repository": str(known.repository), "archive": archive,

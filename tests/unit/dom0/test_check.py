@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from qvm_borg import errors, record
-from qvm_borg.tools import check
+from qvm_borg.tools import check, recover
 from unit.dom0.honest import Honest
 from unit.dom0.machine import failure
 from unit.dom0.test_escrow import noted
@@ -78,6 +78,8 @@ BENT: dict[str, tuple[Callable[[Honest], object], type[errors.QvmBorgError]]] = 
                         errors.EscrowMissing),
     "not-proved-yet": (lambda machine: _notes(machine, step="backup", times={"proved": "0"}),
                        errors.NotEnrolled),
+    "delivered-again": (lambda machine: _notes(machine, times={"proved": "0"}),
+                        errors.NotEnrolled),
     "amid-a-rotation": (lambda machine: _notes(machine, notes={
         **noted(machine).notes, "rotation": f"{'a' * 32} {'b' * 16} key"}), errors.NotEnrolled),
     "no-escrow": (lambda machine: _notes(machine, notes={"escrow": record.NO_ESCROW}),
@@ -112,3 +114,16 @@ def test_with_nothing_enrolled_it_says_so(ready: Honest) -> None:
     ready.vault()
 
     assert _run(ready, "--all") == errors.NotEnrolled.exit_code
+
+
+def test_a_record_that_is_accepted_amid_an_enrolment_leaves_it_its_own_proof(
+    escrowed: Honest
+) -> None:
+    _notes(escrowed, step="deliver", times={"proved": "0"})
+    escrowed.kept["qubes-work"] = "e" * 64
+
+    assert recover.main(["--accept-record", "work"], app=escrowed.app) == 0
+
+    after = noted(escrowed)
+    assert after.digests["record"] == "e" * 64
+    assert (after.step, after.times) == ("deliver", {"proved": "0"})
