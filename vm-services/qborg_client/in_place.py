@@ -45,14 +45,14 @@ def run(
     # No backup of a half of it; one that is under way, or a cut run of this, is waited for.
     with only_run(paths, lambda: on_progress(0, 0)), _staged(stage):
         name = named(paths, opened, asked, bundle.qube)
-        follower = Follower(on_progress)
         with contents.others_beside(opened, name, inside) as of_others:
+            follower = Follower(on_progress, of_others.begin)
             outcome = run_borg(
                 command.extract(opened, name, inside, left_out), opened, timeout=None,
                 on_record=follower, cwd=str(stage), writable=[stage, *restore.own_state(paths)],
             )
             restore.check(outcome)
-            others = of_others(follower.tell)
+            others = of_others.count(follower.tell)
         os.sync()
         with _noted(paths, asked.note(name)):
             placing = Placing(stage, on_progress)
