@@ -7,9 +7,10 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from qborg_borg import command
 from qborg_borg.process import run_borg
@@ -57,31 +58,58 @@ def below(
 @contextmanager
 def others_beside(
     access: command.Access, archive: str, paths: Sequence[str]
-) -> Iterator[Callable[[Callable[[], None]], int]]:
-    """Count those of another user while the block extracts, which says nothing of them.
+) -> Iterator["Others"]:
+    """Have those of another user counted while the block extracts, which says nothing of them.
 
-    The block gets what waits for the number, raises ServiceFailure without one, and calls its
-    argument as often as the list goes on meanwhile. It takes one more borg, which reads no file's
-    content, shares the repository's lock with the other one, and is ended if the block fails.
+    It takes one more borg, which reads no file's content, shares the repository's lock with the
+    other one, and is ended if the block fails.
     """
-    moved = threading.Event()
     with ExitStack() as held:
         stop, holds = os.pipe()
         held.callback(os.close, stop)
         pool = held.enter_context(ThreadPoolExecutor(1))
         held.callback(os.close, holds)  # before the pool waits: what nobody holds can be read
-        listing = pool.submit(
-            below, access, archive, paths, lambda _files: moved.set(), stop=stop)
-        listing.add_done_callback(lambda _listing: moved.set())
+        yield Others(pool, partial(below, access, archive, paths, stop=stop))
 
-        def others(tell: Callable[[], None]) -> int:
-            while not listing.done():
-                moved.wait()
-                moved.clear()
-                tell()
+
+class Others:
+    """Counts the files of another user in a list that is made beside a borg that extracts."""
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, make: Callable[[Callable[[int], None]], Contents]
+    ) -> None:
+        self._pool, self._make = pool, make
+        self._moved = threading.Event()
+        self._listing: Future[Contents] | None = None
+
+    def begin(self) -> Future[Contents]:
+        """Begin the list if it is not begun yet, once the other borg has opened the repository.
+
+        Where a crash has left the server's index behind, whoever opens it mends that, and waits
+        until all who share the lock have gone: two who do so at once wait for each other.
+        """
+        if self._listing is None:
+            self._listing = self._pool.submit(self._make, lambda _files: self._moved.set())
+            self._listing.add_done_callback(lambda _listing: self._moved.set())
+        return self._listing
+
+    def count(self, tell: Callable[[], None]) -> int:
+        """Wait for the number when the other borg has ended; raises ServiceFailure without one.
+
+        `tell` is called as often as the list goes on meanwhile.
+        """
+        listing = self.begin()
+        while not listing.done():
+            self._moved.wait()
+            self._moved.clear()
+            tell()
+        try:
             return listing.result().others
-
-        yield others
+        except ServiceFailure as failure:
+            if failure.cause != "locked":
+                raise
+        # Who has mended the index keeps the lock to its own end.
+        return self._make(lambda _files: tell()).others
 
 
 class _Reader:

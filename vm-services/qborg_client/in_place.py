@@ -10,6 +10,7 @@ belongs to root, and a service of ours is not root.
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,8 +26,10 @@ from qborg_client.state import only_run
 from qborg_service.failure import ServiceFailure, is_full
 from qborg_service.files import FileRefused, read_limited, write_private
 
-# For an archive: the one that a cut run was putting in place of the same paths, else the latest.
+# For an archive: the one that a cut run was putting in place of the same paths not long ago, while
+# the repository has it, else the latest.
 BEGUN = "begun:latest"
+_LONG = 2 * 86400  # seconds, after which files that were changed since matter more than a cut run
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -45,14 +48,14 @@ def run(
     # No backup of a half of it; one that is under way, or a cut run of this, is waited for.
     with only_run(paths, lambda: on_progress(0, 0)), _staged(stage):
         name = named(paths, opened, asked, bundle.qube)
-        follower = Follower(on_progress)
         with contents.others_beside(opened, name, inside) as of_others:
+            follower = Follower(on_progress, of_others.begin)
             outcome = run_borg(
                 command.extract(opened, name, inside, left_out), opened, timeout=None,
                 on_record=follower, cwd=str(stage), writable=[stage, *restore.own_state(paths)],
             )
             restore.check(outcome)
-            others = of_others(follower.tell)
+            others = of_others.count(follower.tell)
         os.sync()
         with _noted(paths, asked.note(name)):
             placing = Placing(stage, on_progress)
@@ -67,13 +70,22 @@ def named(paths: Paths, opened: command.Access, asked: begun.Asked, qube: str) -
     """Answer the name of the archive that is asked for, by BEGUN too; raises ServiceFailure."""
     if asked.word != BEGUN:
         return archives.named(opened, asked.word, qube)
-    try:
-        note = begun.read(read_limited(paths.placing, begun.LIMIT))
-    except (FileNotFoundError, FileRefused):
-        note = None
-    if note is not None and note.digest == asked.digest:
+    note = _note(paths.placing)
+    # Another repository may have come to the same address, without that archive.
+    if note is not None and note.digest == asked.digest and any(
+        each.name == note.archive for each in archives.kept(opened)[0]
+    ):
         return note.archive
     return archives.newest(opened, qube)
+
+
+def _note(path: Path) -> begun.Note | None:
+    """Answer what was begun not long ago; of a clock that was set back, that counts as now."""
+    try:
+        untrusted_note, written = read_limited(path, begun.LIMIT), path.lstat().st_mtime
+    except (FileNotFoundError, FileRefused):
+        return None
+    return begun.read(untrusted_note) if time.time() - written < _LONG else None
 
 
 @contextmanager

@@ -69,16 +69,16 @@ def extract(
     Where a cut run has begun, its archive is gone on with. A file that is another user's is this
     one's then, and a warning. Raises ServiceFailure.
     """
-    follower = Follower(on_progress)
     asked = begun.Asked(access.url, archive, inside)
     with (begun.alone(target, asked, lambda: archives.named(access, archive, qube)) as name,
           contents.others_beside(access, name, inside) as of_others):  # fmt: skip
+        follower = Follower(on_progress, of_others.begin)
         outcome = run_borg(
             command.extract(access, name, inside, [*left_out, begun.MARK]), access, timeout=None,
             on_record=follower, cwd=str(target), writable=[target, *writable],
         )
         check(outcome)
-        others = of_others(follower.tell)
+        others = of_others.count(follower.tell)
     files, size = _count(target)
     return Restored(name, files, size, outcome.warnings + others)
 
@@ -108,13 +108,13 @@ def bring_back(
     with (only_run(paths), begun.fresh(target),  # no backup of a half of it
           contents.others_beside(opened, name, []) as of_others):  # fmt: skip
         for root, place, tail in parts:
-            follower = Follower(on_progress, files, size)
+            follower = Follower(on_progress, of_others.begin, files, size)
             outcome = run_borg(tail, opened, timeout=None, on_record=follower, cwd=str(root),
                                writable=[place, *own_state(paths)])
             check_written(outcome)
             files, size = follower.told
             warnings += outcome.warnings
-        warnings += of_others(follower.tell)
+        warnings += of_others.count(follower.tell)
     with suppress(OSError):  # nothing was outside of the home
         target.rmdir()
     return Restored(name, files, size, warnings)
@@ -172,15 +172,23 @@ def _objection(paths: Paths, target: Path, over: bool) -> str | None:
 
 
 class Follower:
-    """Counts the names and bytes that borg tells while it extracts, beside those before."""
+    """Counts the names and bytes that borg tells while it extracts, beside those before.
 
-    def __init__(self, on_progress: OnProgress, files: int = 0, size: int = 0) -> None:
-        self._on_progress, self._before, self.told = on_progress, size, (files, size)
+    `on_open`: called once the repository is open, and again at whatever progress there is.
+    """
+
+    def __init__(
+        self, on_progress: OnProgress, on_open: Callable[[], object], files: int = 0, size: int = 0
+    ) -> None:
+        self._on_progress, self._on_open = on_progress, on_open
+        self._before, self.told = size, (files, size)
 
     def __call__(self, record: Record) -> None:
         files, size = self.told
-        if record.kind == "progress_percent" and record.size:
-            size = self._before + record.size
+        if record.kind == "progress_percent":  # the first one is told before any file
+            self._on_open()
+            if record.size:
+                size = self._before + record.size
         self.told = files + (record.name == _LIST), size
         self.tell()
 

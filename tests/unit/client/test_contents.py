@@ -83,8 +83,10 @@ sys.stdout.buffer.write(bytes.fromhex(sys.argv[2]))
 OTHERS = f"- 7 {ME} home/a\0- 7 {ME + 1} home/b\0- 7 {ME + 1} home/c\0".encode()
 
 
-def _listing(monkeypatch: pytest.MonkeyPatch, place: Path, listing: bytes) -> None:
-    argv = [sys.executable, "-I", "-c", SLOW, str(place), listing.hex()]
+def _listing(
+    monkeypatch: pytest.MonkeyPatch, place: Path, listing: bytes, borg: str = SLOW
+) -> None:
+    argv = [sys.executable, "-I", "-c", borg, str(place), listing.hex()]
     monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
 
 
@@ -102,9 +104,10 @@ def test_others_are_counted_while_the_files_come(
     told = []
 
     with contents.others_beside(ACCESS, "a", ["home"]) as others:
+        others.begin()
         _wait_for(tmp_path / "begun")
         (tmp_path / "go").touch()
-        assert others(lambda: told.append(1)) == 2
+        assert others.count(lambda: told.append(1)) == 2
 
     assert told
 
@@ -116,9 +119,34 @@ def test_a_list_that_fails_is_told_when_it_is_asked_for(
     (tmp_path / "go").touch()
 
     with contents.others_beside(ACCESS, "a", ["home"]) as others:
+        others.begin()
         _wait_for(tmp_path / "begun")
         with pytest.raises(ServiceFailure, match="list of files is none"):
-            others(lambda: None)
+            others.count(lambda: None)
+
+
+# A borg that lists, but for the first time, when another one has the lock for itself.
+LOCKED = """
+import pathlib, sys
+tried = pathlib.Path(sys.argv[1]) / "tried"
+if not tried.exists():
+    tried.touch()
+    sys.exit(73)
+sys.stdout.buffer.write(bytes.fromhex(sys.argv[2]))
+"""
+
+
+def test_a_list_that_the_lock_kept_out_is_made_when_the_files_have_come(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _listing(monkeypatch, tmp_path, OTHERS, LOCKED)
+    told = []
+
+    with contents.others_beside(ACCESS, "a", ["home"]) as others:
+        others.begin()
+        assert others.count(lambda: told.append(1)) == 2
+
+    assert told
 
 
 @pytest.mark.parametrize("listing", [None, b"- x 1 home\0"], ids=["goes-on", "failed"])
@@ -131,7 +159,8 @@ def test_where_the_files_do_not_come_nobody_waits_for_the_list(
     began = time.monotonic()
 
     with (pytest.raises(KeyError),
-          contents.others_beside(ACCESS, "a", ["home"])):  # fmt: skip
+          contents.others_beside(ACCESS, "a", ["home"]) as others):  # fmt: skip
+        others.begin()
         _wait_for(tmp_path / "begun")
         raise KeyError
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from qborg_service.secret import Secret
 ACCESS = Access("ssh://bakserver/./repos/m-work", "borg", "ssh", Secret(b"x"))
 ASKED = begun.Asked(ACCESS.url, in_place.BEGUN, ("home/user/docs", "home/user/x"))
 FIRST, SECOND = "work-2026-01-31T10:17:00", "work-2026-02-01T11:18:01"
-LISTING = {"archives": [{"name": name, "time": name[-19:]} for name in (FIRST, SECOND)]}
+NOTES = "notes-2026-01-31T10:17:00"  # an archive that a person made
 OLD = 1_577_934_245
+DAY = 86400
 
 
 @pytest.fixture
@@ -147,14 +149,20 @@ def test_what_a_cut_run_has_left_is_taken_away_whatever_its_modes(tmp_path: Path
     assert os.listdir(tmp_path) == []
 
 
+def _keeps(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have a repository that holds these archives."""
+    listing = {"archives": [{"name": name, "time": name[-19:]} for name in names]}
+    argv = [sys.executable, "-I", "-c", f"print({json.dumps(listing)!r})"]
+    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+
+
 @pytest.fixture
 def cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """Have what a run left that was cut while it put files of the first of two archives in place.
 
     It went by that archive's name, as dom0 orders what a person has agreed to.
     """
-    argv = [sys.executable, "-I", "-c", f"print({json.dumps(LISTING)!r})"]
-    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    _keeps(monkeypatch, FIRST, SECOND)
     paths = Paths(tmp_path)
     paths.make_state()
     with (pytest.raises(KeyError),
@@ -179,6 +187,26 @@ def test_what_was_cut_is_gone_on_with_unless_something_else_is_asked_for(
     cut: Paths, asked: begun.Asked, archive: str
 ) -> None:
     assert in_place.named(cut, ACCESS, asked, "work") == archive
+
+
+LATER: dict[str, tuple[str, int, tuple[str, ...], str]] = {
+    "soon": (FIRST, DAY, (FIRST, SECOND), FIRST), "old": (FIRST, 3 * DAY, (FIRST, SECOND), SECOND),
+    "by-a-clock-set-back": (FIRST, -9 * DAY, (FIRST, SECOND), FIRST),
+    "a-persons-own": (NOTES, DAY, (NOTES, SECOND), NOTES),
+    "not-there-any-more": (FIRST, DAY, (SECOND,), SECOND),
+}
+
+
+@pytest.mark.parametrize(("noted", "age", "kept", "archive"), LATER.values(), ids=LATER)
+def test_it_is_gone_on_with_soon_and_as_long_as_it_is_there(
+    cut: Paths, monkeypatch: pytest.MonkeyPatch, noted: str, age: int, kept: tuple[str, ...],
+    archive: str,
+) -> None:
+    cut.placing.write_bytes(ASKED.note(noted))
+    os.utime(cut.placing, (time.time() - age,) * 2)
+    _keeps(monkeypatch, *kept)
+
+    assert in_place.named(cut, ACCESS, ASKED, "work") == archive
 
 
 def test_what_all_came_of_is_begun_no_more(cut: Paths) -> None:

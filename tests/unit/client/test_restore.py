@@ -1,12 +1,17 @@
 """Where a restore may go, and how a path is said to borg."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from qborg_borg import command
+from qborg_borg.command import Access
 from qborg_client import begun, restore
 from qborg_client.paths import Paths
 from qborg_service.failure import ServiceFailure
+from qborg_service.secret import Secret
 
 SAME = "home/user/docs"
 PATHS = {
@@ -110,3 +115,37 @@ def test_what_a_cut_run_has_begun_is_gone_on_with(paths: Paths) -> None:
     (target / begun.MARK).touch()
 
     assert restore.checked_directory(paths, str(target)) == target
+
+
+# A borg that would wait for ever, if another one read the repository before it had opened that.
+OPENS = """
+import pathlib, sys, time
+place, words = pathlib.Path(sys.argv[1]), sys.argv[2:]
+if "list" in words:
+    (place / "listed").touch()
+    sys.stdout.write(f"- 7 {OTHER} home/a\\0")
+    sys.exit()
+print("Remote: said by ssh", file=sys.stderr, flush=True)
+time.sleep(1)
+if (place / "listed").exists():
+    sys.exit(73)
+print('{"type": "progress_percent", "current": 0}', file=sys.stderr, flush=True)
+deadline = time.monotonic() + 30
+while not (place / "listed").exists() and time.monotonic() < deadline:
+    time.sleep(0.05)
+sys.exit(not (place / "listed").exists() and 2)
+"""
+
+
+def test_what_comes_is_listed_beside_but_not_before_the_repository_is_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    borg = OPENS.replace("OTHER", str(os.getuid() + 1))
+    monkeypatch.setattr(
+        command, "argv", lambda tail: [sys.executable, "-I", "-c", borg, str(tmp_path), *tail])
+    access = Access("ssh://x/./repos/m-work", "borg", "ssh", Secret(b"x"))
+
+    came = restore.extract(access, "work", "a", ["home"], [], tmp_path / "new", [],
+                           lambda _files, _size: None)  # fmt: skip
+
+    assert came == restore.Restored("a", 0, 0, 1)
