@@ -7,9 +7,10 @@ opened gives no qube the admin's authority.
 
 import json
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from qborg_maintenance.state import State
 from qborg_service import volatile
 from qborg_service.failure import ServiceFailure
 from qborg_service.files import FileRefused, read_limited, write_private
@@ -21,9 +22,8 @@ _LIMIT = 4096
 
 def announce(worker: str, repository: Repository) -> None:
     """Lend this repository to this qube, and whatever was lent before to nobody."""
-    until = time.monotonic() + _SECONDS
-    note = {"worker": worker, "repository": str(repository), "until": until}
-    write_private(_note(), json.dumps(note).encode("ascii"))
+    with _locked():
+        _write(worker, repository)
 
 
 def require(caller: str, repository: Repository) -> None:
@@ -37,11 +37,28 @@ def require(caller: str, repository: Repository) -> None:
         raise ServiceFailure("wrong-caller", f"{repository} is not lent to {caller}")
 
 
-def is_in_use(caller: str, repository: Repository) -> None:
-    """Let the time begin anew, unless it has ended, or something else was lent meanwhile."""
-    with suppress(ServiceFailure):
-        require(caller, repository)
-        announce(caller, repository)
+def is_in_use(caller: str, repository: Repository) -> bool:
+    """Let the time begin anew; answers whether it still stands, so whether it may be used on.
+
+    It does not once its time has ended, or something else was lent meanwhile.
+    """
+    with _locked():  # else it could write over a loan that is announced just now
+        try:
+            require(caller, repository)
+        except ServiceFailure:
+            return False
+        _write(caller, repository)
+        return True
+
+
+def _write(worker: str, repository: Repository) -> None:
+    until = time.monotonic() + _SECONDS
+    note = {"worker": worker, "repository": str(repository), "until": until}
+    write_private(_note(), json.dumps(note).encode("ascii"))
+
+
+def _locked() -> AbstractContextManager[int]:
+    return State(volatile.folder()).locked("lent.lock")
 
 
 def _note() -> Path:

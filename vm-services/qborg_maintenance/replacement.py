@@ -62,17 +62,27 @@ def _note_id(
     if entry.repository_id or old is None or repository_id in ("", old.repository_id):
         return False
     name, noted = repository, entry
-    if not old.repository_id and _is_former(state, settings, former, repository_id):
+    if not old.repository_id and _is_former(state, settings, repository, former, repository_id):
         name, noted = former, old
     noted = replace(noted, repository_id=repository_id)
     registry.store(state, known.with_entry(str(name), noted))
     return True
 
 
-def _is_former(state: State, settings: Settings, former: Repository, repository_id: str) -> bool:
-    """Tell whether that id is the former one's: before it is moved, nothing is in its place."""
+def _is_former(
+    state: State, settings: Settings, repository: Repository, former: Repository,
+    repository_id: str,
+) -> bool:
+    """Tell whether that id is the former one's: before it is moved, nothing is where it goes.
+
+    Raises move-refused for what is there and cannot be read, or nowhere.
+    """
     with configured(settings, state.admin_key) as server, living_session(server):
-        return deletion.borg_id(server.files, former.path) in (None, repository_id)
+        files = server.files
+        here, moved = (deletion.borg_id(files, each.path) for each in (repository, former))
+        if moved is None and (here != repository_id or files.exists(former.path)):
+            raise ServiceFailure("move-refused", f"it is not known which one {repository.path} is")
+    return moved in (None, repository_id)
 
 
 def _kept(

@@ -46,6 +46,12 @@ def test_a_detail_that_says_nothing_is_left_out() -> None:
         "work: the repository is locked")
 
 
+def test_what_one_qube_alone_may_be_at_fault_for_says_how_the_others_go_on() -> None:
+    hint = telling.from_failure("borg-maintenance", "publish-refused").hint
+
+    assert "leave out a qube that it names" in hint
+
+
 def test_a_cause_unknown_to_the_table_cannot_pass_silently() -> None:
     with pytest.raises(KeyError):
         telling.from_failure("work", "sorry")

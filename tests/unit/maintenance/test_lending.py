@@ -1,7 +1,9 @@
 """What is lent: to the one who was announced, the one repository, for a while."""
 
 import json
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -75,30 +77,75 @@ def test_what_is_in_use_stays_lent_unless_it_has_ended_or_another_loan_came(
         lending.announce(*lent)
     note = (memory / "lent.json").read_bytes()
 
-    lending.is_in_use("borg-worker", WORK)
+    assert lending.is_in_use("borg-worker", WORK) is renewed
 
     assert ((memory / "lent.json").read_bytes() != note) is renewed
     if renewed:
         assert json.loads((memory / "lent.json").read_bytes())["until"] > time.monotonic() + 800
 
 
-def test_a_long_conversation_keeps_it_lent(
-    memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_announced_just_now_is_not_written_over(memory: Path) -> None:
+    lending.announce("personal", WORK)
+    note, stands = (memory / "lent.json").read_bytes(), list[bool]()
+    lending.announce("borg-worker", WORK)
+    look = threading.Thread(
+        target=lambda: stands.append(lending.is_in_use("borg-worker", WORK)))
+
+    with State(memory).locked("lent.lock"):
+        look.start()
+        look.join(0.3)
+        (memory / "lent.json").write_bytes(note)
+    look.join()
+
+    assert (memory / "lent.json").read_bytes() == note and stands == [False]
+
+
+@pytest.fixture(name="converses")
+def made_converses(memory: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
+    """Lend it, and answer what has a worker converse with a program in the place of ssh."""
     ssh, state = memory / "ssh", State(memory)
-    ssh.write_text("#!/bin/sh\nsleep 1\nexit 7\n", encoding="ascii")
-    ssh.chmod(0o700)
     settings.store(state, SETTINGS)
     account = Mock(__enter__=lambda _self: Mock(), __exit__=lambda *_args: None)
     for name, value in {"own_state": lambda: state, "configured": lambda *_args: account,
-                        "SSH": str(ssh), "_TELL": 0.1}.items():
+                        "SSH": str(ssh), "_LOOK": 0.1}.items():
         monkeypatch.setattr(serve_repository, name, value)
     lending.announce("borg-worker", WORK)
+
+    def converse(does: str) -> int:
+        ssh.write_text(f"#!/bin/sh\n{does}\n", encoding="ascii")
+        ssh.chmod(0o700)
+        return serve_repository.serve_repository("borg-worker", WORK)
+
+    return converse
+
+
+def test_a_long_conversation_keeps_it_lent(memory: Path, converses: Callable[[str], int]) -> None:
     note = (memory / "lent.json").read_bytes()
 
-    assert serve_repository.serve_repository("borg-worker", WORK) == 7
+    assert converses("sleep 1\nexit 7") == 7
 
     assert (memory / "lent.json").read_bytes() != note
+
+
+@pytest.mark.parametrize(("lent", "seconds"), [
+    (("borg-worker", Repository("dom", "mail")), 900.0), (("mail", WORK), 900.0),
+    (("borg-worker", WORK), -1.0),
+], ids=["another", "to-another", "it-has-ended"])
+def test_a_conversation_ends_with_its_loan(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, converses: Callable[[str], int],
+    lent: tuple[str, Repository], seconds: float,
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(lending, "_SECONDS", seconds)
+        lending.announce(*lent)
+    (memory / "later").write_bytes((memory / "lent.json").read_bytes())
+    lending.announce("borg-worker", WORK)
+
+    with pytest.raises(ServiceFailure, match="no longer lent to borg-worker"):
+        converses(f"trap '' TERM; mv {memory}/later {memory}/lent.json\n"
+                  f"sleep 3; touch {memory}/went-on")
+
+    assert not (memory / "went-on").exists()
 
 
 @pytest.mark.parametrize(("machine", "lent"), [(SETTINGS.machine, True), ("laptop", False)])

@@ -78,6 +78,14 @@ def makes_room(state: State) -> bool:
     return replacement.make_room(state, SETTINGS, WORK, FORMER)
 
 
+def refuses(state: State, cause: str, **given: int | str | Repository) -> None:
+    """Have it refused, with nothing changed."""
+    before = state.registry.read_bytes()
+    with pytest.raises(ServiceFailure) as refused:
+        begins(state, **given)  # type: ignore[arg-type]
+    assert refused.value.cause == cause and state.registry.read_bytes() == before
+
+
 def test_the_former_one_is_a_gone_qubes_and_its_key_is_revoked(state: State) -> None:
     former = entry(state, WORK)
 
@@ -128,9 +136,7 @@ def test_a_key_that_was_lost_before_the_birth_is_followed_by_another(state: Stat
     assert known(state).live() == {str(WORK): (key(5),)}
     assert keypair.fingerprint(key(4)) in known(state).revoked
     assert entry(state, FORMER).repository_id == OLD
-    with pytest.raises(ServiceFailure) as refused:
-        begins(state, 4)
-    assert refused.value.cause == "key-revoked"
+    refuses(state, "key-revoked", number=4)
 
 
 def test_a_rotation_that_was_never_settled_ends_with_it(state: State) -> None:
@@ -159,27 +165,28 @@ def test_it_can_be_replaced_again(state: State, account: Account) -> None:
 
 def test_an_id_that_is_not_known_here_is_dom0s(state: State) -> None:
     keys.note_birth(state, SETTINGS, WORK, "")
-    before = state.registry.read_bytes()
-    with pytest.raises(ServiceFailure) as refused:
-        begins(state, born="")
-    assert refused.value.cause == "move-refused" and state.registry.read_bytes() == before
+    refuses(state, "move-refused", born="")
 
     begins(state)
 
     assert entry(state, FORMER).repository_id == OLD
 
 
-@pytest.mark.parametrize("lost", ["begun", "moved", "born"])
+@pytest.mark.parametrize("lost", ["begun", "moved", "born", "born-and-damaged", "damaged"])
 def test_after_a_recovery_the_ids_are_those_that_they_were(
     state: State, account: Account, lost: str
 ) -> None:
     begins(state)
     if lost != "begun":
         makes_room(state)
-    if lost == "born":
+    if lost.startswith("born"):
         lies(account, WORK, NEW)
     for name in (WORK, FORMER):  # the account's record has none
         keys.note_birth(state, SETTINGS, name, "")
+    if lost.endswith("damaged"):
+        (account.home / FORMER.path / "config").write_text("")
+        refuses(state, "move-refused", born=NEW)
+        return
 
     told = NEW if lost == "born" else OLD
     assert [begins(state, born=told), begins(state, born=told)] == [True, False]
@@ -219,12 +226,8 @@ def test_what_must_not_be_replaced_changes_nothing(
         keys.make(state, SETTINGS, Repository(MACHINE, name), origin)
     revocation.mark(state, SETTINGS, Repository(MACHINE, "revoked"), None, delete=False)
     registration.register(state, SETTINGS, Repository(MACHINE, "own"), key(7), FOREIGN)
-    before = state.registry.read_bytes()
 
-    with pytest.raises(ServiceFailure) as refused:
-        begins(state, **given)  # type: ignore[arg-type]
-
-    assert refused.value.cause == cause and state.registry.read_bytes() == before
+    refuses(state, cause, **given)
 
 
 PLACES: dict[str, tuple[dict[Repository, str], str]] = {
@@ -240,9 +243,7 @@ def test_nothing_but_the_former_one_is_moved(
     state: State, account: Account, places: dict[Repository, str], says: str
 ) -> None:
     begins(state)
-    (account.home / WORK.path / "config").unlink()
-    (account.home / WORK.path / "transactions").unlink()
-    (account.home / WORK.path).rmdir()
+    (account.home / WORK.path).rename(account.home / "away")
     for name, borg_id in places.items():
         lies(account, name, borg_id)
     before = there(account)
@@ -267,14 +268,12 @@ def test_one_that_was_deleted_meanwhile_is_not_looked_for(state: State, account:
 def test_there_is_no_room_to_make_but_in_between(
     state: State, account: Account, stage: str
 ) -> None:
-    former = FORMER
+    former = OTHER if stage == "another" else FORMER
     if stage != "before":
         begins(state)
     if stage == "ended":
         makes_room(state)
         registration.settle(state, SETTINGS, WORK, key(4), NEW)
-    if stage == "another":
-        former = OTHER
     before = there(account)
 
     with pytest.raises(ServiceFailure) as refused:

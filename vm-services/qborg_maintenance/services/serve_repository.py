@@ -11,6 +11,7 @@ from qborg_maintenance import lending, settings, ssh_config
 from qborg_maintenance.connection import ENVIRONMENT, SSH
 from qborg_maintenance.server import configured
 from qborg_maintenance.state import own_state
+from qborg_service.failure import ServiceFailure
 from qborg_service.stream import stream
 from qborg_wire.key_line import serve_command
 from qborg_wire.names import Repository
@@ -20,12 +21,13 @@ from qborg_wire.services import SERVICES
 # An older ssh does not know how to end what is idle; then only a dead connection ends it.
 _IDLE = ("-o", "IgnoreUnknown=ChannelTimeout", "-o",
          f"ChannelTimeout=session={SERVICES['ServeRepository'].seconds}")  # fmt: skip
-_TELL = 300.0  # seconds after which a loan that is in use is told to be so, well before its end
+_LOOK = 30.0  # seconds between two looks whether it is still lent, by which it stays so
 
 
 def serve_repository(caller: str, repository: Repository) -> int:
-    """Let the qube and the server's borg talk; answers ssh's exit code.
+    """Let the qube and the server's borg talk while it is lent; answers ssh's exit code.
 
+    Raises wrong-caller if it is not, or no longer, as after a loan to another qube; ssh is ended.
     stderr stays that qube's: without one the server's borg would fail at its first word.
     """
     lending.require(caller, repository)
@@ -37,9 +39,12 @@ def serve_repository(caller: str, repository: Repository) -> int:
         with subprocess.Popen(argv, env=ENVIRONMENT) as process:
             while True:
                 try:
-                    return process.wait(_TELL)
-                except subprocess.TimeoutExpired:
-                    lending.is_in_use(caller, repository)
+                    return process.wait(_LOOK)
+                except subprocess.TimeoutExpired as error:
+                    if not lending.is_in_use(caller, repository):
+                        process.kill()  # whatever that qube leaves unread
+                        told = f"{repository} is no longer lent to {caller}"
+                        raise ServiceFailure("wrong-caller", told) from error
 
 
 main = stream("ServeRepository", Role.MAINTENANCE, serve_repository)
