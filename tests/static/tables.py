@@ -26,8 +26,8 @@ from scenarios.attempts import Attempt
 EVIL = {
     "An evil client": ("test_evil_client", "test_evil_client_history",
                        "test_evil_client_protocol", "test_lying_replies",
-                       "test_lying_enrolment", "test_evil_key", "test_evil_revoked",
-                       "test_manifest", "test_restore"),
+                       "test_lying_enrolment", "test_evil_key", "test_evil_borrower",
+                       "test_evil_revoked", "test_manifest", "test_restore"),
     "An evil maintenance qube": ("test_evil_maintenance", "test_bent_replies",
                                  "test_hostile_bundle", "test_hostile_record",
                                  "test_evil_revocation"),
