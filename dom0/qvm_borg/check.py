@@ -48,7 +48,7 @@ def _check(enrolment: Enrolment, accept: bool) -> Checked:
         raise refusal("record-without-key", vault=keeper, qube=enrolment)
     digests = {**known.digests, "record": told.get("record", "none")}
     reply = worker.prove(session, enrolment.maintenance, keeper, known.repository, archive, digests)
-    new = {"notes": {"proved": record.PROOF_IN_WORKER}, "times": {"proved": f"{time.time():.0f}"}}
+    new = {"notes": {"proved": record.PROOF_IN_WORKER}, "times": {"proved": str(int(time.time()))}}
     enrolment.note(ORDER[0], Done("", learnt={"digests": digests, **(new if whole else {})}))
     session.tell("record-opens", qube=enrolment, vault=keeper, repository=known.repository,
                  archive=archive)
