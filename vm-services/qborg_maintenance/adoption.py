@@ -75,7 +75,7 @@ def _check_server(
     with configured(settings, state.admin_key) as server, living_session(server):
         _current, document = read_document(server, settings)
         rest = authorized_keys.without_old_lines(document, {old.name: old.public_key})
-        if old.public_key.split(" ")[1].encode("ascii") in rest.foreign:
+        if rest.has_foreign(old.public_key):
             raise refusal("its key has a line in authorized_keys that the scripts did not write")
         _check_repository(server, wanted, old)
 

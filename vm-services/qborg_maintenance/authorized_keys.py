@@ -54,6 +54,10 @@ class Document:
         """All that is not ours, as one file."""
         return self.before + self.after
 
+    def has_foreign(self, public_key: str) -> bool:
+        """Tell whether a key stands in a line that is not ours."""
+        return _blob(public_key) in self.foreign
+
 
 @dataclass(frozen=True)
 class Restricted:
@@ -169,7 +173,7 @@ def less_foreign(
     """
     own = dict[str, tuple[str, ...]]()
     for name, each in keys.items():
-        foreign = [key for key in each if _blob(key) in document.foreign]
+        foreign = [key for key in each if document.has_foreign(key)]
         if name in wanted and each[-1] in foreign:
             raise KeysRefused(f"the key of {name} also stands outside our block: a line too many "
                               "there, or a key that is not its own")
@@ -186,12 +190,11 @@ def check_keys(document: Document, admin_key: str, keys: Iterable[Restricted]) -
 
     The admin's line must be foreign, so that it is kept byte for byte, and hold no options.
     """
-    admin_blob = admin_key.split(" ")[1]
     if not _has_plain_line(document.foreign, admin_key):
         raise KeysRefused("the admin key has no line of its own without options")
-    seen_keys, seen_names = {admin_blob}, dict[str, str]()
+    seen_keys, seen_names = {_blob(admin_key)}, dict[str, str]()
     for key in keys:
-        blob, name = key.public_key.split(" ")[1], str(key.repository)
+        blob, name = _blob(key.public_key), str(key.repository)
         if blob in seen_keys:
             raise KeysRefused("one key stands for two")
         if seen_names.setdefault(name.lower(), name) != name:
