@@ -2,16 +2,14 @@
 
 import json
 import time
-import tomllib
 
 import pytest
 
 from lab import Lab
 from lab.client import RunResult
+from qborg_client.borg_commands import TABLE
 from scenarios import attacker
-from static import tree
 
-TABLE = "vm-services/qborg_client/borg_commands.toml"
 HOSTILE = "work-$(touch owned)"
 PARSER = """
 import argparse, json
@@ -72,19 +70,18 @@ def two(steady: Lab) -> Lab:
 
 def test_the_table_knows_what_borgs_own_parser_knows(steady: Lab) -> None:
     own = json.loads(_runs(steady, "/usr/bin/python3", "-c", PARSER).stdout)
-    known = tomllib.loads(tree.text(TABLE))
-    common, groups = set(known["common"]["values"]), known["groups"]
+    common, groups = set(TABLE["common"]["values"]), TABLE["groups"]
 
     assert set(own["common"]) == common
-    assert set(own["commands"]) <= set(known["commands"])
+    assert set(own["commands"]) <= set(TABLE["commands"])
     for command, row in own["commands"].items():
-        ours = known["commands"][command]
+        ours = TABLE["commands"][command]
         values = common.union(*(groups[g] for g in ours.get("groups", ())), ours.get("values", ()))
         place, more = row["words"][:1], row["words"][1:]
         assert set(row["values"]) <= values, command
         assert not values & set(row["flags"]), command
         shorter = {f for f in row["flags"] if any(v.startswith(f) for v in values if f[:2] == "--")}
-        assert shorter <= {*known["common"]["flags"], *ours.get("flags", ())}, command
+        assert shorter <= {*TABLE["common"]["flags"], *ours.get("flags", ())}, command
         assert ours.get("place") == WORDS.get(place[0][0] if place else ""), command
         if ours.get("place") == "repository" and not ours.get("ends"):
             most = 1000 if any(count == "+" for _name, count in more) else len(more)

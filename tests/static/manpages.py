@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / each) for each in ("dom0", "vm-services", "tests")]
 
-from qborg_client import borg_line
+from qborg_client.borg_commands import TABLE
 from qvm_borg import errors
 from qvm_borg.tools.command_line import Parser
 from static.roles import SETUP
@@ -48,10 +48,9 @@ def parser_of(name: str) -> ArgumentParser:
 
 def _borgbak() -> ArgumentParser:
     """Answer borgbak as a parser: it has none, since it hands its command line to borg."""
-    known = borg_line.table()
-    usage, examples, rest = known["help"].strip().split("\n\n")
+    usage, examples, rest = TABLE["help"].strip().split("\n\n")
     line, summary = usage.split(": ", 1)
-    writes = ", ".join(name for name, row in known["commands"].items() if row.get("writes"))
+    writes = ", ".join(name for name, row in TABLE["commands"].items() if row.get("writes"))
     epilog = f"{rest}\n\nIn a copy of the qube these are refused: {writes}.\n\n" \
              f"examples:\n{examples}\n"
     return ArgumentParser("borgbak", usage=line, description=_sentence(summary), epilog=epilog,

@@ -1,33 +1,27 @@
 """A command line as a person types it at borgbak, and the same as borg wants it.
 
-Runs in clients, at each start of borgbak: pure, and it imports next to nothing. What it knows of
-borg's commands stands in borg_commands.toml.
+Runs in clients, at each start of borgbak: pure, and it imports next to nothing. What is `known` of
+borg's commands stands in borg_commands.py.
 """
 
-import tomllib
+from __future__ import annotations
+
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from os.path import dirname
-from typing import Any, NamedTuple
 
-_TABLE = f"{dirname(__file__)}/borg_commands.toml"
+TYPE_CHECKING = False  # the name that type checkers know; `typing` would take too long
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class Line(NamedTuple):
+class Line(namedtuple("Line", ("command", "row", "words", "awaits"))):
     """A line as borg will read it: its command, what the table says of that, its plain words.
 
     The words are positions in the arguments: neither the command nor options nor their values.
+    `awaits`: its last option still wants a value.
     """
 
-    command: str
-    row: Mapping[str, Any]
-    words: Sequence[int]
-    awaits: bool = False  # its last option still wants a value
-
-
-def table() -> dict[str, Any]:
-    """Answer what is known of borg's commands."""
-    with open(_TABLE, "rb") as file:
-        return tomllib.load(file)
+    __slots__ = ()
 
 
 def read(arguments: Sequence[str], known: Mapping[str, Any]) -> Line:

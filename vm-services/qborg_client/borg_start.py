@@ -7,8 +7,8 @@ they do not look like is left to the whole check, which tells what is wrong.
 
 import os
 import sys
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 BORG = "/usr/bin/borg"
 _OTHER_SECRETS = ("BORG_PASSPHRASE", "BORG_PASSPHRASE_FD")
@@ -17,14 +17,10 @@ _LIMIT = 8192  # characters
 _PLACE = "ssh://bakserver/./repos/"
 
 
-class Reach(NamedTuple):
-    """What makes borg reach this qube's repository; the file of the key only if it has one."""
+class Reach(namedtuple("Reach", ("url", "remote_borg", "ssh_command", "passcommand", "key_file"))):
+    """What makes borg reach this qube's repository; the file of the key is None without one."""
 
-    url: str
-    remote_borg: str
-    ssh_command: str
-    passcommand: str
-    key_file: str | None
+    __slots__ = ()
 
 
 def look(home: str) -> Reach | None:

@@ -12,6 +12,7 @@ import pytest
 from qborg_borg import archives, command, process
 from qborg_borg.bundle import match_bundle
 from qborg_client import borg_line, borg_start, generation
+from qborg_client.borg_commands import TABLE
 from qborg_client.paths import Paths
 from qborg_client.tools import borgbak, borgbak_checked
 from static import tree
@@ -122,7 +123,8 @@ def test_what_it_imports_is_next_to_nothing() -> None:
     path = ", ".join(repr(str(tree.ROOT / folder)) for folder in ("dom0", "vm-services"))
     code = f"""import sys; sys.path[:0] = [{path}]
 import qborg_client.tools.borgbak
-heavy = {{"argparse", "dataclasses", "hashlib", "json", "pathlib", "subprocess", "qborg_borg"}}
+heavy = {{"argparse", "dataclasses", "hashlib", "json", "pathlib", "re", "subprocess",
+         "tomllib", "typing", "qborg_borg"}}
 print(*sorted(heavy & set(sys.modules)))"""
 
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
@@ -160,8 +162,7 @@ def _borg(home: Path, text: str) -> None:
 
 
 def _checked(*arguments: str) -> int:
-    known = borg_line.table()
-    return borgbak_checked.main(arguments, borg_line.read(arguments, known), known)
+    return borgbak_checked.main(arguments, borg_line.read(arguments, TABLE), TABLE)
 
 
 @pytest.mark.parametrize(("more", "seconds"), LOOKS.values(), ids=LOOKS)

@@ -9,28 +9,28 @@ import sys
 from collections.abc import Sequence
 
 from qborg_client import borg_line, borg_start
+from qborg_client.borg_commands import TABLE
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Become borg; answer 1 only if that is not possible, 2 if nothing was asked."""
     arguments = list(sys.argv[1:] if args is None else args)
-    known = borg_line.table()
     if not arguments or arguments in (["-h"], ["--help"]):
-        print(known["help"].strip(), file=sys.stdout if arguments else sys.stderr)
+        print(TABLE["help"].strip(), file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
-    line = borg_line.read(arguments, known)
+    line = borg_line.read(arguments, TABLE)
     home = pwd.getpwuid(os.getuid()).pw_dir
     if "place" in line.row and line.row.get("waits", True) and borg_start.backup_runs(home):
-        print(known["waiting"], file=sys.stderr)
-    careful = borg_line.writes(arguments, line) or borg_line.names_latest(arguments, line, known)
+        print(TABLE["waiting"], file=sys.stderr)
+    careful = borg_line.writes(arguments, line) or borg_line.names_latest(arguments, line, TABLE)
     reach = None if careful else borg_start.look(home)
     if reach is None:
         from qborg_client.tools import borgbak_checked  # it takes longer than all of this
 
-        return borgbak_checked.main(arguments, line, known)
-    said = borg_line.spell_out(arguments, line, known, lambda: "")
+        return borgbak_checked.main(arguments, line, TABLE)
+    said = borg_line.spell_out(arguments, line, TABLE, lambda: "")
     try:
-        borg_start.become_borg(said, borg_start.environment(os.environ, reach), known["wait"])
+        borg_start.become_borg(said, borg_start.environment(os.environ, reach), TABLE["wait"])
     except OSError as error:
         from qborg_client.tools import borgbak_checked
 

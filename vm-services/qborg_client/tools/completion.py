@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qborg_client import borg_line
+from qborg_client.borg_commands import TABLE
 
 ARCHIVES = "archives"  # the shell asks for their names itself, and remembers them
 FILES = "files"
@@ -16,7 +17,7 @@ FILES = "files"
 def main(args: Sequence[str] | None = None) -> int:
     """Print what may come next: words, one on a line, or one word of the above."""
     arguments = list(sys.argv[1:] if args is None else args)
-    print("\n".join(following(arguments, borg_line.table())))
+    print("\n".join(following(arguments, TABLE)))
     return 0
 
 
