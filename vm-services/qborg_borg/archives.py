@@ -49,19 +49,17 @@ def kept(access: command.Access) -> tuple[list[Kept], int]:
     return _kept(command.list_archives(access), access)
 
 
-def _kept(
-    tail: list[str], access: command.Access, lock_wait: int = command.LOCK_WAIT
-) -> tuple[list[Kept], int]:
-    untrusted_archives = _entries(_asked(tail, access, lock_wait))
+def _kept(tail: list[str], access: command.Access) -> tuple[list[Kept], int]:
+    untrusted_archives = _entries(_asked(tail, access))
     found = list(_read(untrusted_archives))
     return (sorted(found, key=lambda each: (each.made, each.name), reverse=True),
             len(untrusted_archives) - len(found))
 
 
-def _own(access: command.Access, qube: str, lock_wait: int = command.LOCK_WAIT) -> list[Kept]:
+def _own(access: command.Access, qube: str) -> list[Kept]:
     """Answer the archives of this qube's own backups, none that a person made."""
     own = re.compile(re.escape(qube) + command.STAMP)
-    found, _strange = _kept(command.own_archives(access, qube, lock_wait), access, lock_wait)
+    found, _strange = _kept(command.own_archives(access, qube), access)
     return [each for each in found if own.fullmatch(each.name)]
 
 
@@ -95,13 +93,13 @@ def _time(untrusted_text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def newest(access: command.Access, qube: str, lock_wait: int = command.LOCK_WAIT) -> str:
+def newest(access: command.Access, qube: str) -> str:
     """Answer the newest complete archive of this qube's own backups; waits for another's lock.
 
     Of a clock that was ahead one may lie in the future: that is taken only where no other one is,
     since it hides all that were made after it. Raises archive-missing without any.
     """
-    found, latest = _own(access, qube, lock_wait), time.time() + _AHEAD
+    found, latest = _own(access, qube), time.time() + _AHEAD
     if not found:
         raise ServiceFailure("archive-missing", "the repository holds no archive of this qube")
     return next((each for each in found if each.made <= latest), found[0]).name
@@ -116,10 +114,8 @@ def _run(tail: list[str], access: command.Access) -> tuple[object, ...]:
     return read_names(_asked(tail, access))
 
 
-def _asked(
-    tail: list[str], access: command.Access, lock_wait: int = command.LOCK_WAIT
-) -> Outcome:
-    outcome = run_borg(tail, access, timeout=_SECONDS + lock_wait, limit=_LIMIT)
+def _asked(tail: list[str], access: command.Access) -> Outcome:
+    outcome = run_borg(tail, access, timeout=_SECONDS + access.lock_wait, limit=_LIMIT)
     if outcome.cause is not None:
         raise ServiceFailure(outcome.cause, outcome.detail)
     return outcome

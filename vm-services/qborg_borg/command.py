@@ -32,6 +32,7 @@ class Access:
     base_dir: str | None = None  # None: borg's cache and security notes lie in the home
     host_id: str | None = None  # for a qube without network, whose borg knows itself by none
     key_file: Path | None = None  # where the key is, or would be, if the repository has none
+    lock_wait: int = LOCK_WAIT  # seconds
 
 
 def environment(access: Access, passphrase_fd: int | None, home: str) -> dict[str, str]:
@@ -60,9 +61,9 @@ def environment(access: Access, passphrase_fd: int | None, home: str) -> dict[st
     return variables
 
 
-def argv(tail: Sequence[str]) -> list[str]:
+def argv(access: Access, tail: Sequence[str]) -> list[str]:
     """Answer the whole command line: our borg, machine-readable log, the given rest."""
-    return [BORG, "--log-json", "--lock-wait", str(LOCK_WAIT), *tail]
+    return [BORG, "--log-json", "--lock-wait", str(access.lock_wait), *tail]
 
 
 def init(access: Access, encryption: str) -> list[str]:
@@ -96,13 +97,9 @@ def list_archives(access: Access) -> list[str]:
     return ["list", "--json", "--", access.url]
 
 
-def own_archives(access: Access, qube: str, lock_wait: int = LOCK_WAIT) -> list[str]:
-    """Answer how to list as JSON the complete archives that a qube's backups made.
-
-    It waits so many seconds for a lock: of two numbers borg takes the later.
-    """
-    return ["list", "--lock-wait", str(lock_wait), "--json",
-            "--glob-archives", f"{qube}{STAMP}", "--", access.url]  # fmt: skip
+def own_archives(access: Access, qube: str) -> list[str]:
+    """Answer how to list as JSON the complete archives that a qube's backups made."""
+    return ["list", "--json", "--glob-archives", f"{qube}{STAMP}", "--", access.url]
 
 
 def list_files(access: Access, archive: str, paths: Sequence[str]) -> list[str]:

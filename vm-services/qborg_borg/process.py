@@ -120,7 +120,7 @@ def run_borg(
     with contextlib.ExitStack() as stack:
         descriptor = _secret_pipe(typed or access.passphrase, stack)
         environment = command.environment(access, None if typed else descriptor, home())
-        argv = command.argv(tail)
+        argv = command.argv(access, tail)
         if writable:  # borg puts what it reads there; a file beside an archive's would be one of it
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="qborg-"))
             argv = confinement.confined(argv, [*writable, Path(place)])

@@ -59,8 +59,9 @@ def look(paths: Paths, bundle: Bundle) -> Preview:
     installed.require_running()  # what Python cannot start ends as borg ends that warned
     found = begin(paths, int(time.time()))
     listing = Listing(found)
+    access = backup.access(paths, bundle)
     outcome = run_logged(
-        command.argv(command.dry_create(backup.access(paths, bundle), backup.patterns(paths))),
+        command.argv(access, command.dry_create(access, backup.patterns(paths))),
         plain_environment(), timeout=None, on_record=listing,
     )
     if outcome.cause is not None:

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_what_is_no_list_is_a_failure(stdout: bytes) -> None:
 
 def _newest(monkeypatch: pytest.MonkeyPatch, qube: str, kept: list[str]) -> str:
     argv = [sys.executable, "-I", "-c", BORG, json.dumps(kept)]
-    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [*argv, *tail])
     return archives.newest(ACCESS, qube)
 
 
@@ -92,12 +93,12 @@ def test_the_newest_is_one_that_a_backup_made(
 def test_what_waits_for_a_lock_has_time_left_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = "import time; time.sleep(1)" + BORG
     argv = [sys.executable, "-I", "-c", slow, json.dumps([FIRST])]
-    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [*argv, *tail])
     monkeypatch.setattr(archives, "_SECONDS", 0.0)
 
-    assert archives.newest(ACCESS, "work", 60) == FIRST
+    assert archives.newest(replace(ACCESS, lock_wait=60), "work") == FIRST
     with pytest.raises(ServiceFailure) as failed:
-        archives.newest(ACCESS, "work", 0)
+        archives.newest(replace(ACCESS, lock_wait=0), "work")
     assert failed.value.cause == "time-out"
 
 
@@ -118,7 +119,7 @@ NOON = 1769860800  # 2026-01-31 12:00:00 UTC
 
 def _lists(monkeypatch: pytest.MonkeyPatch, kept: list[dict[str, object]]) -> None:
     argv = [sys.executable, "-I", "-c", LISTED, json.dumps(kept)]
-    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [*argv, *tail])
 
 
 def test_what_can_be_told_is_told_newest_first_and_the_rest_is_counted(

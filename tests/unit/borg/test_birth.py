@@ -42,7 +42,7 @@ class Birth:
 def born(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Birth:
     """Nothing is there yet; borg is the stand-in."""
     found = Birth(tmp_path)
-    monkeypatch.setattr(command, "argv", lambda tail: [
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [
         sys.executable, "-I", str(BORG), str(found.place), *tail])
     return found
 

@@ -29,7 +29,7 @@ def test_what_names_the_repository_stands_behind_the_options(tail: list[str]) ->
 
 @pytest.mark.parametrize("tail", BUILT.values(), ids=BUILT)
 def test_no_command_line_holds_the_passphrase(tail: list[str]) -> None:
-    assert WORD.decode() not in " ".join(command.argv(tail))
+    assert WORD.decode() not in " ".join(command.argv(ACCESS, tail))
     assert WORD.decode() not in repr(ACCESS)
 
 

@@ -81,7 +81,8 @@ def test_what_borg_keeps_meanwhile_lies_beside_and_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = "import tempfile; print(tempfile.mkdtemp())"
-    monkeypatch.setattr(command, "argv", lambda _tail: [sys.executable, "-I", "-c", program])
+    argv = [sys.executable, "-I", "-c", program]
+    monkeypatch.setattr(command, "argv", lambda _access, _tail: argv)
     access = Access("ssh://x/./repos/m-work", "borg", "ssh", Secret(b"x"))
 
     outcome = run_borg([], access, timeout=60, cwd=str(tmp_path), writable=[tmp_path])

@@ -25,7 +25,7 @@ PATTERNS = {field.name: field for name in ("ListFiles", "ListArchives")
 def _below(monkeypatch: pytest.MonkeyPatch, listing: bytes, root: Path = Path("/"),
            times: int = 1) -> contents.Contents:  # fmt: skip
     argv = [sys.executable, "-I", "-c", BORG, listing.hex(), str(times)]
-    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [*argv, *tail])
     return contents.below(ACCESS, "a", ["home"], lambda _files: None, str(root))
 
 
@@ -87,7 +87,7 @@ def _listing(
     monkeypatch: pytest.MonkeyPatch, place: Path, listing: bytes, borg: str = SLOW
 ) -> None:
     argv = [sys.executable, "-I", "-c", borg, str(place), listing.hex()]
-    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [*argv, *tail])
 
 
 def _wait_for(path: Path) -> None:

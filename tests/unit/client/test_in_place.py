@@ -153,7 +153,7 @@ def _keeps(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Have a repository that holds these archives."""
     listing = {"archives": [{"name": name, "time": name[-19:]} for name in names]}
     argv = [sys.executable, "-I", "-c", f"print({json.dumps(listing)!r})"]
-    monkeypatch.setattr(command, "argv", lambda tail: [*argv, *tail])
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [*argv, *tail])
 
 
 @pytest.fixture

@@ -141,8 +141,8 @@ def test_what_comes_is_listed_beside_but_not_before_the_repository_is_open(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     borg = OPENS.replace("OTHER", str(os.getuid() + 1))
-    monkeypatch.setattr(
-        command, "argv", lambda tail: [sys.executable, "-I", "-c", borg, str(tmp_path), *tail])
+    argv = [sys.executable, "-I", "-c", borg, str(tmp_path)]
+    monkeypatch.setattr(command, "argv", lambda _access, tail: [*argv, *tail])
     access = Access("ssh://x/./repos/m-work", "borg", "ssh", Secret(b"x"))
 
     came = restore.extract(access, "work", "a", ["home"], [], tmp_path / "new", [],

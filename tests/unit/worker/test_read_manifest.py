@@ -45,7 +45,7 @@ def prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prints:
 
     def has(script: str) -> None:
         borg = ["/bin/sh", "-euc", BORG.replace("PRINTS", script), "borg"]
-        monkeypatch.setattr(command, "argv", lambda tail: [*borg, *tail])
+        monkeypatch.setattr(command, "argv", lambda _access, tail: [*borg, *tail])
 
     return has
 

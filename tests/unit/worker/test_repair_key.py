@@ -32,7 +32,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     export = tmp_path / "export"
     export.write_text(records.EXPORT, "ascii")
     monkeypatch.setattr(
-        command, "argv", lambda tail: ["/bin/sh", "-euc", BORG, str(export), *tail])
+        command, "argv", lambda _access, tail: ["/bin/sh", "-euc", BORG, str(export), *tail])
     return tmp_path / "export.calls"
 
 

@@ -5,6 +5,7 @@ Runs in clients. The whole bundle is checked first, and what writes is refused i
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any
 
 def _newest(paths: Paths, bundle: Bundle, wait: int) -> str:
     access = backup.access(paths, bundle, os.environ.get("BORG_BASE_DIR"))
-    return archives.newest(access, bundle.qube, wait)
+    return archives.newest(replace(access, lock_wait=wait), bundle.qube)
 
 
 def reach(paths: Paths, bundle: Bundle) -> borg_start.Reach:
