@@ -14,7 +14,7 @@ from qborg_wire.row import Field, Service
 
 PROGRESS_LIMIT = 200  # bytes of one progress line, its newline included
 PROGRESS_RATE = 10  # lines a second
-_OF_A_FAILURE = (Field("detail", re.compile(r"[\x20-\x7e]{1,120}"), 120),)
+_OF_A_FAILURE = (Field("detail", r"[\x20-\x7e]{1,120}", 120),)
 _PROGRESS = re.compile(rb"progress=([a-z][a-z-]{0,23}) (0|[1-9][0-9]{0,14}) (0|[1-9][0-9]{0,14})\n")
 
 

@@ -6,6 +6,7 @@ Pure. The table itself is in qborg_wire.services.
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 
 class Role(Enum):
@@ -23,9 +24,14 @@ class Field:
     """One key of a request (JSON) or a reply (key=value) and the full match of its value."""
 
     name: str
-    pattern: re.Pattern[str]
+    told: str  # the pattern
     limit: int
     many: bool = False  # a JSON list of such values; in requests only
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when it is asked for: a program needs few of them, and starts without."""
+        return re.compile(self.told)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ policy, the rpc files, docs/protocol.md and the tests are checked against it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from string import Template
 from typing import Any
 
@@ -25,7 +25,7 @@ def _patterns() -> dict[str, str]:
     return found
 
 
-def _fields(lines: list[str]) -> Iterator[Field]:
+def _fields(lines: Sequence[str]) -> Iterator[Field]:
     for line in lines:
         if line in _FIELDS["groups"]:
             yield from _fields(_FIELDS["groups"][line])
@@ -35,14 +35,14 @@ def _fields(lines: list[str]) -> Iterator[Field]:
         words = kind.split("|")
         pattern = "|".join(_PATTERNS[word] if word.isupper() else re.escape(word) for word in words)
         limit = int(size[0]) if size else max(map(len, words))
-        yield Field(name, re.compile(pattern), limit, size[1:] == ["many"])
+        yield Field(name, pattern, limit, size[1:] == ["many"])
 
 
-def _row(name: str, told: dict[str, Any]) -> Service:
-    callers, callees = (tuple(map(Role, side.split(" ")))
-                        for side in told.pop("calls").split(" -> "))
-    request, reply = (tuple(_fields(told.pop(key, []))) for key in ("request", "reply"))
-    return Service(name, callers, callees, request=request, reply=reply, **told)
+def _row(name: str, calls: str, request: Sequence[str] = (), reply: Sequence[str] = (),
+         **told: Any) -> Service:
+    callers, callees = (tuple(map(Role, side.split(" "))) for side in calls.split(" -> "))
+    return Service(name, callers, callees, request=tuple(_fields(request)),
+                   reply=tuple(_fields(reply)), **told)
 
 
 def accepting(role: Role) -> Service:
@@ -52,4 +52,4 @@ def accepting(role: Role) -> Service:
 
 
 _PATTERNS = _patterns()
-SERVICES = {name: _row(name, told) for name, told in data.beside(__file__).items()}
+SERVICES = {name: _row(name, **told) for name, told in data.beside(__file__).items()}

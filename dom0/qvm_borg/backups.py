@@ -6,7 +6,7 @@ Runs in dom0. A qube that has nothing new is not started: dom0 asks qubesd alone
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from qvm_borg import record, schedule
 from qvm_borg.crowd import Crowd
@@ -16,6 +16,7 @@ from qvm_borg.qubes import Qube
 from qvm_borg.remote import Flow
 from qvm_borg.report import moment
 from qvm_borg.session import Session
+from qvm_borg.settings import Settings
 from qvm_borg.steps import backup
 from qvm_borg.telling import from_failure, refusal
 from qvm_borg.visits import Visits, is_marked
@@ -48,12 +49,17 @@ class Backups:
         self._session, self.visits = session, Visits(session, memory)
         self.results: list[Result] = []
 
+    @cached_property
+    def _site(self) -> tuple[Settings, Qube]:
+        """Answer it once, as each look for a role is at every qube, and one may be gone by then."""
+        return self._session.site()
+
     def chosen(self, due: bool) -> list[str]:
         """Answer the enrolled qubes, or those whose turn it is; one that cannot be will say why.
 
         Tells of copies, which are nobody's failure.
         """
-        found = []
+        found = self._session.unread()
         for qube, known in self._session.records():
             try:
                 self._enrolled(qube.name)
@@ -115,7 +121,7 @@ class Backups:
         if schedule.is_clean(qube, known):
             session.tell("nothing-new", qube=qube, when=moment(int(known.times["backup"])))
             return {"archive": known.notes["archive"]}
-        need, enrolment = self.visits.need(qube), Enrolment(session, *session.site(), qube)
+        need, enrolment = self.visits.need(qube), Enrolment(session, *self._site, qube)
         while not self.visits.admit(need):
             yield [], [], 1.0
         whole = known.notes.get(record.BYTES, "")

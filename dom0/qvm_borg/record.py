@@ -14,6 +14,8 @@ from qborg_wire import names
 
 FEATURE = "x-qborg"
 WHOLE = "x-qborg-whole"  # the feature of when its newest backup began that it told of itself
+# The feature of the time of dom0's backup of it that the server, as it showed, has not got.
+LACKING = "x-qborg-lacking"
 SECRETS = "secrets"  # the note that those of a qube are not fresh, and why
 IMPORTED = "imported from the old scripts; they count as leaked until they are rotated"
 KEYS, BY_CLIENT = "keys", "made in the qube itself"  # the note of who is its keyholder

@@ -158,6 +158,7 @@ class _Revocation:
         fate, made = marked["repository"], marked["fingerprint"] != "none"
         if self._qube and self._record:
             self._qube.remove_feature(record.WHOLE)
+            self._qube.remove_feature(record.LACKING)
             self._step("record", "record-removed", self._qube.remove_feature(record.FEATURE))
         for copy in self._copies:
             self._say("copy-opens-nothing", copy=copy, feature=record.FEATURE)

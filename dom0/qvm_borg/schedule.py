@@ -8,7 +8,7 @@ import hashlib
 import re
 
 from qvm_borg.qubes import Qube
-from qvm_borg.record import REVISIONS, Record
+from qvm_borg.record import LACKING, REVISIONS, Record
 
 INTERVAL, USUAL = "vm-config.qborg-interval-hours", 24
 _PAUSE, _MOST = "vm-config.qborg-pause", 8760
@@ -26,8 +26,12 @@ def is_paused(qube: Qube) -> bool:
 
 
 def is_clean(qube: Qube, known: Record) -> bool:
-    """Tell whether dom0 itself halted it after its last backup, and nobody started it since."""
-    return known.digests.get(REVISIONS) == revisions(qube) and qube.state() == "Halted"
+    """Tell whether dom0 itself halted it after its last backup, and nobody started it since.
+
+    What the server was seen to lack is as good as new.
+    """
+    return (known.digests.get(REVISIONS) == revisions(qube) and qube.state() == "Halted"
+            and qube.feature(LACKING) != known.times.get("backup"))
 
 
 def revisions(qube: Qube) -> str:

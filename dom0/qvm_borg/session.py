@@ -111,7 +111,8 @@ class Session:
         """Answer what is meant by the name of a qube or of a repository; raises NotEnrolled."""
         machine = self.site()[0].machine
         with suppress(NameRefused):
-            if (found := parse_repository(name)).machine == machine:
+            found = parse_repository(name)
+            if found.machine == machine and name not in self.originals():
                 return found
         with suppress(NameRefused):
             return Repository(machine, parse_qube(name))
@@ -136,8 +137,14 @@ class Session:
         """Answer a qube that has a record, its own or as a copy; raises NotEnrolled."""
         qube = self.system.find(name)
         if (found := record.parse(qube.feature(record.FEATURE))) is None:
-            raise refusal("not-enrolled", name=name)
+            there = qube.feature(record.FEATURE)
+            raise refusal("record-unread" if there else "not-enrolled", name=name)
         return qube, found
+
+    def unread(self) -> list[str]:
+        """Answer the names of the qubes whose record cannot be read."""
+        return [qube.name for qube in self.system.qubes()
+                if (told := qube.feature(record.FEATURE)) and record.parse(told) is None]
 
     def enrolled(self, name: str) -> tuple[Qube, record.Record]:
         """Answer an enrolled qube and its record; raises NotEnrolled."""

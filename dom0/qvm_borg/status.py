@@ -110,16 +110,19 @@ def _row(qube: Qube, known: record.Record, claim: Any, shown: Any, now: int) -> 
 def _whole(qube: Qube, said: int, server: int | None, claimed: int | None, now: int) -> int:
     """Answer when the newest backup that is known to be whole began; note it if the qube is heard.
 
-    A commit at the server may be of a run that was cut: it alone tells of no backup.
+    A commit at the server may be of a run that was cut: it alone tells of no backup. Of one that is
+    not heard, dom0's own backup is noted if the server has not got it.
     """
     noted = re.fullmatch("[0-9]{1,15}", qube.feature(record.WHOLE) or "")
     last = min(max(said, int(noted[0]) if noted else 0), now, now if server is None else server)
     if claimed is not None:
         qube.set_feature(record.WHOLE, str(last))
+    elif server is not None and said > server + _HOUR:
+        qube.set_feature(record.LACKING, str(said))
     return last
 
 
-def trouble(name: str, **fields: object) -> Trouble:
+def trouble(name: str, /, **fields: object) -> Trouble:
     """Answer a trouble of troubles.toml."""
     row = _TROUBLES[name]
     return Trouble(name, *(filled(row[part], **fields) for part in ("what", "do")), "chosen" in row)

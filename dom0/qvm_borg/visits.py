@@ -24,7 +24,7 @@ class Visits:
         self._session, self._bound = session, memory
         self._memory: dict[str, int] = {}  # of all that we have started
         self._visited: set[str] = set()
-        self._nets: dict[str, Qube] = {}
+        self._nets: set[str] = set()
         self.left: list[str] = []
 
     def need(self, qube: Qube) -> dict[str, int]:
@@ -46,7 +46,7 @@ class Visits:
         ours = {each.name: each for each in self._way(qube)
                 if each.name in need or is_marked(each)}
         mine = qube.name in ours
-        self._nets.update({name: each for name, each in ours.items() if name != qube.name})
+        self._nets.update(name for name in ours if name != qube.name)
         self._memory.update(need)
         self._visited.add(qube.name)
         try:
@@ -64,8 +64,11 @@ class Visits:
                 qube.remove_feature(_MARK)
 
     def finish(self) -> None:
-        """Put the net qubes back, clients before those that they need."""
-        for each in sorted(self._nets.values(), key=lambda each: -len(self._way(each))):
+        """Put the net qubes back, clients before those that they need, and a killed run's."""
+        self._session.system.look_anew()  # some may be gone by now
+        marked = [each for each in self._session.system.qubes()
+                  if each.feature(_MARK) and is_marked(each)]
+        for each in sorted(marked, key=lambda each: -len(self._way(each))):
             self._put_back(each)
 
     def _way(self, qube: Qube) -> list[Qube]:

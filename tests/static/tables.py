@@ -127,6 +127,7 @@ def troubles() -> str:
     """Answer the table of what qvm-borg-status may tell of, by name."""
     rows = {
         "unobserved": {"what": "the server was not seen, and why"},
+        "gone": {"what": "the vault or the maintenance qube is gone"},
         "unanswered": {"what": "the qube runs and did not answer, and why"},
         **data.beside(errors.__file__, "troubles"),
     }

@@ -7,7 +7,7 @@ import pytest
 
 from static import tree
 
-CODE_LINES = 3097  # ADR 16: it only falls
+CODE_LINES = 3128  # ADR 18
 FILE_LINES = 250
 FILES = tree.python_files("dom0/")
 FORBIDDEN = {
@@ -87,8 +87,9 @@ def test_one_module_of_dom0_holds_bytes_of_qubes() -> None:
 
 
 def test_the_contract_is_pure() -> None:
-    pure = {"base64", "re", "json", "collections", "dataclasses", "enum", "qborg_wire", "hashlib"}
-    # One module reads files: those that lie beside its caller, once and at the import.
+    pure = {"base64", "re", "json", "collections", "dataclasses", "enum", "functools", "qborg_wire",
+            "hashlib"}
+    # One module reads files: those that lie beside its caller, each once.
     reads = {"dom0/qborg_wire/data.py": {"pathlib", "tomllib", "typing"},
              "dom0/qborg_wire/services.py": {"string", "typing"}}  # fmt: skip
 

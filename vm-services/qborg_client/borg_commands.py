@@ -44,7 +44,7 @@ TABLE: "dict[str, Any]" = {
     # Seconds for a lock, unless --lock-wait says otherwise; borg's own default is 1.
     "wait": "600",
     "waiting": "borgbak: a backup or restore of this qube is running; "
-               "borg may wait for it, at most 10 minutes",
+               "borg may wait for it, 10 minutes unless --lock-wait says otherwise",
     "help": _HELP,
     "common": {
         "flags": ["--debug"],

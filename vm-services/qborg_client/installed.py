@@ -24,13 +24,18 @@ def usable() -> effective.Version:
     """Answer borgmatic's version; raises ServiceFailure without borg or a borgmatic that can."""
     if not os.access(command.BORG, os.X_OK):
         raise ServiceFailure("borg-missing", "borg is not installed in the template")
-    version = told_by_files(BORGMATIC, _places()) or version_of(BORGMATIC)
+    version = borgmatic()
     if version is None:
         raise ServiceFailure("borgmatic-missing", "borgmatic is not installed in the template")
     if version < effective.OLDEST:
         found = effective.format_version(version)
         raise ServiceFailure("borgmatic-missing", f"borgmatic {found} is too old; 1.8 is needed")
     return version
+
+
+def borgmatic() -> effective.Version | None:
+    """Answer borgmatic's version, None without one; it is started only if its files do not tell."""
+    return told_by_files(BORGMATIC, _places()) or version_of(BORGMATIC)
 
 
 def require_running() -> None:

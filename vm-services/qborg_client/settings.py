@@ -14,10 +14,11 @@ TEXT = """\
 # interval_hours = 24
 # KiB per second at most, 0 for as fast as it goes.
 upload_limit_kib = 0
-# 1: no scheduled backup until this is 0 again. `qborg-run` by hand always works.
+# 1: no backup by this qube's own cron until this is 0 again. `qborg-run` by hand and what dom0
+# starts work all the same; in dom0 `qvm-features QUBE vm-config.qborg-pause 1` pauses both.
 pause = 0
 # 1: none either while NetworkManager says that the network is metered. Most qubes have none, and
-# cannot know; there `qvm-features QUBE vm-config.qborg-pause 1` in dom0 does it.
+# cannot know; there dom0's pause does it.
 pause_if_metered = 0
 """
 _LINE = re.compile(r"([a-z_]{1,32})\s*=\s*([0-9]{1,9})")

@@ -92,7 +92,7 @@ def parse(text: str) -> tuple[Line, ...]:
         if not stripped or stripped.startswith("#"):
             continue
         kind, _space, rest = stripped.partition(" ")
-        if kind not in _TYPES or not rest.strip():
+        if kind not in _TYPES or not rest.strip() or "\0" in rest:
             raise ServiceFailure("source-missing", f"patterns, line {number}: not a borg pattern")
         _check_expression(number, rest.strip())
         lines.append(Line(kind, rest.strip()))

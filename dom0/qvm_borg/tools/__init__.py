@@ -5,6 +5,7 @@ Runs in dom0. Nothing is connected to before main() is called.
 
 import argparse
 import json
+import os
 import signal
 import sys
 import syslog
@@ -74,6 +75,9 @@ def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> in
         return 0
     except errors.QvmBorgError as error:
         return report.error(error)
+    except BrokenPipeError:  # as behind `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         return report.error(errors.QvmBorgError(str(error), "look at the disk and its files"))
     except KeyboardInterrupt as stopped:

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any, NoReturn
 
 from qborg_wire import data, names
@@ -59,10 +59,7 @@ def _type(word: str) -> Callable[[str], Any]:
     return value
 
 
-@cache
-def _told(name: str) -> dict[str, Any]:
-    """Answer what a command's file says; nobody may change it."""
-    return data.beside(__file__, name)
+_told = partial(data.beside, __file__)
 
 
 class Parser(argparse.ArgumentParser):

@@ -9,6 +9,7 @@ import time
 from argparse import Namespace
 from dataclasses import asdict
 
+from qborg_wire.row import Role
 from qvm_borg import evidence, gate, resync, status, table, tools
 from qvm_borg.errors import InTrouble, QvmBorgError
 from qvm_borg.session import Session
@@ -19,14 +20,20 @@ def _work(session: Session, options: Namespace) -> None:
         resync.resync(session, options.qubes)
         return
     found = [session.known(name) for name in options.qubes] or session.records()
+    others = [] if options.qubes else status.unenrolled(session.system)
     with tools.apart(options.json):  # -v tells each call
         claims, shown = evidence.look(session, found)
     wrong = [status.trouble("stale-gate", file=gate.NAME)] * gate.is_stale(session.gates)
+    wrong += [status.trouble("unread", name=name) for name in session.unread()]
+    for role in (Role.MAINTENANCE, Role.VAULT):
+        try:
+            session.system.role(role)
+        except QvmBorgError as error:
+            wrong.append(status.Trouble("gone", error.message, error.hint))
     if isinstance(shown, QvmBorgError):
         wrong.append(status.Trouble("unobserved", shown.message, shown.hint))
         shown = {}
     rows = status.rows(found, claims, shown or {}, int(time.time()))
-    others = [] if options.qubes else status.unenrolled(session.system)
     needy = [row for row in rows if row.needs_you]
     if options.json:
         print(json.dumps({"troubles": list(map(asdict, wrong)), "unenrolled": others,

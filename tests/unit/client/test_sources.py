@@ -116,6 +116,7 @@ BROKEN = {
     "expression-count": "! re:a{99999999999}",
     "expression-nested": "! re:" + "(" * 3000,
     "expression-escape": "! re:(?\x1b)",
+    "nothing-that-a-program-can-be-given": "! pp:/home/a\0b",
 }
 
 

@@ -85,6 +85,7 @@ def test_a_changed_key_is_put_back_from_dom0(capsys: pytest.CaptureFixture[str])
     hints.tell(ServiceFailure("wrong-passphrase", "x"))
 
     in_the_qube = capsys.readouterr().err
-    for told in (in_the_qube, *(telling.from_failure("work", cause).hint
-                                for cause in ("wrong-passphrase", "keys-differ"))):  # fmt: skip
-        assert "qvm-borg-recover --repair-key QUBE" in told
+    assert "qvm-borg-recover --repair-key QUBE" in in_the_qube
+    for cause in ("wrong-passphrase", "keys-differ"):
+        told = telling.from_failure("work", cause).hint
+        assert "qvm-borg-recover --repair-key work" in told

@@ -37,6 +37,7 @@ def look(machine: Honest, *args: str, calls: int | None = None) -> int:
     asked = [line.partition("qborg.")[2] for line in machine.app.trace if "qborg." in line]
     assert set(asked) <= {"DescribeClient+", "ObserveServer+"}  # it only looks
     others = [line.split(" ") for line in machine.app.trace if "qborg." not in line]
-    assert all(what == "set" and name == record.WHOLE for what, _qube, name in others)
+    notes = {record.WHOLE, record.LACKING}
+    assert all(what == "set" and name in notes for what, _qube, name in others)
     assert calls is None or len(asked) == calls
     return code

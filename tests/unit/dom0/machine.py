@@ -149,6 +149,9 @@ class Domains:
         """Answer a qube by its name."""
         return self.all.get(name, default)
 
+    def clear_cache(self) -> None:
+        """Read the list of qubes anew: it is not kept here."""
+
     def __delitem__(self, name: str) -> None:
         vm = self.all.pop(name)
         assert vm.state == "Halted"

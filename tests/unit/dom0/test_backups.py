@@ -21,7 +21,15 @@ CLEAN: dict[str, tuple[Change, bool]] = {
     "its-oldest-revision-is-gone": (lambda _machine, qube: qube.revisions.clear(), True),
     "it-runs": (lambda _machine, qube: setattr(qube, "state", "Running"), True),
     "dom0-forgot": (lambda _machine, qube: note(qube, digests={}), True),
+    "the-server-lacks-it": (lambda _machine, qube: _lacks(qube, of_it=True), True),
+    "the-server-lacked-an-earlier-one": (lambda _machine, qube: _lacks(qube, of_it=False), False),
 }
+
+
+def _lacks(qube: Vm, of_it: bool) -> None:
+    known = record.parse(qube.features.own["x-qborg"])
+    assert known is not None
+    qube.features.own[record.LACKING] = known.times["backup"] if of_it else "1"
 
 
 @pytest.mark.parametrize(("change", "again"), CLEAN.values(), ids=CLEAN)
@@ -222,6 +230,32 @@ def test_the_only_one_that_cannot_be_says_why_by_its_exit_code(
 
     assert run(ready, "--all") == errors.NotEnrolled.exit_code
     assert capsys.readouterr().err.startswith("error: the key of work is revoked\n")
+
+
+@pytest.mark.parametrize("which", ["--all", "--due"])
+def test_one_whose_record_cannot_be_read_is_a_failure_and_the_others_go_on(
+    three: Honest, which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vm(three, "home").features.own["x-qborg"] = "{}"
+
+    assert run(three, which, "--json") == errors.PartialFailure.exit_code
+
+    told = capsys.readouterr()
+    assert "`qvm-borg-status --resync home`" in told.err
+    assert {row["qube"]: row["outcome"] for row in json.loads(told.out)} == {
+        "home": "failed", "mail": "done", "work": "done"}
+
+
+def test_a_qube_that_goes_meanwhile_fails_no_other(three: Honest) -> None:
+    gone, honest = three.qube("a-disposable"), three.handle  # before the maintenance qube
+
+    def answer(qube: Vm, service: str, argument: str) -> Actions:
+        gone.uuid = "gone"  # it is in the list that was read, and tells nothing any more
+        return honest(qube, service, argument)
+
+    three.app.handler = answer
+    assert run(three, "--all", "--jobs", "1") == 0
+    assert {"call home", "call mail", "call work"} <= set(moves(three))
 
 
 def test_a_copy_is_left_out_and_nobodys_failure(

@@ -184,4 +184,4 @@ def test_no_key_is_put_where_none_belongs(
     assert recover.main(["--repair-key", "work"], app=filed.app) == errors.NotFound.exit_code
 
     assert not any(line.startswith(("call ", "start ")) for line in filed.app.trace)
-    assert "`qvm-borg-check QUBE`" in capsys.readouterr().err
+    assert "`qvm-borg-check work`" in capsys.readouterr().err

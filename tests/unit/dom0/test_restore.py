@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from qvm_borg import elsewhere, errors
+from qvm_borg.qubes import System
+from qvm_borg.report import Report
+from qvm_borg.session import Session
 from qvm_borg.tools import restore
+from unit.dom0.backing_up import enrol
 from unit.dom0.honest import Honest
 from unit.dom0.machine import answer, failure
 from unit.dom0.test_client_keys import _calls
@@ -240,3 +244,17 @@ def test_the_files_of_a_qube_that_is_gone_come_into_another(escrowed: Honest) ->
     del escrowed.app.domains.all["work"]
 
     assert _run(escrowed, PATH, "--to", "personal", "--at", "2026-01-31T12:00") == 0
+
+
+NAMED = {"qubes-work": "qubes-qubes-work", "work": "qubes-work", "qubes-gone": "qubes-gone"}
+
+
+@pytest.mark.parametrize(("name", "whose"), NAMED.items(), ids=NAMED)
+def test_the_name_of_an_enrolled_qube_is_not_that_of_anothers_repository(
+    escrowed: Honest, name: str, whose: str
+) -> None:
+    enrol(escrowed, "qubes-work")
+
+    found, known = Session(System(escrowed.app), Report()).original(name)
+
+    assert str(found) == whose and (known is None) == name.endswith("gone")

@@ -252,10 +252,16 @@ def test_a_name_without_a_record_is_an_error(ready: Honest, name: str, code: int
 
 
 @pytest.mark.parametrize("bad", ["{}", "x" * 5000, '{"uuid": 1}', "[]"])
-def test_a_damaged_record_is_none(ready: Honest, bad: str) -> None:
+def test_a_damaged_record_is_none_and_told(
+    ready: Honest, bad: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     ready.app.domains.all["work"].features.own["x-qborg"] = bad
 
     assert look(ready, "work") == errors.NotEnrolled.exit_code
+    assert "`qvm-borg-status --resync work`" in capsys.readouterr().err
+    assert look(ready, "--json") == errors.InTrouble.exit_code
+    (told,) = json.loads(capsys.readouterr().out)["troubles"]
+    assert told["name"] == "unread" and told["what"].startswith("work is enrolled")
 
 
 @pytest.mark.parametrize("seconds", [10**14, 10**15 - 1])

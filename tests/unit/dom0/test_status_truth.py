@@ -45,6 +45,22 @@ def test_a_halted_qubes_backup_that_the_server_never_got_is_told(running: Honest
     running.answers["ObserveServer"] = answer(evidence=evidence(time=str(NOW - 9 * DAY)))
 
     assert look(running, calls=1) == errors.InTrouble.exit_code
+    assert vm.features.own[record.LACKING] == GOOD.times["backup"]  # so that it is no clean one
+
+    running.answers["ObserveServer"] = answer(evidence=evidence(time=str(NOW)))
+    running.app.trace.clear()
+    assert look(running) == 0 and record.LACKING not in str(running.app.trace)
+
+
+@pytest.mark.parametrize("role", ["vault", "maintenance"])
+def test_a_qube_of_ours_that_is_gone_is_told(
+    halted: Honest, role: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = "00000000-0000-0000-0000-000000000000"
+    halted.app.domains.all["dom0"].features.own[f"x-qborg-{role}"] = gone
+
+    assert look(halted, "--quiet") == errors.InTrouble.exit_code
+    assert f"! the {role} qube is gone" in capsys.readouterr().out
 
 
 def test_a_commit_of_a_run_that_was_cut_is_no_backup(

@@ -152,6 +152,22 @@ def test_what_a_killed_run_left_on_is_halted_by_the_next_though_it_is_not_due(
     assert moves(three) == ["call work", "shutdown work", "shutdown sys-vpn"]
 
 
+def test_a_net_qube_that_a_killed_run_left_on_is_halted_where_nothing_is_due(
+    three: Honest,
+) -> None:
+    _net(three)
+    for name in NAMES:
+        note(vm(three, name), times={"backup": str(int(time.time()))})
+    net = vm(three, "sys-vpn")
+    net.start()
+    net.start_time = time.time()
+    net.features.own["x-qborg-started"] = f"{net.uuid} {net.start_time}"
+
+    assert run(three, "--due") == 0
+
+    assert moves(three) == ["shutdown sys-vpn"] and "x-qborg-started" not in net.features.own
+
+
 STALE: dict[str, Callable[[Vm], str]] = {
     "of-an-earlier-start": lambda qube: f"{qube.uuid} 0",
     "of-the-one-it-was-copied-from": lambda _qube: (

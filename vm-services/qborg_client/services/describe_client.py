@@ -28,8 +28,8 @@ def handle(call: Call) -> Mapping[str, str]:
     key = host_keys.best(call.text("host"), call.text("port"), _SCAN_SECONDS)
     return {
         "qube": identity.own_qube(),
-        "borg": _version(command.BORG),
-        "borgmatic": _version(installed.BORGMATIC),
+        "borg": _told(installed.version_of(command.BORG)),
+        "borgmatic": _told(installed.borgmatic()),
         "cron": cron.state(),
         "server": "reachable" if key else "unreachable",
         "host_key": names.fingerprint(key) if key else NONE,
@@ -55,8 +55,7 @@ def _endpoint(bundle: Bundle) -> str:
                            names.fingerprint(bundle.host_key), bundle.remote_borg)
 
 
-def _version(program: str) -> str:
-    version = installed.version_of(program)
+def _told(version: effective.Version | None) -> str:
     return NONE if version is None else effective.format_version(version)
 
 
