@@ -7,6 +7,7 @@ anybody's, and gives no power. What it may hold and what of it is set is data: m
 import hashlib
 import re
 import shlex
+from functools import cache
 
 from qborg_wire import data, names
 from qborg_wire.row import Role
@@ -17,13 +18,16 @@ from qvm_borg.telling import refusal
 
 NONE, LIMIT = "none", 15000  # characters; four times as many in a request of JSON
 _DATA = data.beside(__file__)
-_LINE, _ONCE, _IGNORED, _SET, _LAST = (
-    re.compile("|".join(_DATA[key])) for key in ("line", "once", "ignored", "set", "last"))
 _HEAD = {"class": "class ", "label": "label ", "template": "template ", "netvm": "property netvm="}
 _MARK = f"x-qborg-{Role.CLIENT.value}"  # the feature of dom0 that names the qube being made
 _ROOT = "x-qborg-root"  # the feature of such a qube that has its root
 
 Manifest = tuple[tuple[str, str], ...]
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile("|".join(_DATA[name]))
 
 
 def of(qube: Qube) -> str:
@@ -41,11 +45,11 @@ def of(qube: Qube) -> str:
     if (bytes_now := _size(qube)) > 2 * 1024**3:  # as Qubes makes one
         found.append(f"volume private={bytes_now}")
     rules = [f"firewall {rule}" for rule in firewall.rules_of(qube)]
-    strange = [rule for rule in rules if not _LINE.fullmatch(rule)]
+    strange = [rule for rule in rules if not _pattern("line").fullmatch(rule)]
     found += ["firewall none", *strange[:1]] if strange or not rules else rules
-    text = "\n".join(line if _LINE.fullmatch(line) else "omitted " + re.sub(
+    text = "\n".join(line if _pattern("line").fullmatch(line) else "omitted " + re.sub(
         "[^a-zA-Z0-9_. -]", "_", line.partition("=")[0])[:100]
-        for line in found if not _IGNORED.fullmatch(line))
+        for line in found if not _pattern("ignored").fullmatch(line))
     return text if len(text) <= LIMIT else NONE
 
 
@@ -63,15 +67,15 @@ def parse(untrusted_text: str, **chosen: str) -> Manifest:
     untrusted_lines = (_DATA["unknown"] if untrusted_text == NONE else untrusted_text).split("\n")
     untrusted_lines = [*(head + value for head, value in heads.items()),
                        *(line for line in untrusted_lines if not line.startswith(tuple(heads)))]
-    names.parse(_ONCE, LIMIT + 100 * len(heads), "\n".join(untrusted_lines))
-    found = [names.parse(_LINE, 2500, untrusted_line) for untrusted_line in untrusted_lines]
+    names.parse(_pattern("once"), LIMIT + 100 * len(heads), "\n".join(untrusted_lines))
+    found = [names.parse(_pattern("line"), 2500, untrusted) for untrusted in untrusted_lines]
     return tuple((kind, value) for kind, _space, value in (line.partition(" ") for line in found))
 
 
 def lines(manifest: Manifest) -> list[str]:
     """Answer what a manifest says, for a person: what matters most is last, before the question."""
     told = [f"{kind}: {value}" for kind, value in manifest]
-    return sorted(told, key=lambda line: bool(_LAST.match(line)))
+    return sorted(told, key=lambda line: bool(_pattern("last").match(line)))
 
 
 def make(system: System, name: str, manifest: Manifest) -> tuple[Qube, list[str]]:
@@ -103,9 +107,9 @@ def make(system: System, name: str, manifest: Manifest) -> tuple[Qube, list[str]
 def _put(qube: Qube, kind: str, key: str, value: str) -> str:
     """Set what may be set; answers what a person should know of it, or nothing."""
     line = f"{kind} {key}={value}"
-    if _IGNORED.fullmatch(line):
+    if _pattern("ignored").fullmatch(line):
         return ""
-    if not _SET.fullmatch(line):
+    if not _pattern("set").fullmatch(line):
         return filled(_DATA["left"][kind], name=qube, key=key, value=shlex.quote(value))
     try:
         if kind == "volume":
