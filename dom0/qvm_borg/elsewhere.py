@@ -73,7 +73,7 @@ def _receiver(session: Session, name: str, disposable: bool,
         if disposable:
             qube.start()
         else:
-            if record.parse(qube.feature(record.FEATURE)) is None:
+            if not qube.feature(record.FEATURE):
                 stack.callback(qube.remove_feature, ROLE)  # the last thing: it is asked before
             stack.enter_context(session.running(qube))
         qube.set_feature(ROLE, "1")

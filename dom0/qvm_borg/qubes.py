@@ -178,7 +178,8 @@ class System:
         value = self.find("dom0").feature(f"x-qborg-{role.value}")
         if not value or value.startswith(_CREATING):
             return None
-        found = next((qube for qube in self.qubes() if str(qube.uuid) == value), None)
+        found = next((qube for qube in self.qubes() if qube.property("klass") != "DispVM"
+                      and str(qube.uuid) == value), None)  # a disposable may be gone by now
         if found is None and not lost:
             raise refusal("vault-is-gone" if role is Role.VAULT else "maintenance-is-gone")
         return found

@@ -156,7 +156,7 @@ class _Revocation:
         if self._failed:
             raise refusal("revoked-in-part", **self._words())
         fate, made = marked["repository"], marked["fingerprint"] != "none"
-        if self._qube and self._record:
+        if self._qube and (self._record or self._qube.name in self._session.unread()):
             self._qube.remove_feature(record.WHOLE)
             self._qube.remove_feature(record.LACKING)
             self._step("record", "record-removed", self._qube.remove_feature(record.FEATURE))

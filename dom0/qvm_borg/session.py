@@ -112,7 +112,7 @@ class Session:
         machine = self.site()[0].machine
         with suppress(NameRefused):
             found = parse_repository(name)
-            if found.machine == machine and name not in self.originals():
+            if found.machine == machine and name not in (*self.originals(), *self.unread()):
                 return found
         with suppress(NameRefused):
             return Repository(machine, parse_qube(name))

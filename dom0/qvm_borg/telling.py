@@ -12,6 +12,12 @@ from qvm_borg import errors
 _told = partial(data.beside, __file__)  # read when there is something to tell
 
 
+def load() -> None:
+    """Read all of it now."""
+    for name in ("lines", "refusals", "failures"):
+        _told(name)
+
+
 def text(key: str, /, **fields: object) -> str:
     """Answer a line; raises KeyError for a field that is not given."""
     return errors.filled(_told("lines")[key], **fields)

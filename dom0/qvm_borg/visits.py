@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from qvm_borg.qubes import Qube
-from qvm_borg.session import Session
+from qvm_borg.session import ROLE, Session
 
 _MARK = "x-qborg-started"
 _SOON = 600  # seconds from the intention to the start, with the net qubes that come up before
@@ -67,7 +67,8 @@ class Visits:
         """Put the net qubes back, clients before those that they need, and a killed run's."""
         self._session.system.look_anew()  # some may be gone by now
         marked = [each for each in self._session.system.qubes()
-                  if each.feature(_MARK) and is_marked(each)]
+                  if each.feature(_MARK) and is_marked(each)
+                  and (each.feature(ROLE) or each.property("provides_network"))]
         for each in sorted(marked, key=lambda each: -len(self._way(each))):
             self._put_back(each)
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any, NoReturn, TextIO
 
 from qborg_wire.row import Role
-from qvm_borg import errors, gate, lock, worker
+from qvm_borg import errors, gate, lock, telling, worker
 from qvm_borg.qubes import System
 from qvm_borg.report import Report
 from qvm_borg.session import Session
@@ -25,6 +25,7 @@ def _stop(number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt(number)  # as Ctrl-C does, which tells no number
 
 
+_AGAIN = "run the command again: it goes on"
 Work = Callable[[Session, argparse.Namespace], None]
 
 
@@ -58,7 +59,7 @@ def listed(as_json: bool, rows: Sequence[Any]) -> Iterator[None]:
             yield
     finally:
         if as_json:
-            print(json.dumps(rows, indent=2, default=vars))
+            print(json.dumps(rows, indent=2, default=vars), flush=True)
 
 
 def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> int:
@@ -67,6 +68,7 @@ def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> in
     try:
         with ExitStack() as stack:
             if changes:
+                telling.load()  # of this release, whatever is installed meanwhile
                 stack.enter_context(lock.held())
                 if gate.remove(gate.DIRECTORY):
                     report.say("a gate that a killed command had left open was closed")
@@ -77,11 +79,13 @@ def _run(options: argparse.Namespace, work: Work, app: Any, changes: bool) -> in
         return report.error(error)
     except BrokenPipeError:  # as behind `| head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if changes:
+            report.error(errors.QvmBorgError("stopped, as nobody reads on", _AGAIN))
         return 128 + signal.SIGPIPE
     except OSError as error:
         return report.error(errors.QvmBorgError(str(error), "look at the disk and its files"))
     except KeyboardInterrupt as stopped:
-        report.error(errors.QvmBorgError("stopped", "run the command again: it goes on"))
+        report.error(errors.QvmBorgError("stopped", _AGAIN))
         return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
     finally:
         for number, handler in before.items():

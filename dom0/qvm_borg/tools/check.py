@@ -11,7 +11,8 @@ from qvm_borg.session import Session
 
 
 def _work(session: Session, options: Namespace) -> None:
-    if not (wanted := list(session.originals()) if options.all else options.qubes):
+    every = [*session.originals(), *session.unread()]
+    if not (wanted := every if options.all else options.qubes):
         raise NotEnrolled("no qube is enrolled")
     if options.keys:
         repository_keys.compare(session, wanted)

@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
             f"qvm-borg-{name}", description=told["summary"], allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             epilog=f"{told['about']}\nexamples:\n{told['examples']}\nexit codes:\n  0   done\n"
-                   f"  2   wrong usage\n{codes}  130 Ctrl-C, 143 SIGTERM")
+                   f"  2   wrong usage\n{codes}  130 Ctrl-C, 141 nobody reads on, 143 SIGTERM")
         self._wrong, self._flags = told.get("wrong", []), {}
         groups: dict[str | None, Any] = {None: self}
         loud = self.add_mutually_exclusive_group()

@@ -30,7 +30,7 @@ def _work(session: Session, options: Namespace) -> None:
         call = partial(session.call, qube, repository=found.repository)
         told = _listed(call, asked) if options.list else _restored(call, asked, options)
     if options.json:
-        print(json.dumps(told, indent=2))
+        print(json.dumps(told, indent=2), flush=True)
     elif options.list:
         for line in _lines(told):
             session.report.show(line)

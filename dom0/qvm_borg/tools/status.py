@@ -21,15 +21,16 @@ def _work(session: Session, options: Namespace) -> None:
         return
     found = [session.known(name) for name in options.qubes] or session.records()
     others = [] if options.qubes else status.unenrolled(session.system)
-    with tools.apart(options.json):  # -v tells each call
-        claims, shown = evidence.look(session, found)
-    wrong = [status.trouble("stale-gate", file=gate.NAME)] * gate.is_stale(session.gates)
-    wrong += [status.trouble("unread", name=name) for name in session.unread()]
+    wrong = [status.trouble("unread", name=name) for name in session.unread()
+             if not options.qubes]
     for role in (Role.MAINTENANCE, Role.VAULT):
         try:
             session.system.role(role)
         except QvmBorgError as error:
             wrong.append(status.Trouble("gone", error.message, error.hint))
+    with tools.apart(options.json):  # -v tells each call
+        claims, shown = evidence.look(session, found)
+    wrong += [status.trouble("stale-gate", file=gate.NAME)] * gate.is_stale(session.gates)
     if isinstance(shown, QvmBorgError):
         wrong.append(status.Trouble("unobserved", shown.message, shown.hint))
         shown = {}
@@ -37,15 +38,15 @@ def _work(session: Session, options: Namespace) -> None:
     needy = [row for row in rows if row.needs_you]
     if options.json:
         print(json.dumps({"troubles": list(map(asdict, wrong)), "unenrolled": others,
-                          "qubes": list(map(asdict, rows))}, indent=2))
+                          "qubes": list(map(asdict, rows))}, indent=2), flush=True)
     else:
         width = shutil.get_terminal_size((200, 24)).columns  # as wide where there is no terminal
         for line, colour in (*table.troubles(wrong, width),
                              *table.lines(needy if options.quiet else rows, width)):
             session.report.show(line, colour)
-        if not rows:
+        if not (rows or wrong):
             session.tell("none-enrolled")
-        elif shown is None:
+        elif rows and shown is None and not any(each.name == "gone" for each in wrong):
             session.tell("server-not-asked")
         if others:
             session.tell("others-unenrolled", count=len(others))

@@ -55,6 +55,16 @@ def test_all_is_every_enrolled_qube_but_no_copy(
         {"qube": "work", "repository": "qubes-work", "archive": ARCHIVE, "archives": 1}]
 
 
+@pytest.mark.parametrize("more", [(), ("--keys",)], ids=["records", "keys"])
+def test_one_whose_record_in_dom0_cannot_be_read_is_a_failure(
+    escrowed: Honest, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    escrowed.qube("home").features.own["x-qborg"] = "{}"
+
+    assert _run(escrowed, "--all", *more) == errors.PartialFailure.exit_code
+    assert "`qvm-borg-status --resync home`" in capsys.readouterr().err
+
+
 def test_one_that_fails_is_told_and_the_others_are_checked(
     escrowed: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,5 @@
 """What a command says where a person wants it quiet, and what it leaves in dom0's journal."""
 
-import io
 import os
 import signal
 import sys
@@ -82,30 +81,16 @@ def test_a_run_that_does_something_has_one_line_in_the_journal(
     assert lines == told
 
 
-class _Closed(io.StringIO):
-    """A standard output that nobody reads, as behind `| head`."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__()
-        self._descriptor = descriptor
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def write(self, _text: str) -> int:
-        raise BrokenPipeError
-
-
+@pytest.mark.parametrize("args", [("status",), ("status", "--json")], ids=["lines", "json"])
 def test_who_reads_no_further_gets_no_error(
-    ready: Honest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ready: Honest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    args: tuple[str, ...],
 ) -> None:
     enrolled(ready)
-    reader, writer = os.pipe()
-    os.close(reader)
-    monkeypatch.setattr(sys, "stdout", _Closed(writer))
-
-    assert run(ready, "status") == 128 + signal.SIGPIPE
-
-    assert os.write(writer, b"x") == 1  # at its end Python writes what it still holds
-    os.close(writer)
-    assert capsys.readouterr().err == ""
+    for command, told in ((args, ""), (("backup", "work"), "error: stopped, as nobody reads on")):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as closed:  # its end writes what it still holds
+            monkeypatch.setattr(sys, "stdout", closed)
+            assert run(ready, *command) == 128 + signal.SIGPIPE
+        assert capsys.readouterr().err.partition("\n")[0] == told

@@ -43,6 +43,15 @@ def test_the_key_goes_first_and_dom0s_record_last(
     assert said.endswith("qubes-work: revoked\n")
 
 
+def test_a_record_that_cannot_be_read_goes_with_the_key(enrolled: Honest) -> None:
+    own = enrolled.app.domains.all["work"].features.own
+    own.update({"x-qborg": "{}", "x-qborg-lacking": "1"})
+
+    assert revokes(enrolled) == 0
+
+    assert not [name for name in own if name.startswith("x-qborg")]
+
+
 def test_a_second_time_nothing_is_changed(
     enrolled: Honest, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -262,6 +262,8 @@ def test_a_damaged_record_is_none_and_told(
     assert look(ready, "--json") == errors.InTrouble.exit_code
     (told,) = json.loads(capsys.readouterr().out)["troubles"]
     assert told["name"] == "unread" and told["what"].startswith("work is enrolled")
+    look(ready)
+    assert "no qube is enrolled" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seconds", [10**14, 10**15 - 1])

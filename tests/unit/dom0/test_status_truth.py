@@ -59,8 +59,18 @@ def test_a_qube_of_ours_that_is_gone_is_told(
     gone = "00000000-0000-0000-0000-000000000000"
     halted.app.domains.all["dom0"].features.own[f"x-qborg-{role}"] = gone
 
+    assert look(halted) == errors.InTrouble.exit_code
+    told = capsys.readouterr().out
+    assert f"! the {role} qube is gone" in told and "the server was not asked" not in told
     assert look(halted, "--quiet") == errors.InTrouble.exit_code
     assert f"! the {role} qube is gone" in capsys.readouterr().out
+
+
+def test_a_disposable_that_goes_meanwhile_is_no_trouble(halted: Honest) -> None:
+    halted.vault()
+    halted.app.add("a-disposable", "DispVM").uuid = "it tells nothing any more"
+
+    assert look(halted) == 0
 
 
 def test_a_commit_of_a_run_that_was_cut_is_no_backup(

@@ -168,6 +168,18 @@ def test_a_net_qube_that_a_killed_run_left_on_is_halted_where_nothing_is_due(
     assert moves(three) == ["shutdown sys-vpn"] and "x-qborg-started" not in net.features.own
 
 
+def test_what_is_no_client_any_more_is_left_alone(three: Honest) -> None:
+    work = vm(three, "work")
+    work.start()
+    work.features.own["x-qborg-started"] = f"{work.uuid} {work.start_time}"
+    for feature in ("x-qborg", "service.qborg-client"):
+        del work.features.own[feature]
+
+    assert run(three, "home") == 0
+
+    assert work.state == "Running" and "shutdown work" not in moves(three)
+
+
 STALE: dict[str, Callable[[Vm], str]] = {
     "of-an-earlier-start": lambda qube: f"{qube.uuid} 0",
     "of-the-one-it-was-copied-from": lambda _qube: (

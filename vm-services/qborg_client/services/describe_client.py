@@ -29,7 +29,9 @@ def handle(call: Call) -> Mapping[str, str]:
     return {
         "qube": identity.own_qube(),
         "borg": _told(installed.version_of(command.BORG)),
-        "borgmatic": _told(installed.borgmatic()),
+        # Before there is a bundle, dom0 wants to know that it runs.
+        "borgmatic": _told(installed.borgmatic() if bundle
+                           else installed.version_of(installed.BORGMATIC)),
         "cron": cron.state(),
         "server": "reachable" if key else "unreachable",
         "host_key": names.fingerprint(key) if key else NONE,
