@@ -8,6 +8,7 @@ from lab import Lab
 from scenarios import bent, person, state
 from scenarios.letters import BACK, BESIDE, DOCS, LETTER, RESTORE, about, does
 
+OTHER = "personal"
 # A borg that has extracted all, and does not end.
 _LINGERS = """
 mv /usr/bin/borg /usr/bin/borg.genuine
@@ -73,6 +74,28 @@ def test_what_was_cut_is_of_one_archive_whatever_was_backed_up_since(
     said = person.runs(written, *RESTORE, DOCS, *BESIDE)
 
     assert begun in said and newest != begun and about(written, f"{BACK}{DOCS}") == letters_were
+
+
+def test_into_another_qube_the_latest_is_the_one_that_was_begun(
+    written: Lab, letters_were: dict[str, Any]
+) -> None:
+    begun, again = state.archives(written)[-1], (*RESTORE, DOCS, "--to", OTHER)
+    written.do("start", OTHER)
+    bent.root_does(written, OTHER, _LINGERS)
+    with written.popen("dom0", again, input=False) as tool:
+        does(written, 'until [ -n "$(find restored -name letter)" ]; do sleep 0.2; done', OTHER)
+        written.do("kill", OTHER)
+        tool.communicate(None, 120)
+    assert tool.returncode not in (0, None)
+    person.runs(written, "qvm-borg-backup", "work")
+    newest = state.archives(written)[-1]
+
+    said = person.runs(written, *again)
+
+    assert begun in said and newest != begun
+    written.do("start", OTHER)
+    assert about(written, f"/home/user/restored/{begun}{DOCS}", OTHER) == letters_were
+    assert does(written, f"ls restored; ls -A restored/{begun}", OTHER) == f"{begun}\nhome\n"
 
 
 def test_in_place_the_latest_is_not_the_half_of_it_that_was_backed_up_since(written: Lab) -> None:

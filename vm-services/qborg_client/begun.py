@@ -9,12 +9,14 @@ import hashlib
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from qborg_service.failure import ServiceFailure
+from qborg_service.files import FileRefused, read_limited
 from qborg_wire import names
 
 MARK = ".qubes-borg-unfinished"
@@ -22,6 +24,7 @@ MARK = ".qubes-borg-unfinished"
 _ARCHIVE, _DIGEST = names.ARCHIVE.pattern, names.DIGEST.pattern
 _NOTE = re.compile(f"({_ARCHIVE}) ({_ARCHIVE}) ({_DIGEST})\n".encode("ascii"))
 LIMIT = 400  # bytes of a note
+LONG = 2 * 86400  # seconds, after which what was changed since matters more than a cut run
 _CHOOSE = "choose a new one"
 
 
@@ -57,6 +60,24 @@ def read(untrusted_note: bytes) -> Note | None:
     """Answer what a note says; a damaged one says nothing."""
     match = _NOTE.fullmatch(untrusted_note)
     return Note(*(part.decode("ascii") for part in match.groups())) if match else None
+
+
+def kept(path: Path) -> Note | None:
+    """Answer what was begun not long ago by the note in a file, if it is one.
+
+    Of a clock that was set back, that counts as now.
+    """
+    try:
+        untrusted_note, written = read_limited(path, LIMIT), path.lstat().st_mtime
+    except (OSError, FileRefused):
+        return None
+    return read(untrusted_note) if time.time() - written < LONG else None
+
+
+def below(place: Path, asked: Asked) -> str | None:
+    """Answer the archive of which a cut run was extracting the same into a directory there."""
+    notes = [kept(mark) for mark in sorted(place.glob(f"*/{MARK}"), reverse=True)]
+    return next((note.archive for note in notes if note and note.digest == asked.digest), None)
 
 
 @contextmanager

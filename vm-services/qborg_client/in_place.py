@@ -10,7 +10,6 @@ belongs to root, and a service of ours is not root.
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,12 +23,11 @@ from qborg_client.paths import Paths, relative
 from qborg_client.restore import Follower, OnProgress, Restored
 from qborg_client.state import only_run
 from qborg_service.failure import ServiceFailure, is_full
-from qborg_service.files import FileRefused, read_limited, write_private
+from qborg_service.files import write_private
 
 # For an archive: the one that a cut run was putting in place of the same paths not long ago, while
 # the repository has it, else the latest.
 BEGUN = "begun:latest"
-_LONG = 2 * 86400  # seconds, after which files that were changed since matter more than a cut run
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -70,22 +68,13 @@ def named(paths: Paths, opened: command.Access, asked: begun.Asked, qube: str) -
     """Answer the name of the archive that is asked for, by BEGUN too; raises ServiceFailure."""
     if asked.word != BEGUN:
         return archives.named(opened, asked.word, qube)
-    note = _note(paths.placing)
+    note = begun.kept(paths.placing)
     # Another repository may have come to the same address, without that archive.
     if note is not None and note.digest == asked.digest and any(
         each.name == note.archive for each in archives.kept(opened)[0]
     ):
         return note.archive
     return archives.newest(opened, qube)
-
-
-def _note(path: Path) -> begun.Note | None:
-    """Answer what was begun not long ago; of a clock that was set back, that counts as now."""
-    try:
-        untrusted_note, written = read_limited(path, begun.LIMIT), path.lstat().st_mtime
-    except (FileNotFoundError, FileRefused):
-        return None
-    return begun.read(untrusted_note) if time.time() - written < _LONG else None
 
 
 @contextmanager

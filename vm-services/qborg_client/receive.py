@@ -13,7 +13,7 @@ from qborg_borg import archives, command, confinement, lender
 from qborg_borg.bundle import KEY_FILE
 from qborg_borg.key_export import KEYFILE
 from qborg_borg.recovery_record import RecoveryRecord
-from qborg_client import effective, identity, installed, restore
+from qborg_client import begun, effective, identity, installed, restore
 from qborg_client.paths import Paths
 from qborg_client.restore import OnProgress, Restored
 from qborg_service import volatile
@@ -39,7 +39,7 @@ def run(
 ) -> Restored:
     """Extract `wanted` (nothing: everything) into a directory, by default one named as the archive.
 
-    Raises ServiceFailure.
+    There the latest is the one that a cut run has begun not long ago. Raises ServiceFailure.
     """
     require_safe()
     inside = [restore.archive_path(path) for path in wanted]
@@ -47,8 +47,11 @@ def run(
         access = lender.access(
             record, lent_by, base, _key_file(record, Path(base)), identity.own_qube())
         if directory is None:
-            archive = archives.named(access, archive, repository.qube)
-            directory = str(paths.home / "restored" / archive)
+            place = paths.home / "restored"
+            asked = begun.Asked(access.url, archive, inside)
+            cut = begun.below(place, asked) if archive == archives.LATEST else None
+            archive = cut or archives.named(access, archive, repository.qube)
+            directory = str(place / archive)
         target = restore.checked_directory(paths, directory)
         return restore.extract(
             access, repository.qube, archive, inside, restore.never(paths), target, [Path(base)],

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,3 +189,36 @@ def test_after_a_failure_what_stayed_empty_is_gone_and_the_rest_not(tmp_path: Pa
             raise KeyError
 
     assert sorted(os.listdir(tmp_path)) == ["half"]
+
+
+def _ages(mark: Path, days: float) -> None:
+    then = time.time() - days * 86400
+    os.utime(mark, (then, then))
+
+
+# What is done to the mark of a cut run, what is asked for then, and whether it goes on with that.
+BELOW: dict[str, tuple[Callable[[Path], object], begun.Asked, bool]] = {
+    "just-cut": (lambda _mark: None, ASKED, True),
+    "by-another-word": (lambda _mark: None, replace(ASKED, word="until:1"), True),
+    "of-other-paths": (lambda _mark: None, replace(ASKED, inside=("etc",)), False),
+    "of-another-repository": (lambda _mark: None, replace(ASKED, repository="ssh://x"), False),
+    "of-the-day-before": (lambda mark: _ages(mark, 1.5), ASKED, True),
+    "long-ago": (lambda mark: _ages(mark, 2.5), ASKED, False),
+    "the-clock-was-set-back": (lambda mark: _ages(mark, -9), ASKED, True),
+    "damaged": (lambda mark: mark.write_bytes(b"latest ../x"), ASKED, False),
+    "too-long": (lambda mark: mark.write_bytes(b"a" * 500), ASKED, False),
+    "no-file": (lambda mark: (mark.unlink(), mark.mkdir()), ASKED, False),
+    "done": (lambda mark: mark.unlink(), ASKED, False),
+}
+
+
+@pytest.mark.parametrize(("change", "asked", "goes_on"), BELOW.values(), ids=BELOW)
+def test_what_was_begun_just_now_is_found_by_what_is_asked_for(
+    tmp_path: Path, change: Callable[[Path], object], asked: begun.Asked, goes_on: bool
+) -> None:
+    assert begun.below(tmp_path / "none", asked) is None
+    _cut(tmp_path / FIRST)
+    (tmp_path / "other").mkdir()
+    change(tmp_path / FIRST / begun.MARK)
+
+    assert begun.below(tmp_path, asked) == (FIRST if goes_on else None)
