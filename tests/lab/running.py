@@ -154,5 +154,5 @@ class RunningProcess(Execution):
                 while view:
                     view = view[self.stdin.write(view) :]
             self.stdin.close()
-        except OSError:
+        except (OSError, ValueError):  # it has ended, and its stdin is closed by whoever waits
             return
