@@ -49,7 +49,7 @@ def one(data: bytes) -> str:
         assert line.kind in _KINDS
         assert line.rest and line.rest == line.rest.strip()
         assert theirs.startswith(f"{line.kind} ") and theirs.endswith(line.rest)
-        assert not set(line.rest) & {"\n", "\r"}
+        assert not set(line.rest) & {"\n", "\r", "\0"}
     assert _parse("".join(f"{each.kind} {each.rest}\n" for each in found)) == found
     return f"accepted, {'some' if any(each.kind == 'R' for each in found) else 'no'} roots"
 
@@ -64,7 +64,7 @@ def _wrong(line: str, reason: str) -> bool:
     """Answer whether the line that a refusal names is one that borg would not take."""
     kind, _space, expression = line.partition(" ")
     if reason:
-        return kind not in _KINDS or not expression.strip()
+        return kind not in _KINDS or not expression.strip() or "\0" in expression
     return expression.strip().startswith("re:")
 
 
