@@ -1,6 +1,6 @@
 """A command line as a person types it at borgbak, and the same as borg wants it.
 
-Runs in clients, at each start of borgbak: pure, and it imports next to nothing. What is `known` of
+Runs in clients, at each start of borgbak: pure, and it imports next to nothing. What it knows of
 borg's commands stands in borg_commands.py.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+
+from qborg_client.borg_commands import TABLE
 
 TYPE_CHECKING = False  # the name that type checkers know; `typing` would take too long
 if TYPE_CHECKING:
@@ -24,9 +26,9 @@ class Line(namedtuple("Line", ("command", "row", "words", "awaits"))):
     __slots__ = ()
 
 
-def read(arguments: Sequence[str], known: Mapping[str, Any]) -> Line:
+def read(arguments: Sequence[str]) -> Line:
     """Answer what the arguments are; a command that borg may know and we do not has no words."""
-    commands, flags, values = known["commands"], known["common"]["flags"], known["common"]["values"]
+    commands, flags, values = TABLE["commands"], TABLE["common"]["flags"], TABLE["common"]["values"]
     command, words, plain, awaits = "", [], False, False
     for position, argument in enumerate(arguments):
         word = plain or argument == "-" or not argument.startswith("-")
@@ -42,13 +44,13 @@ def read(arguments: Sequence[str], known: Mapping[str, Any]) -> Line:
         else:
             command = f"{command} {argument}".lstrip()
             row = commands.get(command, {})
-            values = [*values, *_values(row, known["groups"])]
+            values = [*values, *_values(row)]
             flags = [*flags, *row.get("flags", ())]
     return Line(command, commands.get(command, {}), words, awaits)
 
 
-def _values(row: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> list[str]:
-    shared = [option for group in row.get("groups", ()) for option in groups[group]]
+def _values(row: Mapping[str, Any]) -> list[str]:
+    shared = [option for group in row.get("groups", ()) for option in TABLE["groups"][group]]
     return [*shared, *row.get("values", ())]
 
 
@@ -70,31 +72,29 @@ def writes(arguments: Sequence[str], line: Line) -> bool:
     )
 
 
-def names_latest(arguments: Sequence[str], line: Line, known: Mapping[str, Any]) -> bool:
+def names_latest(arguments: Sequence[str], line: Line) -> bool:
     """Tell whether one of the archives in a line is the newest, whatever its name."""
-    return bool(_latest(arguments, line, known))
+    return bool(_latest(arguments, line))
 
 
-def lock_wait(arguments: Sequence[str], known: Mapping[str, Any]) -> int:
+def lock_wait(arguments: Sequence[str]) -> int:
     """Answer how many seconds a line waits for a lock; what is no number is left to borg."""
-    waits = known["wait"]
+    waits = TABLE["wait"]
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     for option, after in zip(options, [*options[1:], ""], strict=True):
         name, is_in_it, value = option.partition("=")
         if name.startswith("--loc") and "--lock-wait".startswith(name):
             waits = value if is_in_it else after
-    return int(waits if waits.isdecimal() and len(waits) < 10 else known["wait"])
+    return int(waits if waits.isdecimal() and len(waits) < 10 else TABLE["wait"])
 
 
-def spell_out(
-    arguments: Sequence[str], line: Line, known: Mapping[str, Any], newest: Callable[[], str]
-) -> list[str]:
+def spell_out(arguments: Sequence[str], line: Line, newest: Callable[[], str]) -> list[str]:
     """Answer the arguments with the repository said where borg wants it.
 
     What is written fully stays as it is. `newest` is asked only if the line names the latest.
     """
     said = list(arguments)
-    for position in _latest(arguments, line, known):
+    for position in _latest(arguments, line):
         said[position] = newest()
     if not _short(arguments, line):
         return said
@@ -118,9 +118,9 @@ def _short(arguments: Sequence[str], line: Line) -> bool:
     return alone or line.row["place"] == "archive" and "/" not in first
 
 
-def _latest(arguments: Sequence[str], line: Line, known: Mapping[str, Any]) -> list[int]:
+def _latest(arguments: Sequence[str], line: Line) -> list[int]:
     alone = len(line.words) <= line.row.get("after", 0)
     if alone or not _short(arguments, line):
         return []
     archives = line.words[: line.row.get("archives", 0)]
-    return [position for position in archives if arguments[position] == known["latest"]]
+    return [position for position in archives if arguments[position] == TABLE["latest"]]

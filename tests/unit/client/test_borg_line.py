@@ -129,8 +129,8 @@ WAITS = {
 
 def _spelled(typed: str) -> str:
     arguments = typed.split()
-    line = borg_line.read(arguments, TABLE)
-    return " ".join(borg_line.spell_out(arguments, line, TABLE, lambda: NEWEST))
+    line = borg_line.read(arguments)
+    return " ".join(borg_line.spell_out(arguments, line, lambda: NEWEST))
 
 
 @pytest.mark.parametrize(("typed", "gets"), LINES.values(), ids=LINES)
@@ -141,31 +141,31 @@ def test_borg_gets_the_repository_where_it_wants_it(typed: str, gets: str) -> No
 @pytest.mark.parametrize(("typed", "gets"), OF_ITSELF.values(), ids=OF_ITSELF)
 def test_a_word_is_only_the_latest_where_an_archive_is_wanted(typed: str, gets: str) -> None:
     arguments = typed.split()
-    line = borg_line.read(arguments, TABLE)
+    line = borg_line.read(arguments)
 
     assert _spelled(typed) == gets
-    assert not borg_line.names_latest(arguments, line, TABLE)
+    assert not borg_line.names_latest(arguments, line)
 
 
 @pytest.mark.parametrize(("typed", "writing"), WRITES.values(), ids=WRITES)
 def test_what_writes_is_known_by_its_command(typed: str, writing: bool) -> None:
     arguments = typed.split()
 
-    assert borg_line.writes(arguments, borg_line.read(arguments, TABLE)) is writing
+    assert borg_line.writes(arguments, borg_line.read(arguments)) is writing
 
 
 @pytest.mark.parametrize(("typed", "seconds"), WAITS.values(), ids=WAITS)
 def test_a_look_for_the_latest_waits_as_long_as_its_line(typed: str, seconds: int) -> None:
-    assert borg_line.lock_wait(typed.split(), TABLE) == seconds
+    assert borg_line.lock_wait(typed.split()) == seconds
 
 
 @pytest.mark.parametrize(("typed", "offered"), TABS.values(), ids=TABS)
 def test_a_tab_offers_what_may_come_next(typed: str, offered: list[str]) -> None:
-    assert completion.following(typed.split(), TABLE) == offered
+    assert completion.following(typed.split()) == offered
 
 
 def test_a_tab_behind_nothing_offers_every_command() -> None:
-    offered = completion.following(["-v"], TABLE)
+    offered = completion.following(["-v"])
 
     assert {name.split()[0] for name in TABLE["commands"]} == set(offered)
     assert len(offered) == len(set(offered))

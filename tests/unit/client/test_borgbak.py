@@ -12,7 +12,6 @@ import pytest
 from qborg_borg import archives, command, process
 from qborg_borg.bundle import match_bundle
 from qborg_client import borg_line, borg_start, generation
-from qborg_client.borg_commands import TABLE
 from qborg_client.paths import Paths
 from qborg_client.tools import borgbak, borgbak_checked
 from static import tree
@@ -162,7 +161,7 @@ def _borg(home: Path, text: str) -> None:
 
 
 def _checked(*arguments: str) -> int:
-    return borgbak_checked.main(arguments, borg_line.read(arguments, TABLE), TABLE)
+    return borgbak_checked.main(arguments, borg_line.read(arguments))
 
 
 @pytest.mark.parametrize(("more", "seconds"), LOOKS.values(), ids=LOOKS)

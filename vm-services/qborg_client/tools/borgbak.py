@@ -18,17 +18,17 @@ def main(args: Sequence[str] | None = None) -> int:
     if not arguments or arguments in (["-h"], ["--help"]):
         print(TABLE["help"].strip(), file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
-    line = borg_line.read(arguments, TABLE)
+    line = borg_line.read(arguments)
     home = pwd.getpwuid(os.getuid()).pw_dir
     if "place" in line.row and line.row.get("waits", True) and borg_start.backup_runs(home):
         print(TABLE["waiting"], file=sys.stderr)
-    careful = borg_line.writes(arguments, line) or borg_line.names_latest(arguments, line, TABLE)
+    careful = borg_line.writes(arguments, line) or borg_line.names_latest(arguments, line)
     reach = None if careful else borg_start.look(home)
     if reach is None:
         from qborg_client.tools import borgbak_checked  # it takes longer than all of this
 
-        return borgbak_checked.main(arguments, line, TABLE)
-    said = borg_line.spell_out(arguments, line, TABLE, lambda: "")
+        return borgbak_checked.main(arguments, line)
+    said = borg_line.spell_out(arguments, line, lambda: "")
     try:
         borg_start.become_borg(said, borg_start.environment(os.environ, reach), TABLE["wait"])
     except OSError as error:

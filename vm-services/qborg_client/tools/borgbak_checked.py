@@ -4,32 +4,32 @@ Runs in clients. The whole bundle is checked first, and what writes is refused i
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from qborg_borg import archives
 from qborg_borg.bundle import Bundle
 from qborg_borg.key_export import KEYFILE
 from qborg_client import backup, borg_line, borg_start, generation, identity
+from qborg_client.borg_commands import TABLE
 from qborg_client.paths import Paths, own_paths
 from qborg_client.tools import hints
 from qborg_service.failure import ServiceFailure
 
 
-def main(arguments: Sequence[str], line: borg_line.Line, known: Mapping[str, Any]) -> int:
+def main(arguments: Sequence[str], line: borg_line.Line) -> int:
     """Become borg; answer 1 after telling why that is not possible, 130 if Ctrl-C came before."""
     paths = own_paths()
     try:
         bundle = generation.required(paths)
         if borg_line.writes(arguments, line):
             identity.require_own(paths, bundle)
-        wait = borg_line.lock_wait(arguments, known)
+        wait = borg_line.lock_wait(arguments)
         look = partial(_newest, paths, bundle, wait)
-        said = borg_line.spell_out(arguments, line, known, look)
+        said = borg_line.spell_out(arguments, line, look)
         variables = borg_start.environment(os.environ, reach(paths, bundle))
-        borg_start.become_borg(said, variables, known["wait"])
+        borg_start.become_borg(said, variables, TABLE["wait"])
     except KeyboardInterrupt:
         return 130
     except ServiceFailure as failure:

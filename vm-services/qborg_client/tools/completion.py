@@ -4,8 +4,7 @@ Runs in clients, at each TAB, with the words that stand before the one to comple
 """
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from qborg_client import borg_line
 from qborg_client.borg_commands import TABLE
@@ -17,14 +16,14 @@ FILES = "files"
 def main(args: Sequence[str] | None = None) -> int:
     """Print what may come next: words, one on a line, or one word of the above."""
     arguments = list(sys.argv[1:] if args is None else args)
-    print("\n".join(following(arguments, TABLE)))
+    print("\n".join(following(arguments)))
     return 0
 
 
-def following(arguments: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+def following(arguments: Sequence[str]) -> list[str]:
     """Answer borg's commands where one is wanted, else what the next word would be."""
-    line = borg_line.read(arguments, known)
-    commands = known["commands"]
+    line = borg_line.read(arguments)
+    commands = TABLE["commands"]
     if line.awaits:
         return [FILES]
     if line.command not in commands:
