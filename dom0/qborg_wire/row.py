@@ -24,14 +24,14 @@ class Field:
     """One key of a request (JSON) or a reply (key=value) and the full match of its value."""
 
     name: str
-    told: str  # the pattern
+    expression: str
     limit: int
     many: bool = False  # a JSON list of such values; in requests only
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Compiled when it is asked for: a program needs few of them, and starts without."""
-        return re.compile(self.told)
+        return re.compile(self.expression)
 
 
 @dataclass(frozen=True)
