@@ -136,9 +136,9 @@ class Session:
     def known(self, name: str) -> tuple[Qube, record.Record]:
         """Answer a qube that has a record, its own or as a copy; raises NotEnrolled."""
         qube = self.system.find(name)
-        if (found := record.parse(qube.feature(record.FEATURE))) is None:
-            there = qube.feature(record.FEATURE)
-            raise refusal("record-unread" if there else "not-enrolled", name=name)
+        told = qube.feature(record.FEATURE)
+        if (found := record.parse(told)) is None:
+            raise refusal("record-unread" if told else "not-enrolled", name=name)
         return qube, found
 
     def unread(self) -> list[str]:

@@ -75,8 +75,8 @@ def _row(qube: Qube, known: record.Record, claim: Any, shown: Any, now: int) -> 
                for name, part in _NUMBERS.items()}
     proved, server, claimed = numbers["proved"] or 0, numbers["server"], numbers["claim"]
     said = max(numbers["backup"] or 0, claimed or 0)  # by the qube, now or when dom0 backed it up
-    last = _whole(qube, said, server, claimed, now)
     behind = server is not None and said > server + _HOUR
+    last = _whole(qube, said, server, claimed, behind, now)
     since = now - 2 * _HOUR * (schedule.hours(qube) or schedule.USUAL)
     late = 0 < last < since and (
         behind or not (schedule.is_paused(qube) or schedule.is_clean(qube, known)))
@@ -107,7 +107,8 @@ def _row(qube: Qube, known: record.Record, claim: Any, shown: Any, now: int) -> 
                [*silent, *(trouble(name, **words) for name in wrong[:ends])])
 
 
-def _whole(qube: Qube, said: int, server: int | None, claimed: int | None, now: int) -> int:
+def _whole(qube: Qube, said: int, server: int | None, claimed: int | None, behind: bool,
+           now: int) -> int:
     """Answer when the newest backup that is known to be whole began; note it if the qube is heard.
 
     A commit at the server may be of a run that was cut: it alone tells of no backup. Of one that is
@@ -117,7 +118,7 @@ def _whole(qube: Qube, said: int, server: int | None, claimed: int | None, now: 
     last = min(max(said, int(noted[0]) if noted else 0), now, now if server is None else server)
     if claimed is not None:
         qube.set_feature(record.WHOLE, str(last))
-    elif server is not None and said > server + _HOUR:
+    elif behind:
         qube.set_feature(record.LACKING, str(said))
     return last
 

@@ -11,8 +11,7 @@ from qvm_borg.session import Session
 
 
 def _work(session: Session, options: Namespace) -> None:
-    every = [*session.originals(), *session.unread()]
-    if not (wanted := every if options.all else options.qubes):
+    if not (wanted := [*session.originals(), *session.unread()] if options.all else options.qubes):
         raise NotEnrolled("no qube is enrolled")
     if options.keys:
         repository_keys.compare(session, wanted)

@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 from qvm_borg import elsewhere, errors
-from qvm_borg.qubes import System
-from qvm_borg.report import Report
-from qvm_borg.session import Session
 from qvm_borg.tools import restore
 from unit.dom0.backing_up import enrol
 from unit.dom0.honest import Honest
@@ -259,6 +256,6 @@ def test_the_name_of_an_enrolled_qube_is_not_that_of_anothers_repository(
     enrol(escrowed, "home")
     enrol(escrowed, "qubes-home").features.own["x-qborg"] = "{}"
 
-    found, known = Session(System(escrowed.app), Report()).original(name)
+    found, known = escrowed.session().original(name)
 
     assert str(found) == whose and (known is None) == (name in ("qubes-gone", "qubes-home"))
