@@ -1,7 +1,7 @@
 """A machine that qvm-borg-status looks at: what dom0 noted, what the others say, and the look."""
 
-import time
 from dataclasses import replace
+from unittest import mock
 from uuid import UUID
 
 from qborg_wire.names import Repository
@@ -10,7 +10,7 @@ from qvm_borg.record import Record
 from qvm_borg.tools import status
 from unit.dom0.honest import FINGERPRINT, HOST_KEY, Honest
 
-NOW = int(time.time())
+NOW = 1_764_000_000
 HOUR, DAY = 3600, 86400
 GOOD = Record(
     UUID(int=0), Repository("qubes", "work"), "forget", FINGERPRINT,
@@ -32,8 +32,9 @@ def has(machine: Honest, found: Record, name: str = "work", own: bool = True) ->
 
 
 def look(machine: Honest, *args: str, calls: int | None = None) -> int:
-    """Run the command, which asks so many; answers its exit code."""
-    code: int = status.main(list(args), app=machine.app)
+    """Run the command at NOW, however long ago that was; it asks so many; answers its exit code."""
+    with mock.patch("time.time", return_value=NOW):
+        code: int = status.main(list(args), app=machine.app)
     asked = [line.partition("qborg.")[2] for line in machine.app.trace if "qborg." in line]
     assert set(asked) <= {"DescribeClient+", "ObserveServer+"}  # it only looks
     others = [line.split(" ") for line in machine.app.trace if "qborg." not in line]
