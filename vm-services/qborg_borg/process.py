@@ -10,7 +10,6 @@ import pwd
 import selectors
 import signal
 import subprocess
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +35,7 @@ _GRACE = 10.0  # seconds
 _PROBE = 60.0  # seconds
 _LOOK = 30.0  # seconds that one look for something to read lasts
 _CHUNK = 64 * 1024
+_NICEST = 19
 
 OnRecord = Callable[[Record], None]
 OnStdout = Callable[[bytes], None]
@@ -122,6 +122,8 @@ def run_borg(
         environment = command.environment(access, None if typed else descriptor, home())
         argv = command.argv(access, tail)
         if writable:  # borg puts what it reads there; a file beside an archive's would be one of it
+            import tempfile  # a backup starts without it
+
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="qborg-"))
             argv = confinement.confined(argv, [*writable, Path(place)])
             environment["TMPDIR"] = place
@@ -173,8 +175,8 @@ def run_logged(
     """Run a program whose stderr is borg's log and answer how it ended.
 
     It is ended with the cause `time-out` after `timeout` seconds in all, or `idle` seconds in
-    which it said nothing, or once `stop`, a descriptor of another thread's, can be read. `done`
-    tells which exit codes are a success; without it, borg's own.
+    which it said nothing, or once `stop` can be read, a descriptor of another thread's, whose work
+    goes first. `done` tells which exit codes are a success; without it, borg's own.
     """
     try:
         process = subprocess.Popen(
@@ -224,6 +226,7 @@ def _follow(
         selector.register(process.stderr, selectors.EVENT_READ, reading.take_stderr)
         if stop is not None:
             selector.register(stop, selectors.EVENT_READ)
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICEST)  # before it starts its ssh
         while len(selector.get_map()) > (stop is not None):
             left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
             if idle is not None:

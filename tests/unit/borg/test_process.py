@@ -14,6 +14,16 @@ from qborg_borg.outcome import Outcome, Record
 from qborg_service.secret import Secret
 
 
+# Tells its own niceness, once it is the highest or so many seconds have gone.
+NICENESS = """
+import os, sys, time
+end = time.monotonic() + float(sys.argv[1])
+while os.getpriority(os.PRIO_PROCESS, 0) != 19 and time.monotonic() < end:
+    time.sleep(0.05)
+print(os.getpriority(os.PRIO_PROCESS, 0))
+"""
+
+
 def run(
     program: str, seconds: float | None = 20, limit: int = 1000,
     records: list[Record] | None = None,
@@ -42,6 +52,19 @@ def test_records_arrive_while_the_program_works() -> None:
     process.run_logged(argv, {}, timeout=20, on_record=lambda _record: times.append(time.time()))
 
     assert time.time() - times[0] > 0.8
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_what_runs_beside_other_work_lets_that_go_first(beside: bool) -> None:
+    reader, writer = os.pipe()
+    argv = [sys.executable, "-I", "-c", NICENESS, "60" if beside else "0.3"]
+    try:
+        outcome = process.run_logged(argv, {}, timeout=90, stop=reader if beside else None)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+    assert outcome.stdout.strip() == (b"19" if beside else b"%d" % os.getpriority(0, 0))
 
 
 def test_stdout_is_cut_at_its_limit() -> None:
