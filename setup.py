@@ -25,7 +25,7 @@ STUB = """\
 import sys; sys.path.insert(0, "/usr/lib/qubes-borg")
 from {module} import main; sys.exit(main())
 """
-PACKAGE_SUFFIXES = frozenset({".py", ".j2", ".toml"})  # all that a package installs
+PACKAGE_SUFFIXES = frozenset({".py", ".j2", ".toml", ".txt"})  # all that a package installs
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def developer_install() -> None:
         python_requires=">=3.11",
         packages=packages,
         package_dir=tops,
-        package_data={top: ["**/*.j2", "**/*.toml"] for top in tops},
+        package_data={top: ["**/*.j2", "**/*.toml", "**/*.txt"] for top in tops},
         install_requires=["jinja2", "pexpect"],
         entry_points={"console_scripts": [f"{c.name} = {c.module}:main" for c in commands]},
     )

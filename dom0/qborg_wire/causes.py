@@ -1,8 +1,10 @@
-"""Why a service could not do what it was asked: the words both sides know, as data: causes.toml.
+"""Why a service could not do what it was asked: the words that both sides know: causes.txt.
 
-dom0 turns each into an error with an exit code and a hint (qvm_borg/failures.toml).
+dom0 turns each into an error with an exit code and a hint (qvm_borg/failures.toml). They are bare
+words: whoever needs nothing else of the contract, such as a scheduled run, starts without the
+parser of TOML.
 """
 
-from qborg_wire import data
+from pathlib import Path
 
-CAUSES = frozenset(data.beside(__file__)["causes"])
+CAUSES = frozenset(Path(__file__).with_suffix(".txt").read_text(encoding="ascii").split())

@@ -108,8 +108,8 @@ LIES: dict[str, tuple[str, Actions, int]] = {
     "StartSchedule-escapes": ("StartSchedule", says(f"{OK}cron={ESC}\n"), 8),
     "StartSchedule-flood": ("StartSchedule", [["read"], ["flood", f"{MARK}\n"]], 8),
     "StartSchedule-127": ("StartSchedule", [["read"], ["exit", 127]], 7),
-    "ProveBundle-another": ("ProveBundle", says(f"{OK}archives=1\nproof={'0' * 64}\n"), 12),
-    "ProveBundle-escapes": ("ProveBundle", says(f"{OK}archives={ESC}\nproof={'0' * 64}\n"), 8),
+    "ProveBundle-another": ("ProveBundle", says(f"{OK}proof={'0' * 64}\n"), 12),
+    "ProveBundle-escapes": ("ProveBundle", says(f"{OK}proof={ESC}\n"), 8),
     "ProveBundle-gone": ("ProveBundle", [["read"], ["exit", 255]], 5),
 }  # fmt: skip
 LATER = attempts.coded(
@@ -132,7 +132,7 @@ def test_a_lie_in_a_later_step_stops_the_enrolment_there(
 
 def test_after_a_lie_the_truth_goes_on(undone: Lab) -> None:
     _undo(undone)
-    attacker.shadows(undone, "qborg.ProveBundle", *says(f"{OK}archives=1\nproof={'0' * 64}\n"))
+    attacker.shadows(undone, "qborg.ProveBundle", *says(f"{OK}proof={'0' * 64}\n"))
     attacker.is_seen_through(undone, *ENROL, code=12)
     attacker.repents(undone)
 

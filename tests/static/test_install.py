@@ -47,7 +47,7 @@ def expected(role: str) -> dict[str, int]:
         folder, _slash, rest = name.partition("/")
         package = rest.partition("/")[0]
         if folder in ("dom0", "vm-services") and package in PACKAGES[role]:
-            if name.endswith((".py", ".j2", ".toml")):
+            if name.endswith((".py", ".j2", ".toml", ".txt")):
                 want[f"usr/lib/qubes-borg/{rest}"] = 0o644
         if name.startswith(f"qubes-rpc/{role}/") and role != "dom0":
             want[f"usr/lib/qubes-borg/rpc/{Path(name).name}"] = 0o755
@@ -120,7 +120,7 @@ def test_a_package_holds_nothing_that_is_not_installed(role: str) -> None:
             name
             for name in tree.files()
             if name.startswith(f"{source}/")
-            and not name.endswith((".py", ".j2", ".toml", "README.md"))
+            and not name.endswith((".py", ".j2", ".toml", ".txt", "README.md"))
         ]
         assert not lost
 

@@ -1,4 +1,4 @@
-"""Prove that a repository opens and gives back a file: list, read one file, tell its digest.
+"""Prove that a repository opens and gives back a file: read one, tell its digest.
 
 Runs in clients, with what the bundle holds, and in workers, with what a recovery record holds. The
 caller gives borg an empty base directory, so nothing that this qube's borg remembers can help.
@@ -8,13 +8,10 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 
-from qborg_borg import archives, command
+from qborg_borg import archives, command, kept
 from qborg_borg.process import OnLook, home, run_borg
 from qborg_service.failure import ServiceFailure
 
-# In the home of whoever is backed up: new for each archive, and what dom0 says that the qube is.
-FILE = ".local/state/qubes-borg/proof"
-MANIFEST = ".local/state/qubes-borg/manifest"
 _SECONDS = 4 * 3600.0  # for one file borg goes through the list of all, and is silent meanwhile
 _LIMIT = 4096
 
@@ -31,18 +28,24 @@ class _Enough(Exception):
     """No more of a file is read."""
 
 
-def read_back(access: command.Access, archive: str, works: OnLook) -> Proof:
-    """Read the proof file out of an archive; raises ServiceFailure with the cause.
+def listed(access: command.Access, archive: str, works: OnLook) -> Proof:
+    """Prove an archive, and tell how many there are beside; raises ServiceFailure as `digest` does.
+    """
+    names = archives.listed(access)
+    if archive not in names:
+        raise ServiceFailure("archive-missing", f"not in the repository: {archive}")
+    return Proof(len(names), digest(access, archive, works))
+
+
+def digest(access: command.Access, archive: str, works: OnLook) -> str:
+    """Answer that of the proof file, read out of an archive; raises ServiceFailure with the cause.
 
     `works` is called as long as borg reads.
     """
-    listed = archives.listed(access)
-    if archive not in listed:
-        raise ServiceFailure("archive-missing", f"not in the repository: {archive}")
-    found = read_file(access, archive, FILE, _LIMIT, works)
+    found = read_file(access, archive, kept.PROOF, _LIMIT, works)
     if not found or len(found) > _LIMIT:
         raise ServiceFailure("source-missing", "the archive does not hold the proof file")
-    return Proof(len(listed), hashlib.sha256(found).hexdigest())
+    return hashlib.sha256(found).hexdigest()
 
 
 def read_file(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from os import getuid
 from pathlib import Path
 
-from qborg_borg import proof
+from qborg_borg import kept
 from qborg_borg.bundle import KEY_FILE
 
 
@@ -75,12 +75,12 @@ class Paths:
     @property
     def proof(self) -> Path:
         """The random file that is in every archive."""
-        return self.home / proof.FILE
+        return self.home / kept.PROOF
 
     @property
     def manifest(self) -> Path:
         """What dom0 said last that this qube is; it is in every archive since."""
-        return self.home / proof.MANIFEST
+        return self.home / kept.MANIFEST
 
     @property
     def stage(self) -> Path:

@@ -6,7 +6,7 @@ answered here as anybody's.
 
 import re
 
-from qborg_borg import proof
+from qborg_borg import kept, proof
 from qborg_borg.command import Access
 from qborg_borg.process import OnLook
 
@@ -20,7 +20,7 @@ def read(access: Access, archive: str, works: OnLook) -> str | None:
 
     `works` is called as long as borg reads. Raises ServiceFailure with the cause.
     """
-    untrusted_found = proof.read_file(access, archive, proof.MANIFEST, _LIMIT, works)
+    untrusted_found = proof.read_file(access, archive, kept.MANIFEST, _LIMIT, works)
     return None if untrusted_found is None else parse(untrusted_found)
 
 

@@ -22,11 +22,11 @@ def handle(call: Call) -> Mapping[str, str]:
     identity.require_repository(bundle, call.named())
     with tempfile.TemporaryDirectory(prefix="qborg-prove-") as base_dir:
         access = backup.access(paths, bundle, base_dir)
-        proved = proof.read_back(
+        digest = proof.digest(
             access, call.text("archive"), lambda: call.progress(Progress("read-archive", 0, 0)))
     generation.drop_older(paths)
     identity.bind(paths, call.text("uuid"))
-    return {"archives": str(proved.archives), "proof": proved.digest}
+    return {"proof": digest}
 
 
 main = service("ProveBundle", Role.CLIENT, handle)

@@ -1,24 +1,28 @@
 """qborg-run: back up this qube, now or when it is due; or say what that would do.
 
-Runs in clients, from cron and by hand.
+Runs in clients, from cron and by hand. Every hour cron's own line looks whether it is time: what
+that does not need is imported where it is used.
 """
 
-import argparse
 import json
 import signal
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from qborg_borg.bundle import Bundle
-from qborg_client import backup, generation, identity, journal, preview, schedule, state
+from qborg_client import backup, generation, identity, journal, schedule, state
 from qborg_client.paths import Paths, own_paths
 from qborg_client.schedule import Schedule
-from qborg_client.tools import hints, telling
-from qborg_service import command_line
+from qborg_client.tools import hints
 from qborg_service.failure import ServiceFailure
 from qborg_wire.reply import printable
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 _LARGEST = 20  # directories that --json names
 _EXAMPLES = """\
@@ -35,9 +39,21 @@ examples:
 """
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a person, or cron, has asked for."""
+
+    scheduled: bool = False
+    preview: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    json: bool = False
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Back up; answer 0 if it is done or was not due, else 1 after telling why."""
-    options = _options(args)
+    given = sys.argv[1:] if args is None else list(args)
+    options = Options(scheduled=True) if given == ["--scheduled"] else _options(given)
     signal.signal(signal.SIGTERM, _end)
     try:
         return _run(own_paths(), options)
@@ -56,7 +72,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return hints.tell(failure)
 
 
-def _run(paths: Paths, options: argparse.Namespace) -> int:
+def _run(paths: Paths, options: Options) -> int:
     bundle = generation.required(paths)
     identity.require_own(paths, bundle)
     chosen = backup.read_settings(paths)
@@ -65,6 +81,8 @@ def _run(paths: Paths, options: argparse.Namespace) -> int:
         return _preview(paths, bundle, plan, chosen.upload_limit_kib, as_json=options.json)
     if options.scheduled:
         return _scheduled(paths, bundle, plan)
+    from qborg_client.tools import telling
+
     follower = telling.Follower(options.verbose)
     made = backup.run(paths, bundle, follower.progress, on_warning=follower.warning)
     if options.json:
@@ -75,6 +93,9 @@ def _run(paths: Paths, options: argparse.Namespace) -> int:
 
 
 def _preview(paths: Paths, bundle: Bundle, plan: Schedule, limit: int, *, as_json: bool) -> int:
+    from qborg_client import preview
+    from qborg_client.tools import telling
+
     found, last = preview.look(paths, bundle), state.read_last(paths)
     if as_json:
         more = {"left_out_by": found.largest(_LARGEST), "schedule": asdict(plan),
@@ -99,8 +120,10 @@ def _scheduled(paths: Paths, bundle: Bundle, plan: Schedule) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> "ArgumentParser":
     """Answer what knows the options; what they may not be together, main() looks at."""
+    from qborg_service import command_line
+
     summary = "Back up this qube to its repository, now."
     made = command_line.parser("qborg-run", f"{summary}\n\n{_EXAMPLES}")
     what = made.add_mutually_exclusive_group()
@@ -120,9 +143,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _options(args: Sequence[str] | None) -> argparse.Namespace:
+def _options(args: Sequence[str]) -> Options:
     known = parser()
-    options = known.parse_args(args)
+    options = Options(**vars(known.parse_args(args)))
     if options.scheduled and (options.verbose or options.quiet or options.json):
         known.error("--scheduled says nothing and takes no other option")
     return options

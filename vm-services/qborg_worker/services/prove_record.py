@@ -26,7 +26,7 @@ def handle(call: Call) -> Mapping[str, str]:
 
     with tempfile.TemporaryDirectory(prefix="qborg-prove-") as base_dir:
         access = lender.access(record, call.text("lender"), base_dir, held.key_file(record))
-        proved = proof.read_back(access, call.text("archive"), works)
+        proved = proof.listed(access, call.text("archive"), works)
         found = manifest.read(access, call.text("archive"), works)
         if found == manifest.NO_TEXT:
             raise ServiceFailure("source-missing", "the archive's manifest is no plain text")
