@@ -17,7 +17,7 @@ from qborg_service.failure import ServiceFailure
 
 BORGMATIC = "/usr/bin/borgmatic"
 _SCRIPT = re.compile(rb"#!(\S+)(?: -[EIPs]+)?\n")
-_METADATA = re.compile(r"borgmatic-(.+)\.(?:dist|egg)-info")
+_METADATA = r"-(.+)\.(?:dist|egg)-info"
 
 
 def usable() -> effective.Version:
@@ -35,7 +35,12 @@ def usable() -> effective.Version:
 
 def borgmatic() -> effective.Version | None:
     """Answer borgmatic's version, None without one; it is started only if its files do not tell."""
-    return told_by_files(BORGMATIC, _places()) or version_of(BORGMATIC)
+    return told_by_files(BORGMATIC, "borgmatic", "borgmatic", _places()) or version_of(BORGMATIC)
+
+
+def borg() -> effective.Version | None:
+    """Answer the same of borg."""
+    return told_by_files(command.BORG, "borgbackup", "borg", _places()) or version_of(command.BORG)
 
 
 def require_running() -> None:
@@ -56,8 +61,10 @@ def version_of(program: str) -> effective.Version | None:
     return effective.parse_version(finished.stdout.decode("ascii", "replace"))
 
 
-def told_by_files(program: str, places: Sequence[str]) -> effective.Version | None:
-    """Answer the version that borgmatic's metadata tells, None where only it can say itself.
+def told_by_files(
+    program: str, distribution: str, package: str, places: Sequence[str]
+) -> effective.Version | None:
+    """Answer the version that its metadata tells, None where only the program can say itself.
 
     `places` are where the interpreter we run under looks for modules, so it must be its, too.
     """
@@ -68,7 +75,7 @@ def told_by_files(program: str, places: Sequence[str]) -> effective.Version | No
         return None
     if script is None or os.fsdecode(script[1]) != sys.executable:
         return None
-    found = set(_found(places))
+    found = set(_found(distribution, package, places))
     return effective.parse_version(found.pop()) if len(found) == 1 else None
 
 
@@ -78,14 +85,15 @@ def _places() -> Sequence[str]:
     return (*sys.path, f"{home()}/.local/lib/python{major}.{minor}/site-packages")
 
 
-def _found(places: Iterable[str]) -> Iterable[str]:
-    """Answer the version of each borgmatic that is there with its modules."""
+def _found(distribution: str, package: str, places: Iterable[str]) -> Iterable[str]:
+    """Answer the version of each distribution of that name that is there with its package."""
+    metadata = re.compile(re.escape(distribution) + _METADATA)
     for place in places:
         try:
             names = os.listdir(place)
         except OSError:
             continue
         for name in names:
-            match = _METADATA.fullmatch(name)
-            if match is not None and "borgmatic" in names:
+            match = metadata.fullmatch(name)
+            if match is not None and package in names:
                 yield match[1]

@@ -51,6 +51,10 @@ def _script(path: Path, text: str) -> str:
     return str(path)
 
 
+def _told(program: str, places: list[str]) -> effective.Version | None:
+    return installed.told_by_files(program, "borgmatic", "borgmatic", places)
+
+
 @pytest.mark.parametrize(("text", "is_told"), SCRIPTS.values(), ids=SCRIPTS)
 def test_a_script_that_runs_as_we_do_need_not_be_started(
     tmp_path: Path, text: str | None, is_told: bool
@@ -58,7 +62,7 @@ def test_a_script_that_runs_as_we_do_need_not_be_started(
     places = _places(tmp_path, [["borgmatic", "borgmatic-1.9.14.dist-info"]])
     program = str(tmp_path / "x") if text is None else _script(tmp_path / "x", text)
 
-    assert installed.told_by_files(program, places) == ((1, 9, 14) if is_told else None)
+    assert _told(program, places) == ((1, 9, 14) if is_told else None)
 
 
 @pytest.mark.parametrize(("places", "version"), PLACES.values(), ids=PLACES)
@@ -67,14 +71,14 @@ def test_only_one_version_with_its_modules_is_believed(
 ) -> None:
     program = _script(tmp_path / "x", OURS)
 
-    assert installed.told_by_files(program, _places(tmp_path, places)) == version
+    assert _told(program, _places(tmp_path, places)) == version
 
 
 @pytest.mark.parametrize("version", BORGMATICS)
 def test_a_genuine_one_is_told(tmp_path: Path, version: str) -> None:
     program, folder = _script(tmp_path / "x", OURS), Path(sys.prefix) / "borgmatic" / version
 
-    told = installed.told_by_files(program, [str(folder)])
+    told = _told(program, [str(folder)])
 
     assert told is not None and effective.format_version(told) == version
 
@@ -131,3 +135,11 @@ def test_what_no_backup_can_be_made_with_is_told_before(
     with pytest.raises(ServiceFailure) as failed:
         installed.usable()
     assert failed.value.cause == cause
+
+
+def test_another_distribution_beside_it_is_not_the_one(tmp_path: Path) -> None:
+    program = _script(tmp_path / "borg", OURS)
+    places = _places(tmp_path, [["borgmatic", "borgmatic-1.9.14.dist-info"],
+                                ["borg", "borgbackup-1.4.3.egg-info"]])
+
+    assert installed.told_by_files(program, "borgbackup", "borg", places) == (1, 4, 3)

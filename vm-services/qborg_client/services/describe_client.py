@@ -28,8 +28,8 @@ def handle(call: Call) -> Mapping[str, str]:
     key = host_keys.best(call.text("host"), call.text("port"), _SCAN_SECONDS)
     return {
         "qube": identity.own_qube(),
-        "borg": _told(installed.version_of(command.BORG)),
-        # Before there is a bundle, dom0 wants to know that it runs.
+        # Before there is a bundle, dom0 wants to know that they run.
+        "borg": _told(installed.borg() if bundle else installed.version_of(command.BORG)),
         "borgmatic": _told(installed.borgmatic() if bundle
                            else installed.version_of(installed.BORGMATIC)),
         "cron": cron.state(),
