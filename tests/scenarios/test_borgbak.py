@@ -129,6 +129,21 @@ def test_it_says_that_it_waits_for_this_qubes_backup(two: Lab) -> None:
     assert _runs(two, "borgbak", "list").stderr == b""
 
 
+def test_it_says_that_it_waits_for_another_borg(two: Lab) -> None:
+    script = """
+        mkfifo held
+        sleep 600 > held & sleeper=$!
+        borgbak create ::by-hand - < held &
+        until ls .cache/borg/*/lock.exclusive/*; do sleep 0.1; done
+        borgbak list --lock-wait 0; kill $sleeper; wait
+    """
+
+    said = _runs(two, "timeout", "300", "bash", "-c", script).stderr
+
+    assert b"borgbak: another borg in this qube is running; borg may wait for it" in said
+    assert _runs(two, "borgbak", "list").stderr == b""
+
+
 def test_a_tab_offers_commands_and_archives_and_runs_nothing(two: Lab) -> None:
     newest = _runs(two, "borgbak", "list", "--short", "--glob-archives", "work-2*").stdout
     stamp = newest.decode().strip()

@@ -43,7 +43,7 @@ TABLE: "dict[str, Any]" = {
     "latest": "latest",
     # Seconds for a lock, unless --lock-wait says otherwise; borg's own default is 1.
     "wait": "600",
-    "waiting": "borgbak: a backup or restore of this qube is running; "
+    "waiting": "borgbak: {} is running; "
                "borg may wait for it, 10 minutes unless --lock-wait says otherwise",
     "help": _HELP,
     "common": {

@@ -26,11 +26,7 @@ class Reach(namedtuple("Reach", ("url", "remote_borg", "ssh_command", "passcomma
 def look(home: str) -> Reach | None:
     """Answer what the bundle of a home says, None if it cannot be told at a glance."""
     folder = f"{home}/.ssh/backups"
-    try:
-        with open(f"{folder}/borgmatic.yaml", encoding="ascii") as file:
-            lines = file.read(_LIMIT).split("\n")
-    except (OSError, ValueError):
-        return None
+    lines = _text(f"{folder}/borgmatic.yaml").split("\n")
     url, borg = _quoted(lines, "    - path: "), _quoted(lines, "remote_path: ")
     name = url.removeprefix(_PLACE)
     if name == url or "/" in name or not all(_plain(word) for word in (name, borg, home)):
@@ -72,6 +68,35 @@ def backup_runs(home: str) -> bool:
     except OSError:
         return False
     return any("FLOCK" in lock and lock[-3].rpartition(":")[2] == inode for lock in locks)
+
+
+def another_borg(home: str) -> bool:
+    """Tell whether a borg in this qube has locked its cache of a repository at our server.
+
+    The lock is a file that names the process (borg 1.2 and 1.4); borg itself passes over a dead one.
+    """
+    caches = f"{home}/.cache/borg"
+    for cache in _names(caches):
+        for holder in _names(f"{caches}/{cache}/lock.exclusive"):
+            number = holder.rpartition(".")[2].partition("-")[0]
+            if number.isdecimal() and os.path.exists(f"/proc/{number}"):
+                return _text(f"{home}/.config/borg/security/{cache}/location").startswith(_PLACE)
+    return False
+
+
+def _names(folder: str) -> Sequence[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return ()
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read(_LIMIT)
+    except (OSError, ValueError):
+        return ""
 
 
 def become_borg(arguments: Sequence[str], variables: Mapping[str, str], wait: str) -> None:

@@ -104,6 +104,36 @@ def test_a_running_backup_is_seen_and_not_disturbed(tmp_path: Path) -> None:
     assert not borg_start.backup_runs(str(tmp_path))
 
 
+# What lies in the lock of borg's cache, by borg's own names: HOST@ID.PROCESS-THREAD.
+OURS, ALIVE = "ssh://bakserver/./repos/qubes-work", f"work@2485377892354.{os.getpid()}-0"
+HOLDERS = {
+    "none": (OURS, (), False),
+    "one-that-lives": (OURS, (ALIVE,), True),
+    "one-that-died": (OURS, ("work@2485377892354.4194999-0",), False),
+    "both": (OURS, ("work@1.4194999-0", f"a.b@1.{os.getpid()}-7f"), True),
+    "something-else": (OURS, ("x", "work@1.-0", "work@1.self-0"), False),
+    "of-a-stick": ("/media/stick/repo", (ALIVE,), False),
+    "of-none-that-is-known": ("", (ALIVE,), False),
+}
+
+
+@pytest.mark.parametrize(("place", "names", "is_there"), HOLDERS.values(), ids=HOLDERS)
+def test_another_borg_is_seen_by_the_lock_of_its_cache(
+    tmp_path: Path, place: str, names: tuple[str, ...], is_there: bool
+) -> None:
+    assert not borg_start.another_borg(str(tmp_path))
+    lock = tmp_path / ".cache/borg" / ("1" * 64) / "lock.exclusive"
+    known = tmp_path / ".config/borg/security" / ("1" * 64)
+    for folder in (lock, known):
+        folder.mkdir(parents=True)
+    if place:
+        (known / "location").write_text(place)
+    for name in names:
+        (lock / name).touch()
+
+    assert borg_start.another_borg(str(tmp_path)) is is_there
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), [([], 2), (["--help"], 0), (["-h"], 0)], ids=["none", "help", "h"]
 )

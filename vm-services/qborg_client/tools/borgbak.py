@@ -20,8 +20,11 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0 if arguments else 2
     line = borg_line.read(arguments)
     home = pwd.getpwuid(os.getuid()).pw_dir
-    if "place" in line.row and line.row.get("waits", True) and borg_start.backup_runs(home):
-        print(TABLE["waiting"], file=sys.stderr)
+    if "place" in line.row and line.row.get("waits", True):
+        if borg_start.backup_runs(home):
+            print(TABLE["waiting"].format("a backup or restore of this qube"), file=sys.stderr)
+        elif borg_start.another_borg(home):
+            print(TABLE["waiting"].format("another borg in this qube"), file=sys.stderr)
     careful = borg_line.writes(arguments, line) or borg_line.names_latest(arguments, line)
     reach = None if careful else borg_start.look(home)
     if reach is None:
