@@ -6,14 +6,14 @@ Runs in dom0. A qube that has nothing new is not started: dom0 asks qubesd alone
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 from qvm_borg import record, schedule
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import ORDER, Done, Enrolment
 from qvm_borg.errors import QvmBorgError
+from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
-from qvm_borg.remote import Flow
 from qvm_borg.report import moment
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
@@ -106,8 +106,6 @@ class Backups:
         except QvmBorgError as error:
             self._fail(name, "failed", error)
             raise
-        finally:
-            self._session.report.over(name)
         numbers = (int(reply.get(key, "0")) for key in ("files", "bytes", "sent"))
         self.results.append(Result(name, "done" if "files" in reply else "clean", reply["archive"],
                                    *numbers, int(time.monotonic() - begun)))
@@ -121,13 +119,12 @@ class Backups:
         if schedule.is_clean(qube, known):
             session.tell("nothing-new", qube=qube, when=moment(int(known.times["backup"])))
             return {"archive": known.notes["archive"]}
-        need, enrolment = self.visits.need(qube), Enrolment(session, *self._site, qube)
-        while not self.visits.admit(need):
-            yield [], [], 1.0
+        enrolment = Enrolment(session, *self._site, qube)
+        yield from self.visits.coming(qube)
         whole = known.notes.get(record.BYTES, "")
         with self.visits.at(qube) as was_halted:
-            done = yield from backup(session, qube, known.repository, partial(
-                session.report.progress, work=name, whole=int(whole) if whole.isdecimal() else 0))
+            done = yield from backup(session, qube, known.repository,
+                                     int(whole) if whole.isdecimal() else 0)
             enrolment.note("backup", done)
             session.report.say(f"{qube}: {done.text}")
             before = schedule.revisions(qube) if was_halted else ""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from qvm_borg import record, vault, worker
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import ORDER, Done, Enrolment
+from qvm_borg.flow import wait
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
@@ -47,7 +48,8 @@ def _check(enrolment: Enrolment, accept: bool) -> Checked:
     if told.get("key") != known.digests.get("key"):
         raise refusal("record-without-key", vault=keeper, qube=enrolment)
     digests = {**known.digests, "record": told.get("record", "none")}
-    reply = worker.prove(session, enrolment.maintenance, keeper, known.repository, archive, digests)
+    reply = wait(worker.proving(
+        session, enrolment.maintenance, keeper, known.repository, archive, digests))
     new = {"notes": {"proved": record.PROOF_IN_WORKER}, "times": {"proved": str(int(time.time()))}}
     enrolment.note(ORDER[0], Done("", learnt={"digests": digests, **(new if whole else {})}))
     session.tell("record-opens", qube=enrolment, vault=keeper, repository=known.repository,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from qvm_borg.errors import PartialFailure, QvmBorgError
-from qvm_borg.remote import Flow, together
+from qvm_borg.flow import Flow, together
 from qvm_borg.report import Report
 
 _T = TypeVar("_T")
@@ -32,23 +32,31 @@ class Crowd:
                 self._fail(item, error)
         return results
 
-    def together(self, items: Sequence[_T], work: Callable[[_T], Flow[None]], jobs: int) -> None:
-        """Have the work done on all of them, on so many at once."""
-        waiting = iter(items)
-        together(*(self._one_by_one(waiting, work) for _job in range(jobs)))
+    def together(self, items: Sequence[_T], work: Callable[[_T], Flow[_R]], jobs: int) -> list[_R]:
+        """Answer the same of work that waits, done on so many at once."""
+        waiting, results = iter(enumerate(items)), dict[int, _R]()
+        together(*(self._one_by_one(waiting, work, results) for _job in range(jobs)))
+        return [results[place] for place in sorted(results)]
 
-    def _one_by_one(self, items: Iterator[_T], work: Callable[[_T], Flow[None]]) -> Flow[None]:
-        for item in items:
+    def _one_by_one(self, items: Iterator[tuple[int, _T]], work: Callable[[_T], Flow[_R]],
+                    results: dict[int, _R]) -> Flow[None]:
+        for place, item in items:
             try:
-                yield from work(item)
+                results[place] = yield from work(item)
             except QvmBorgError as error:
                 self._fail(item, error)
 
     def _fail(self, item: object, error: QvmBorgError) -> None:
-        if self._total == 1:
+        """Tell it, unless it is all that went wrong; raises that, or what had ended all of them."""
+        end: BaseException | None = error
+        while isinstance(end, Exception):
+            end = end.__context__
+        if self._total == 1 and end is None:
             raise error
-        self._report.error(error)
+        self._report.error(error, str(item))
         self._failed.append(str(item))
+        if end is not None:  # the error came up while this one was put back
+            raise end
 
     def __enter__(self) -> "Crowd":
         return self

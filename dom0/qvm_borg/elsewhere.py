@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import lost_qube, manifest, record, vault, worker
+from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
 from qvm_borg.session import ROLE, Session
@@ -36,8 +37,8 @@ def restore(session: Session, options: Namespace, ask: Ask) -> None:
                   "directory": options.to_directory or "none", "stage": "extract"}
         receiver = _receiver(session, name, bool(options.to_disposable), lambda qube: session.call(
             qube, "ReceiveFiles", {**values, "stage": "check"}, repository))
-        reply = worker.ordered(session, maintenance, keeper, repository, kept, "ReceiveFiles",
-                               values, receiver, Role.CLIENT)
+        reply = wait(worker.ordering(session, maintenance, keeper, repository, kept, "ReceiveFiles",
+                                     values, receiver, Role.CLIENT))
     tell(session, session.system.find(name), options, reply)
 
 

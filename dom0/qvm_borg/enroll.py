@@ -5,16 +5,19 @@ asked for are touched, and they are put back to run or halt as they were found.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from qborg_wire import data
 from qvm_borg import preflight, record, vault, worker
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import ORDER, Asked, Done, Enrolment
 from qvm_borg.errors import filled
+from qvm_borg.flow import Flow, wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
-from qvm_borg.steps import STEPS, create, publish
+from qvm_borg.steps import STEPS, creating, publishing
 from qvm_borg.telling import from_failure, refusal, text
+from qvm_borg.visits import Visits
 
 _TOLD = data.beside(__file__, "plan")
 
@@ -45,7 +48,7 @@ def key_lines(session: Session, wanted: Sequence[str], asked: Asked) -> list[str
     with session.running(enrolments[0].maintenance):
         for each in enrolments:
             each.vault = None  # it is not asked here
-            create(each)
+            wait(creating(each))
     return [each.line for each in enrolments]
 
 
@@ -70,26 +73,40 @@ def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> Non
     alone = enrolments[0].qube if len(enrolments) == 1 else None
     # The vault keeps the account's record, also with --no-escrow.
     with session.running(maintenance, *filter(None, (keeper, alone))):
-        taken = preflight.server(enrolments)
-        good = crowd.each(enrolments, lambda each: _checked(each, taken))
-        good = crowd.each(good, lambda each: _tell(each, "create", create(each)))
-        if good:
-            done, awaited = publish(good, keeper)
-            good = crowd.each(good, lambda each: _published(each, done, awaited))
-        for each in crowd.each(good, _completed):
-            session.report.say(f"{each}: enrolled as {each.repository}" if each.changed
-                               else f"{each}: was enrolled already; nothing was changed")
-            each.warn()
+        if alone:
+            _go(crowd, enrolments, keeper)
+            return
+        visits = Visits(session, enrolments[0].asked.memory)
+        for each in enrolments:
+            each.visits = visits
+        try:
+            _go(crowd, enrolments, keeper)
+        finally:
+            visits.finish()
 
 
-def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Enrolment:
+def _go(crowd: Crowd, enrolments: Sequence[Enrolment], keeper: Qube | None) -> None:
+    taken, jobs = preflight.server(enrolments), enrolments[0].asked.jobs
+    good = crowd.together(enrolments, partial(_checked, taken=taken), jobs)
+    good = crowd.together(good, _created, jobs)
+    if good:
+        done, awaited = wait(publishing(good, keeper))
+        good = crowd.each(good, lambda each: _published(each, done, awaited))
+    crowd.together(good, _completed, jobs)
+
+
+def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Flow[Enrolment]:
     _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
-    preflight.client(enrolment, taken)
+    yield from preflight.client(enrolment, taken)
     done = Done("nothing speaks against it", changed=False)
     if enrolment.asked.directory != "none":  # its holder may still refuse, and then changes nothing
         _show(enrolment, "preflight", done.text)
         return enrolment
     return _tell(enrolment, "preflight", done)
+
+
+def _created(enrolment: Enrolment) -> Flow[Enrolment]:
+    return _tell(enrolment, "create", (yield from creating(enrolment)))
 
 
 def _published(enrolment: Enrolment, done: Done, awaited: Sequence[str]) -> Enrolment:
@@ -100,16 +117,20 @@ def _published(enrolment: Enrolment, done: Done, awaited: Sequence[str]) -> Enro
     return _tell(enrolment, "publish", done)
 
 
-def _completed(enrolment: Enrolment) -> Enrolment:
-    with enrolment.session.running(enrolment.qube):
+def _completed(enrolment: Enrolment) -> Flow[None]:
+    yield from enrolment.coming()
+    with enrolment.running():
         for row in STEPS:
             if row.escrow and enrolment.vault is None:
                 _show(enrolment, row.name, "skipped, by --no-escrow")
             elif row.question(enrolment):
                 _tell(enrolment, row.name, Done(_TOLD["so"][row.name], changed=False))
             else:
-                _tell(enrolment, row.name, row.action(enrolment))
-    return enrolment
+                _tell(enrolment, row.name, (yield from row.action(enrolment)))
+    enrolment.session.report.say(
+        f"{enrolment}: enrolled as {enrolment.repository}" if enrolment.changed
+        else f"{enrolment}: was enrolled already; nothing was changed")
+    enrolment.warn()
 
 
 def _tell(enrolment: Enrolment, name: str, done: Done) -> Enrolment:

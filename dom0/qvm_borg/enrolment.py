@@ -4,7 +4,7 @@ Runs in dom0; it handles digests and fingerprints, never what they are digests o
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,14 +12,17 @@ from qborg_wire import endpoint, names
 from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qvm_borg import record
+from qvm_borg.flow import Flow, Turn
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
 from qvm_borg.telling import refusal
+from qvm_borg.visits import Visits
 
 _BY_CLIENT = {"InitRepository": "OpenRepository", "SendRecord": "SubmitRecord"}
 ORDER = ("plan", "preflight", "create", "publish", "initialise", "escrow", "deliver", "schedule",
          "backup", "prove", "forget")
+PUBLISHED = Turn()  # the server has one list of keys
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Asked:
     archive whose files it gets then, as it was made again.
     encryption: of a repository to be made; empty for whatever it is, or the default.
     former: the name that its repository gets, as a new one is to be in its place.
+    jobs, memory: how many qubes go their way side by side, and the MiB of those that are started.
     """
 
     quota: str = "keep"
@@ -51,10 +55,15 @@ class Asked:
     restore: str = ""
     encryption: str = ""
     former: Repository | None = None
+    jobs: int = 3
+    memory: int = 4096
 
 
 class Enrolment:
-    """One qube on its way; `client` is what it last said of itself, `vault` None: no escrow."""
+    """One qube on its way; `client` is what it last said of itself, `vault` None: no escrow.
+
+    `visits`: of several qubes, else it runs already.
+    """
 
     def __init__(self, session: Session, settings: Settings, maintenance: Qube, qube: Qube,
                  asked: Asked = Asked(), vault: Qube | None = None) -> None:
@@ -74,6 +83,7 @@ class Enrolment:
         self.record = self.known or record.Record(qube.uuid, self.repository, "plan", notes={
             "escrow": record.NO_ESCROW, record.ENCRYPTION: asked.encryption or record.REPOKEY})
         self.client: dict[str, str] = {}
+        self.visits: Visits | None = None
         self.line = self.key = ""  # of authorized_keys, and the public one that was told last
         self.forgotten = self.changed = False  # by the keyholder: its secrets; by this run: any
 
@@ -91,19 +101,29 @@ class Enrolment:
     def __str__(self) -> str:
         return self.qube.name
 
-    def describe(self) -> dict[str, str]:
+    def coming(self) -> Flow[None]:
+        """Wait until what a visit of the qube starts fits the memory."""
+        if self.visits:
+            yield from self.visits.coming(self.qube)
+
+    def running(self) -> AbstractContextManager[object]:
+        """Have the qube run for a block."""
+        return self.visits.at(self.qube) if self.visits else self.session.running(self.qube)
+
+    def describing(self) -> Flow[dict[str, str]]:
         """Ask the running qube about itself; answers what it says."""
         values = {"host": self.settings.host, "port": self.settings.port}
-        self.client = self.session.call(self.qube, "DescribeClient", values)
+        self.client = yield from self.session.calling(self.qube, "DescribeClient", values)
         return self.client
 
     def service(self, name: str) -> str:
         """Answer what the keyholder calls a service of that name: a file belongs to one role."""
         return _BY_CLIENT[name] if self.by_client else name
 
-    def call(self, qube: Qube, name: str, values: Values | None = None) -> dict[str, str]:
+    def calling(self, qube: Qube, name: str,
+                values: Values | None = None) -> Flow[dict[str, str]]:
         """Call a service of a qube about this repository."""
-        return self.session.call(qube, name, values, self.repository)
+        return self.session.calling(qube, name, values, self.repository)
 
     def warn(self) -> None:
         """Say what the person should know each time."""
@@ -151,6 +171,6 @@ class Step:
     """
 
     name: str
-    action: Callable[[Enrolment], Done]
+    action: Callable[[Enrolment], Flow[Done]]
     question: Callable[[Enrolment], bool] = lambda _enrolment: False
     escrow: bool = False

@@ -10,9 +10,9 @@ from typing import Any
 from qborg_wire.row import Role
 from qvm_borg import settings
 from qvm_borg.errors import QvmBorgError
+from qvm_borg.flow import Flow, together, wait
 from qvm_borg.qubes import Qube
 from qvm_borg.record import Record
-from qvm_borg.remote import Flow, together
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
@@ -25,14 +25,13 @@ def ask(session: Session, maintenance: Qube, wanted: Sequence[str],
 
     look: at the `keys` alone; `accept` what is there now. Raises WireError for other repositories.
     """
-    return together(_asking(session, maintenance, wanted, look))[0]
+    return wait(_asking(session, maintenance, wanted, look))
 
 
 def _asking(session: Session, maintenance: Qube, wanted: Sequence[str],
             look: str) -> Flow[dict[str, dict[str, str]]]:
     reply = yield from session.calling(
-        maintenance, "ObserveServer", {"repositories": wanted, "look": look}, None,
-        session.report.progress)
+        maintenance, "ObserveServer", {"repositories": wanted, "look": look})
     told = [word.split(",") for word in reply["evidence"].split(" ")] if wanted else []
     if [name for name, *_parts in told] != wanted:
         raise refusal("other-repositories", maintenance=maintenance)
@@ -54,8 +53,9 @@ def look(session: Session, found: Sequence[tuple[Qube, Record]]) -> tuple[dict[s
     site, maintenance = settings.load(), session.system.role(Role.MAINTENANCE, lost=True)
     own = [each for each in found if each[0].uuid == each[1].uuid]
     running = [qube for qube, _known in own if site and qube.state() == "Running"]
-    asks = [session.calling(qube, "DescribeClient", {"host": site.host, "port": site.port}, None,
-                            session.report.progress) for qube in running if site]
+    asks: list[Flow[Any]] = [
+        session.calling(qube, "DescribeClient", {"host": site.host, "port": site.port})
+        for qube in running if site]
     if own and maintenance and maintenance.state() == "Running":
         wanted = [str(known.repository) for _qube, known in own]
         asks.append(_asking(session, maintenance, wanted, "all"))

@@ -1,6 +1,6 @@
 """The gate: policy that lets one qube make one exact call to another, for as long as it lasts.
 
-Runs in dom0. One broken line would make Qubes refuse every call on the machine, so the text has a
+Runs in dom0. One broken line would make Qubes refuse every call on the machine, so each has a
 constant format, and only a checked repository and two uuids stand in it.
 """
 
@@ -17,6 +17,7 @@ from qvm_borg.errors import GateError, LockedError
 
 DIRECTORY = Path("/run/qubes/policy.d")
 NAME = "69-qborg-gate.policy"
+_open: list[str] = []  # the lines of the calls that are under way
 
 
 def text(service: str, repository: Repository, source: UUID, target: UUID) -> str:
@@ -30,14 +31,29 @@ def text(service: str, repository: Repository, source: UUID, target: UUID) -> st
 
 @contextmanager
 def opened(directory: Path, line: str) -> Iterator[None]:
-    """Keep the gate open for the block, and close it whatever happens; raises GateError."""
+    """Keep the gate open for the block, and close it whatever happens; raises GateError.
+
+    Calls that go on side by side have a line each.
+    """
+    _open.append(line)
     try:
         try:
-            files.write(directory / NAME, line, 0o640)
+            _write(directory)
         except OSError as error:
             raise GateError(f"cannot open the gate in {directory}: {error.strerror}") from error
         yield
     finally:
+        _open.remove(line)
+        try:
+            _write(directory)
+        except OSError:  # that it is closed goes before the others' calls, which are then refused
+            remove(directory)
+
+
+def _write(directory: Path) -> None:
+    if _open:
+        files.write(directory / NAME, "".join(_open), 0o640)
+    else:
         remove(directory)
 
 

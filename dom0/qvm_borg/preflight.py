@@ -4,13 +4,13 @@ Runs in dom0. Nothing here changes anything; a qube runs only while it is asked.
 """
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import record
 from qvm_borg.enrolment import ORDER, Enrolment
+from qvm_borg.flow import Flow, pausing
 from qvm_borg.qubes import Qube
 from qvm_borg.telling import from_failure
 
@@ -84,7 +84,7 @@ def server(enrolments: Sequence[Enrolment]) -> dict[str, str]:
             **dict.fromkeys(reply["revoked"].split(), "key-revoked")}
 
 
-def client(enrolment: Enrolment, taken: Mapping[str, str]) -> None:
+def client(enrolment: Enrolment, taken: Mapping[str, str]) -> Flow[None]:
     """Start the qube if need be, ask it, and raise what speaks against it."""
     goes_on = {enrolment.record.notes.get(record.CONTINUES), str(enrolment.asked.continues)}
     name, imported = str(enrolment.repository), enrolment.asked.directory != "none"
@@ -92,10 +92,11 @@ def client(enrolment: Enrolment, taken: Mapping[str, str]) -> None:
     # Of an imported one the keyholder knows the old name, so it asks the server itself.
     _refuse(cause == "key-revoked" or cause and not imported, enrolment, cause)
     _refuse(enrolment.by_client and enrolment.vault is None, enrolment, "has-no-vault")
-    with enrolment.session.running(enrolment.qube):
+    yield from enrolment.coming()
+    with enrolment.running():
         for look in range(3):  # at the server: a network needs a moment after boot
-            time.sleep(3 * bool(look))
-            if enrolment.describe()["server"] == "reachable":
+            yield from pausing(3 * bool(look))
+            if (yield from enrolment.describing())["server"] == "reachable":
                 break
     says, this, settings = enrolment.client, enrolment.qube, enrolment.settings
     _refuse(says["qube"] != this.name, this, "answers-as-another")

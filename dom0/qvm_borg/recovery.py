@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 
 from qborg_wire.row import Role
 from qvm_borg import settings, setup, vault
+from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
@@ -53,6 +54,7 @@ def _send(session: Session, keeper: Qube, maintenance: Qube, wanted: settings.Se
     """Have the vault's record of the account in the running maintenance qube."""
     expected = {**asdict(wanted), "vault": keeper.name, "record": record}
     if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
-        session.release(keeper, maintenance, Role.MAINTENANCE, vault.account(wanted, maintenance))
+        wait(session.releasing(
+            keeper, maintenance, Role.MAINTENANCE, vault.account(wanted, maintenance)))
         if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
             raise refusal("account-not-sent", vault=keeper)

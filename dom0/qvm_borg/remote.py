@@ -2,24 +2,22 @@
 
 Runs in dom0. What a qube sends is bounded in size, time and rate before it is looked at, and
 parsed whole by qborg_wire; nothing else of it leaves this module, its stderr not even enters.
-A call is a generator that yields what it waits for, so that one thread can make several at once.
 """
 
 import os
 import secrets
-import select
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, suppress
-from itertools import chain
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from subprocess import TimeoutExpired
-from typing import Any, TypeVar
+from typing import Any
 
 from qborg_wire.names import Repository, parse_repository
 from qborg_wire.reply import PROGRESS_LIMIT, PROGRESS_RATE, Failure, Progress, ReplyRefused
 from qborg_wire.reply import parse_progress, parse_reply
 from qborg_wire.request import RequestRefused, Values, format_request
 from qborg_wire.row import Service
+from qvm_borg.flow import Flow, now
 from qvm_borg.qubes import Qube
 from qvm_borg.telling import from_failure, from_status, refusal
 
@@ -27,12 +25,6 @@ SLACK = 1.25  # of the row's seconds, so that a service in time trouble can stil
 LONGEST = 7 * 86400.0  # seconds that any call may last, progress or not
 BURST = 100  # progress lines above the agreed rate, for a dom0 that was busy
 _EXIT = 5.0  # seconds for the process to end after its reply
-_T = TypeVar("_T")
-
-# What to wait for: descriptors to read and to write, seconds; it goes on with those that are ready.
-Wait = tuple[list[int], list[int], float]
-Flow = Generator[Wait, set[int] | None, _T]
-_NEVER: Wait = ([], [], 0.0)
 OnProgress = Callable[[Progress], None]
 
 
@@ -41,42 +33,22 @@ class _Clock:
 
     def __init__(self, service: Service) -> None:
         self._idle, self._seconds = service.idle, service.seconds * SLACK
-        self._start = self._last = time.monotonic()
-        self._lines = 0
+        self._start = self._last = now()
+        self._begun, self._lines = time.monotonic(), 0  # a pipe fills up meanwhile
 
     def left(self) -> float:
         """Answer the seconds that are left; raises TimeoutError when none are."""
         since = self._last if self._idle else self._start
-        left = min(since + self._seconds, self._start + LONGEST) - time.monotonic()
+        left = min(since + self._seconds, self._start + LONGEST) - now()
         if left <= 0:
             raise TimeoutError
         return left
 
     def tick(self) -> None:
         """Count a progress line; raises ReplyRefused for more than the agreed rate."""
-        self._lines, self._last = self._lines + 1, time.monotonic()
-        if self._lines > PROGRESS_RATE * (self._last - self._start) + BURST:
+        self._lines, self._last = self._lines + 1, now()
+        if self._lines > PROGRESS_RATE * (time.monotonic() - self._begun) + BURST:
             raise ReplyRefused("more progress than agreed")
-
-
-def together(*flows: Flow[_T]) -> list[_T]:
-    """Answer what each generator comes to, all in this one thread; each is closed at the end."""
-    values: dict[Flow[_T], _T] = {}
-    able: set[int] | None = None
-    with ExitStack() as stack:
-        waits = {stack.enter_context(closing(flow)): _NEVER for flow in flows}
-        while waits:
-            for flow in [*waits]:
-                try:
-                    waits[flow] = flow.send(able)
-                except StopIteration as end:
-                    values[flow] = end.value
-                    del waits[flow]
-            sources, sinks = ([each for wait in waits.values() for each in wait[way]]
-                              for way in (0, 1))
-            left = min((wait[2] for wait in waits.values()), default=0.0)
-            able = {*chain(*select.select(sources, sinks, [], left))}
-    return [values[flow] for flow in flows]
 
 
 def calling(qube: Qube, service: Service, repository: Repository | None, values: Values,
@@ -113,8 +85,8 @@ def calling(qube: Qube, service: Service, repository: Repository | None, values:
     if isinstance(reply, Failure):
         other = str(values.get("client") or values.get("vault"))  # it may have refused
         subject = other if reply.detail.startswith(f"{other}: ") else qube.name
-        whose = {"repository": argument.partition("-")[2], "server": str(values["lender"])} if (
-            "lender" in values) else {}
+        whose = {"server": values.get("lender", subject),
+                 "repository": argument.partition("-")[2] or subject}
         raise from_failure(subject, reply.cause, reply.detail, **whose)
     return reply
 
@@ -124,8 +96,8 @@ def _exchange(child: Any, service: Service, request: bytes, on_progress: OnProgr
     clock, untrusted, pending = _Clock(service), bytearray(), memoryview(request)
     source, sink = child.stdout.fileno(), child.stdin.fileno()
     os.set_blocking(sink, False)
+    able = {sink}  # at once, before another flow has the thread: the service waits for it
     while True:
-        able = (yield [source], [sink] if pending else [], clock.left()) or ()
         if pending and sink in able:  # a closed one may be another call's by now
             pending = _send(sink, pending)
             if not pending:
@@ -140,6 +112,7 @@ def _exchange(child: Any, service: Service, request: bytes, on_progress: OnProgr
                 on_progress(progress)
             if len(untrusted) > service.limit:
                 raise ReplyRefused("too long")
+        able = (yield [source], [sink] if pending else [], clock.left()) or set()
 
 
 def _send(sink: int, pending: memoryview) -> memoryview:

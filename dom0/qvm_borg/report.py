@@ -98,11 +98,15 @@ class Report:
             self._told[work] = now
             self._draw(printable(line, _LIMIT))
 
-    def error(self, error: QvmBorgError) -> int:
-        """Print what went wrong and what to do, one line each; answers the exit code."""
+    def error(self, error: QvmBorgError, work: str = "") -> int:
+        """Print what went wrong, and in which work of several, and what to do, one line each.
+
+        Answers the exit code.
+        """
+        whose = f"{work}: " * (bool(work) and not error.message.startswith(f"{work}: "))
         block, self._block = self._block, {}
         self._draw()
-        print(f"error: {printable(error.message, _LIMIT)}", file=sys.stderr)
+        print(f"error: {printable(whose + error.message, _LIMIT)}", file=sys.stderr)
         print(f"hint: {printable(error.hint, _LIMIT)}", file=sys.stderr, flush=True)
         self._block = block
         return error.exit_code

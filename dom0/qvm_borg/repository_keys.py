@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from qvm_borg import evidence, record, vault, worker
 from qvm_borg.crowd import Crowd
+from qvm_borg.flow import wait
 from qvm_borg.session import Session
 from qvm_borg.telling import from_failure, refusal
 
@@ -44,7 +45,7 @@ def repair(session: Session, name: str) -> None:
         raise from_failure(name, "needs-no-key")
     with session.running(maintenance, keeper):
         kept = {**vault.describe(session, keeper, repository), **(known.digests if known else {})}
-        reply = worker.ordered(session, maintenance, keeper, repository, kept, "RepairKey", {
-            "record": kept["record"]})
+        reply = wait(worker.ordering(session, maintenance, keeper, repository, kept, "RepairKey", {
+            "record": kept["record"]}))
     session.tell("key-put-back" if reply["changed"] == "yes" else "key-as-escrowed", qube=name,
                  repository=repository)

@@ -10,6 +10,7 @@ from qborg_wire.names import DIGEST
 from qvm_borg import evidence, record, vault
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import Enrolment
+from qvm_borg.flow import wait
 from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal
 
@@ -39,7 +40,7 @@ def _rebuild(each: Enrolment, shown: dict[str, str]) -> None:
     if (each.record.uuid, each.record.repository) != mine or origin in ("none", "host"):
         raise refusal("record-of-nobody", qube=each, maintenance=each.maintenance)
     with each.session.running(each.qube):
-        says = each.describe()
+        says = wait(each.describing())
     kept = vault.describe(each.session, keeper, each.repository) if keeper else {"record": "none"}
     there, escrowed = says["repository"] == str(each.repository), kept["record"] != "none"
     # Only dom0 knows how far an unfinished rotation has come.

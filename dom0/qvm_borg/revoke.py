@@ -12,6 +12,7 @@ from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository
 from qvm_borg import client_keys, errors, record, vault
 from qvm_borg.enrolment import is_of
+from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal, text
@@ -77,8 +78,8 @@ class _Revocation:
             marked = self._finish()
         with self._going_on():
             if self._vault:
-                self._step("vault", "account-kept", vault.keep_account(
-                    self._session, self.settings, self.maintenance, self._vault))
+                self._step("vault", "account-kept", wait(vault.keeping_account(
+                    self._session, self.settings, self.maintenance, self._vault)))
         if marked["key"] == "taken":
             self._say("line-still-there")
             self._session.report.show(restricted_line(

@@ -3,6 +3,7 @@
 Runs in dom0; what is particular to it is told in qvm_borg.client_keys.
 """
 
+from argparse import Namespace
 from collections.abc import Sequence
 
 from qborg_wire.names import Repository
@@ -15,10 +16,10 @@ from qvm_borg.telling import refusal
 
 
 def rotate(session: Session, wanted: Sequence[str], fresh: Sequence[str],
-           new_repository: bool = False) -> None:
+           options: Namespace) -> None:
     """Have these secrets new in each qube; an unfinished rotation is brought to its end instead.
 
-    `new_repository`: for them, of one qube, whose former one is kept by another name.
+    new_repository: for them, of one qube, whose former one is kept by another name.
     Raises NotEnrolled or EscrowMissing before anything is changed, or what `enroll` raises.
     """
     keeper, former = vault.required(session.system), None
@@ -30,10 +31,11 @@ def rotate(session: Session, wanted: Sequence[str], fresh: Sequence[str],
             raise refusal("enrolment-unfinished", name=name)
         if record.ROTATION in known.notes:
             session.tell("rotation-goes-on", name=name)
-        elif new_repository:
+        elif options.new_repository:
             former = _former(session, keeper, name)
             session.tell("former-becomes", name=name, former=former, archive=known.notes["archive"])
-    enroll(session, wanted, False, Asked(fresh=tuple(fresh), former=former), keeper)
+    enroll(session, wanted, False, Asked(fresh=tuple(fresh), former=former, jobs=options.jobs,
+                                         memory=options.memory), keeper)
     session.tell("kit-is-former")
 
 

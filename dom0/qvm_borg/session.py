@@ -3,10 +3,10 @@
 Runs in dom0. It knows the names of services, not what they do.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from qborg_wire.names import NameRefused, Repository, parse_qube, parse_repository
@@ -15,6 +15,7 @@ from qborg_wire.row import Role
 from qborg_wire.services import SERVICES, accepting
 from qvm_borg import gate, record, remote, settings
 from qvm_borg.errors import DeliveryRefused, QvmBorgError
+from qvm_borg.flow import Flow, now, pausing, wait
 from qvm_borg.qubes import Qube, System
 from qvm_borg.report import Report
 from qvm_borg.telling import refusal, text
@@ -35,14 +36,22 @@ class Session:
     def call(self, qube: Qube, name: str, values: Values | None = None,
              repository: Repository | None = None) -> dict[str, str]:
         """Call a service and wait for its reply; raises what remote.calling raises."""
-        return remote.together(
-            self.calling(qube, name, values, repository, self.report.progress))[0]
+        return wait(self.calling(qube, name, values, repository))
 
-    def calling(self, qube: Qube, name: str, values: Values | None, repository: Repository | None,
-                on_progress: remote.OnProgress) -> remote.Flow[dict[str, str]]:
-        """Call a service beside others; raises what remote.calling raises."""
+    def calling(self, qube: Qube, name: str, values: Values | None = None,
+                repository: Repository | None = None, whole: int = 0) -> Flow[dict[str, str]]:
+        """Call a service beside others; raises what remote.calling raises.
+
+        `whole`: the bytes that are expected, if they are known.
+        """
         self.report.detail(f"{qube.name}: {SERVICES[name].full_name}+{repository or ''}")
-        return remote.calling(qube, SERVICES[name], repository, values or {}, on_progress)
+        work = repository.qube if repository else qube.name
+        try:
+            return (yield from remote.calling(
+                qube, SERVICES[name], repository, values or {},
+                partial(self.report.progress, work=work, whole=whole)))
+        finally:
+            self.report.over(work)
 
     def tell(self, key: str, /, **fields: object) -> None:
         """Say a line of lines.toml."""
@@ -77,28 +86,30 @@ class Session:
             return "something unknown"
 
     def passing(self, inner: str, source: Qube, target: Qube, name: str, values: Values,
-                repository: Repository) -> dict[str, str]:
+                repository: Repository) -> Flow[dict[str, str]]:
         """Call a service that itself calls `inner` of the target; the gate is open meanwhile.
 
         A refused call is repeated: the policy daemon notices an open gate with a delay.
         """
-        deadline = time.monotonic() + _GATE_DELAY
+        deadline = now() + _GATE_DELAY
         with gate.opened(self.gates, gate.text(inner, repository, source.uuid, target.uuid)):
             while True:
                 try:
-                    return self.call(source, name, values, repository)
+                    return (yield from self.calling(source, name, values, repository))
                 except DeliveryRefused:
-                    if time.monotonic() > deadline:
+                    if now() > deadline:
                         raise
-                    time.sleep(0.1)
+                    yield from pausing(0.1)
 
-    def release(self, vault: Qube, receiver: Qube, role: Role, repository: Repository) -> str:
+    def releasing(self, vault: Qube, receiver: Qube, role: Role,
+                  repository: Repository) -> Flow[str]:
         """Have the vault send a repository's record to the qube in that role; both run.
 
         Answers its digest, as the vault says.
         """
-        return self.passing(accepting(role).name, vault, receiver, "ReleaseRecord", {
-            "receiver": receiver.name, "role": role.value}, repository)["record"]
+        reply = yield from self.passing(accepting(role).name, vault, receiver, "ReleaseRecord", {
+            "receiver": receiver.name, "role": role.value}, repository)
+        return reply["record"]
 
     def site(self) -> tuple[settings.Settings, Qube]:
         """Answer the settings and the maintenance qube; raises SettingsError without both."""

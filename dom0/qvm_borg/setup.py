@@ -15,6 +15,7 @@ from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import firewall, salt, settings, vault
 from qvm_borg.errors import ServerUnreachable
+from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
@@ -95,7 +96,7 @@ def _escrowed(session: Session, maintenance: Qube, known: Settings) -> bool:
         session.report.step(_STEPS, "vault", text("vault-none"))
         return False
     with session.running(keeper):
-        changed = vault.keep_account(session, known, maintenance, keeper)
+        changed = wait(vault.keeping_account(session, known, maintenance, keeper))
     session.report.step(_STEPS, "vault", text("account-kept", vault=keeper))
     return changed
 

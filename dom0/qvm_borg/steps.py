@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qborg_wire.names import Repository
 from qvm_borg import client_keys, manifest, preflight, record, vault, worker
-from qvm_borg.enrolment import Done, Enrolment, Step, fingerprint
+from qvm_borg.enrolment import PUBLISHED, Done, Enrolment, Step, fingerprint
+from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
-from qvm_borg.remote import Flow, OnProgress, together
 from qvm_borg.report import size
 from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal
@@ -22,24 +22,29 @@ _CRON = "service.crond"
 _OUTSIDE = "/home/user/outside-of-the-home"
 
 
-def publish(enrolments: Sequence[Enrolment], keeper: Qube | None) -> tuple[Done, list[str]]:
+def publishing(enrolments: Sequence[Enrolment],
+               keeper: Qube | None) -> Flow[tuple[Done, list[str]]]:
     """Have the keys of all of them in the server's authorized_keys, written once, and the vault.
 
     Answers also the repositories whose lines somebody else has still to add there.
     """
     one, names = enrolments[0], [str(each.repository) for each in enrolments]
-    reply = one.session.call(one.maintenance, "PublishKeys", {"repositories": names})
-    if keeper:
-        vault.keep_account(one.session, one.settings, one.maintenance, keeper)
+    yield from PUBLISHED.coming()
+    with PUBLISHED:
+        reply = yield from one.session.calling(
+            one.maintenance, "PublishKeys", {"repositories": names})
+        if keeper:
+            yield from vault.keeping_account(one.session, one.settings, one.maintenance, keeper)
     return Done("its key is on the server", reply["changed"] == "yes"), reply["awaited"].split()
 
 
-def create(enrolment: Enrolment) -> Done:
+def creating(enrolment: Enrolment) -> Flow[Done]:
     """Have a key pair and a passphrase at the keyholder."""
     if enrolment.by_client:
-        return client_keys.create(enrolment)
+        return (yield from client_keys.creating(enrolment))
     asked, maker, known = enrolment.asked, enrolment.maintenance, enrolment.record.fingerprint
-    reply = enrolment.call(maker, "MakeKeys", {"quota": asked.quota, "directory": asked.directory})
+    reply = yield from enrolment.calling(
+        maker, "MakeKeys", {"quota": asked.quota, "directory": asked.directory})
     told = fingerprint(maker, reply["public_key"], reply["fingerprint"])
     if reply["created"] == "no" and known not in ("", told):
         raise refusal("another-key", teller=maker, subject=enrolment)
@@ -52,10 +57,10 @@ def create(enrolment: Enrolment) -> Done:
                 {"fingerprint": told, "notes": imported})
 
 
-def _initialise(enrolment: Enrolment) -> Done:
-    room = client_keys.make_room(enrolment) if enrolment.by_client else {}
-    reply = enrolment.call(enrolment.holder, enrolment.service("InitRepository"),
-                           {record.ENCRYPTION: enrolment.record.encryption, **room})
+def _initialise(enrolment: Enrolment) -> Flow[Done]:
+    room = (yield from client_keys.making_room(enrolment)) if enrolment.by_client else {}
+    reply = yield from enrolment.calling(enrolment.holder, enrolment.service("InitRepository"), {
+        record.ENCRYPTION: enrolment.record.encryption, **room})
     told = reply[record.ENCRYPTION]
     preflight.encryption(enrolment, told)
     # In another repository than the one that dom0 knew, there is no backup yet.
@@ -65,18 +70,20 @@ def _initialise(enrolment: Enrolment) -> Done:
         "notes": {record.ENCRYPTION: told}, "times": {"backup": ""} if another else {}})
     if enrolment.by_client:  # so that a revocation can tell it from somebody else's
         enrolment.note("initialise", done)
-        client_keys.register(enrolment, "register")
+        yield from client_keys.registering(enrolment, "register")
     return done
 
 
-def _escrow(enrolment: Enrolment) -> Done:
+def _escrow(enrolment: Enrolment) -> Flow[Done]:
     """Once the keyholder has forgotten, the vault alone knows; before, it is sent what is new."""
     keeper = vault.of(enrolment)
     if enrolment.forgotten:
-        kept, changed = vault.describe(enrolment.session, keeper, enrolment.repository), False
+        kept, changed = (yield from vault.describing(
+            enrolment.session, keeper, enrolment.repository)), False
     else:
-        kept, changed = vault.keep(enrolment.session, enrolment.holder, keeper,
-                                   enrolment.repository, enrolment.service("SendRecord"))
+        kept, changed = yield from vault.keeping(
+            enrolment.session, enrolment.holder, keeper, enrolment.repository,
+            enrolment.service("SendRecord"))
     digests = {"record": kept["record"], "key": kept["key"]}
     known = {key: enrolment.record.digests.get(key, told) for key, told in digests.items()}
     if "none" in digests.values() or enrolment.forgotten and digests != known:
@@ -97,7 +104,7 @@ def _delivered(enrolment: Enrolment) -> bool:
     return holds == sent and enrolment.qube.feature(ROLE) == "1" and not pending
 
 
-def _deliver(enrolment: Enrolment) -> Done:
+def _deliver(enrolment: Enrolment) -> Flow[Done]:
     """Have the bundle there, or the server's new name for borg in one that none can make anew."""
     says, qube, maintenance = enrolment.client, enrolment.qube, enrolment.maintenance
     if enrolment.forgotten and (
@@ -107,12 +114,15 @@ def _deliver(enrolment: Enrolment) -> Done:
         enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
     role = qube.set_feature(ROLE, "1")
     if enrolment.forgotten:
-        reply = enrolment.call(qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
+        flow = enrolment.calling(
+            qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
+    elif enrolment.by_client:
+        flow = enrolment.calling(qube, "AdoptBundle")
     else:
-        reply = enrolment.call(qube, "AdoptBundle") if enrolment.by_client else (
-            enrolment.session.passing("InstallBundle", maintenance, qube, "SendBundle",
-                                      {"client": qube.name}, enrolment.repository))
-    if enrolment.describe()["bundle"] != reply["bundle"]:
+        flow = enrolment.session.passing("InstallBundle", maintenance, qube, "SendBundle",
+                                         {"client": qube.name}, enrolment.repository)
+    reply = yield from flow
+    if (yield from enrolment.describing())["bundle"] != reply["bundle"]:
         raise refusal("another-bundle", qube=qube)
     if enrolment.client["endpoint"] != enrolment.endpoint:
         raise refusal("bundle-leads-elsewhere" if enrolment.forgotten else "bundle-misleads",
@@ -128,16 +138,16 @@ def _scheduled(enrolment: Enrolment) -> bool:
             and record.RESTORE not in enrolment.record.notes)
 
 
-def _schedule(enrolment: Enrolment) -> Done:
+def _schedule(enrolment: Enrolment) -> Flow[Done]:
     if record.RESTORE in enrolment.record.notes:  # else its next backup were of an empty home
-        _restore(enrolment, enrolment.record.notes[record.RESTORE])
+        yield from _restoring(enrolment, enrolment.record.notes[record.RESTORE])
     enrolment.qube.set_feature(_CRON, "1")
-    enrolment.session.call(enrolment.qube, "StartSchedule")
+    yield from enrolment.session.calling(enrolment.qube, "StartSchedule")
     return Done("cron runs, now and after each start")
 
 
-def _restore(enrolment: Enrolment, archive: str) -> None:
-    reply = enrolment.call(enrolment.qube, "RestoreFiles", {
+def _restoring(enrolment: Enrolment, archive: str) -> Flow[None]:
+    reply = yield from enrolment.calling(enrolment.qube, "RestoreFiles", {
         "archive": archive, "paths": [], "directory": _OUTSIDE, "home": "back"})
     enrolment.session.tell(
         "files-are-back", qube=enrolment, archive=archive, directory=_OUTSIDE,
@@ -147,15 +157,14 @@ def _restore(enrolment: Enrolment, archive: str) -> None:
                                                "times": {"backup": ""}}))
 
 
-def backup(session: Session, qube: Qube, repository: Repository,
-           on_progress: OnProgress) -> Flow[Done]:
+def backup(session: Session, qube: Qube, repository: Repository, whole: int = 0) -> Flow[Done]:
     """Run one backup in a running, enrolled qube, which keeps its manifest in it."""
     text = manifest.of(qube)
     reply = yield from session.calling(
-        qube, "RunBackup", {"manifest": json.dumps(text)}, repository, on_progress)
-    whole, sent = size(int(reply["bytes"])), size(int(reply["sent"]))
+        qube, "RunBackup", {"manifest": json.dumps(text)}, repository, whole)
+    held, sent = size(int(reply["bytes"])), size(int(reply["sent"]))
     unread = "" if reply["warnings"] == "0" else f"; warnings: {reply['warnings']}"
-    says = f"archive {reply['archive']}: {reply['files']} files, {whole}, {sent} sent{unread}"
+    says = f"archive {reply['archive']}: {reply['files']} files, {held}, {sent} sent{unread}"
     return Done(says, reply=reply, learnt={
         "notes": {"archive": reply["archive"], record.BYTES: reply["bytes"]},
         "times": {"backup": str(int(time.time()))},
@@ -173,28 +182,30 @@ def _proved(enrolment: Enrolment) -> bool:
         enrolment.vault is None or known.notes.get("proved") == wanted)
 
 
-def _prove(enrolment: Enrolment) -> Done:
+def _prove(enrolment: Enrolment) -> Flow[Done]:
     qube, now = enrolment.qube, str(int(time.time()))
     archive = enrolment.record.notes.get("archive", "latest")
-    reply = enrolment.call(qube, "ProveBundle", {"archive": archive, "uuid": str(qube.uuid)})
+    reply = yield from enrolment.calling(
+        qube, "ProveBundle", {"archive": archive, "uuid": str(qube.uuid)})
     if reply["proof"] != enrolment.record.digests.get("proof"):
         raise refusal("bundle-proof-differs", qube=enrolment, archive=archive)
     where = record.PROOF_IN_WORKER if enrolment.vault else record.PROOF_IN_CLIENT
     if enrolment.vault is not None:
-        worker.prove(enrolment.session, enrolment.maintenance, enrolment.vault,
-                     enrolment.repository, archive, enrolment.record.digests)
+        yield from worker.proving(enrolment.session, enrolment.maintenance, enrolment.vault,
+                                  enrolment.repository, archive, enrolment.record.digests)
     return Done(f"a file was read back {where}", learnt={
         "notes": {"proved": where}, "times": {"proved": now, "enrolled": now}})
 
 
-def _forget(enrolment: Enrolment) -> Done:
+def _forget(enrolment: Enrolment) -> Flow[Done]:
     """Have the secrets nowhere else: of a rotation the former ones, else the keyholder's copy."""
     if enrolment.by_client:
-        done = client_keys.settle(enrolment)
+        done = yield from client_keys.settling(enrolment)
         if done.changed:
-            publish([enrolment], vault.of(enrolment))
+            yield from publishing([enrolment], vault.of(enrolment))
         return done
-    reply = enrolment.call(enrolment.maintenance, "ForgetSecrets")
+    yield from PUBLISHED.coming()  # it has the registry until it ends
+    reply = yield from enrolment.calling(enrolment.maintenance, "ForgetSecrets")
     return Done(f"{enrolment.maintenance} has forgotten its secrets", reply["changed"] == "yes")
 
 
@@ -204,8 +215,7 @@ STEPS = (
     Step("escrow", _escrow, escrow=True),
     Step("deliver", _deliver, _delivered),
     Step("schedule", _schedule, _scheduled),
-    Step("backup", lambda each: together(backup(
-        each.session, each.qube, each.repository, each.session.report.progress))[0], _backed_up),
+    Step("backup", lambda each: backup(each.session, each.qube, each.repository), _backed_up),
     Step("prove", _prove, _proved),
     Step("forget", _forget, lambda each: each.forgotten and not each.by_client, escrow=True),
 )

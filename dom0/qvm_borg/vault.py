@@ -8,6 +8,7 @@ from qborg_wire.names import Repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg.enrolment import Enrolment
+from qvm_borg.flow import Flow, wait
 from qvm_borg.qubes import Qube, System
 from qvm_borg.session import Session
 from qvm_borg.settings import Settings
@@ -58,28 +59,35 @@ def account(settings: Settings, maintenance: Qube) -> Repository:
     return Repository(settings.machine, maintenance.name)
 
 
-def keep_account(session: Session, settings: Settings, maintenance: Qube, vault: Qube) -> bool:
+def keeping_account(session: Session, settings: Settings, maintenance: Qube,
+                    vault: Qube) -> Flow[bool]:
     """Have the account's own record in the vault; both run. Answers whether it is new there."""
-    return keep(session, maintenance, vault, account(settings, maintenance))[1]
+    return (yield from keeping(session, maintenance, vault, account(settings, maintenance)))[1]
 
 
 def describe(session: Session, vault: Qube, repository: Repository) -> dict[str, str]:
+    """Answer what `describing` comes to."""
+    return wait(describing(session, vault, repository))
+
+
+def describing(session: Session, vault: Qube, repository: Repository) -> Flow[dict[str, str]]:
     """Answer what the running vault says of the newest record of a repository that can be read."""
-    if (told := session.call(vault, "DescribeRecord", None, repository))["damaged"] == "yes":
+    told = yield from session.calling(vault, "DescribeRecord", None, repository)
+    if told["damaged"] == "yes":
         session.tell("record-older", vault=vault, repository=repository)
     return told
 
 
-def keep(session: Session, keyholder: Qube, vault: Qube, repository: Repository,
-         service: str = "SendRecord") -> tuple[dict[str, str], bool]:
+def keeping(session: Session, keyholder: Qube, vault: Qube, repository: Repository,
+            service: str = "SendRecord") -> Flow[tuple[dict[str, str], bool]]:
     """Have the keyholder's record of a repository in the vault; both run. `service` sends it.
 
     Answers what the vault says of it, and whether it is new there. Raises WireError if that is
     another record than was sent.
     """
-    sent = session.passing(
+    sent = yield from session.passing(
         "StoreRecord", keyholder, vault, service, {"vault": vault.name}, repository)
-    kept = describe(session, vault, repository)
+    kept = yield from describing(session, vault, repository)
     if kept["record"] != sent["record"]:
         raise refusal("another-record-kept", vault=vault, repository=repository,
                       keyholder=keyholder)

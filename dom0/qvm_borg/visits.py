@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
 from qvm_borg.session import ROLE, Session
 
@@ -27,7 +28,7 @@ class Visits:
         self._nets: set[str] = set()
         self.left: list[str] = []
 
-    def need(self, qube: Qube) -> dict[str, int]:
+    def _need(self, qube: Qube) -> dict[str, int]:
         """Answer what must be started for a visit, each with the MiB that Qubes has to find for it.
 
         That is `memory`; what a qube takes beyond it, up to `maxmem`, Qubes takes back on demand.
@@ -35,14 +36,16 @@ class Visits:
         return {each.name: int(each.property("memory")) for each in self._way(qube)
                 if each.halted()}
 
-    def admit(self, need: dict[str, int]) -> bool:
-        """Tell whether that fits now; a qube that is too large for the bound goes alone."""
-        return not self._visited or sum({**self._memory, **need}.values()) <= self._bound
+    def coming(self, qube: Qube) -> Flow[None]:
+        """Wait until what a visit starts fits; one that is too large for the bound goes alone."""
+        need = self._need(qube)
+        while self._visited and sum({**self._memory, **need}.values()) > self._bound:
+            yield [], [], 1.0
 
     @contextmanager
     def at(self, qube: Qube) -> Iterator[bool]:
         """Have a qube run for the block, then put it back; yields whether it was halted before."""
-        need, marked = self.need(qube), is_marked(qube)
+        need, marked = self._need(qube), is_marked(qube)
         ours = {each.name: each for each in self._way(qube)
                 if each.name in need or is_marked(each)}
         mine = qube.name in ours

@@ -13,12 +13,14 @@ from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
+from qvm_borg.flow import Flow, Turn
 from qvm_borg.manifest import NONE, digest
 from qvm_borg.qubes import Qube, System
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
 NAME, _LABEL = "borg-worker", "gray"
+_TURN = Turn()  # there is one at a time
 
 
 def template(system: System) -> Qube:
@@ -45,10 +47,10 @@ def made(session: Session) -> Iterator[Qube]:
         system.discard(Role.WORKER, NAME)
 
 
-def ordered(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
-            digests: Mapping[str, str], name: str, values: Values,
-            receiver: AbstractContextManager[Qube] | None = None,
-            role: Role = Role.WORKER) -> dict[str, str]:
+def ordering(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
+             digests: Mapping[str, str], name: str, values: Values,
+             receiver: AbstractContextManager[Qube] | None = None,
+             role: Role = Role.WORKER) -> Flow[dict[str, str]]:
     """Have a worker do its one job: the service NAME, with the vault's record and the repository.
 
     `receiver`: what has another qube run that gets both, in that role. `digests`: that of the
@@ -56,39 +58,43 @@ def ordered(session: Session, maintenance: Qube, keeper: Qube, repository: Repos
     qubes run. Raises WireError for another record, or what a call raises.
     """
     another = refusal("another-record-sent", vault=keeper, repository=repository)
-    with receiver or made(session) as worker:
-        if session.release(keeper, worker, role, repository) != digests.get("record"):
+    yield from _TURN.coming()
+    with _TURN, receiver or made(session) as worker:
+        sent = yield from session.releasing(keeper, worker, role, repository)
+        if sent != digests.get("record"):
             raise another
-        session.call(maintenance, "LendRepository", {"worker": worker.name}, repository)
-        reply = session.passing("ServeRepository", worker, maintenance, name,
-                                {**values, "lender": maintenance.name}, repository)
+        yield from session.calling(
+            maintenance, "LendRepository", {"worker": worker.name}, repository)
+        reply = yield from session.passing("ServeRepository", worker, maintenance, name,
+                                           {**values, "lender": maintenance.name}, repository)
         if reply["record"] != digests.get("record"):
             raise another
     return reply
 
 
-def prove(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
-          archive: str, digests: Mapping[str, str]) -> dict[str, str]:
+def proving(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
+            archive: str, digests: Mapping[str, str]) -> Flow[dict[str, str]]:
     """Prove in a worker that the vault's record opens the repository.
 
-    `digests`: also those of the archive's proof and manifest. Raises ProofFailed, or what `ordered`
-    raises.
+    `digests`: also those of the archive's proof and manifest. Raises ProofFailed, or what
+    `ordering` raises.
     """
-    reply = ordered(session, maintenance, keeper, repository, digests, "ProveRecord",
-                    {"archive": archive})
+    reply = yield from ordering(session, maintenance, keeper, repository, digests, "ProveRecord",
+                                {"archive": archive})
     _compare(repository, archive, {key: reply[key] for key in ("proof", "manifest")}, digests)
     return reply
 
 
-def read_manifest(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
-                  archive: str, digests: Mapping[str, str]) -> dict[str, str]:
+def reading_manifest(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
+                     archive: str, digests: Mapping[str, str]) -> Flow[dict[str, str]]:
     """Read the manifest in an archive, or in the `latest`, in a worker: NONE if it has none.
 
     `digests`: also the manifest's, if dom0 knows which one that archive should have. Answers the
-    `archive` and the `manifest`, a text to be parsed. Raises ProofFailed, or what `ordered` raises.
+    `archive` and the `manifest`, a text to be parsed. Raises ProofFailed, or what `ordering`
+    raises.
     """
-    reply = ordered(session, maintenance, keeper, repository, digests, "ReadManifest",
-                    {"archive": archive})
+    reply = yield from ordering(session, maintenance, keeper, repository, digests, "ReadManifest",
+                                {"archive": archive})
     text = reply["manifest"] if reply["manifest"] == NONE else json.loads(reply["manifest"])
     _compare(repository, reply["archive"], {"manifest": digest(text)}, digests)
     return {**reply, "manifest": text}

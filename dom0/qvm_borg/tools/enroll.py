@@ -16,7 +16,7 @@ def _work(session: Session, options: Namespace) -> None:
         tools.Parser("enroll").error("arguments --import, --continue: they take exactly one qube")
     former = options.continues and session.repository(options.continues)
     asked = Asked(options.quota, options.directory, options.keys == "client", continues=former,
-                  encryption=options.encryption or "")
+                  encryption=options.encryption or "", jobs=options.jobs, memory=options.memory)
     if options.show_authorized_keys:
         with tools.apart(True):  # what is said meanwhile is none of the lines
             lines = key_lines(session, options.qubes, asked)

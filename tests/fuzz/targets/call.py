@@ -16,7 +16,7 @@ from qborg_wire.causes import CAUSES
 from qborg_wire.names import Repository
 from qborg_wire.reply import Failure, Progress
 from qborg_wire.row import Service
-from qvm_borg import errors, remote, telling
+from qvm_borg import errors, flow, remote, telling
 from qvm_borg.errors import QvmBorgError
 
 _REPOSITORY = Repository("dom", "work")
@@ -108,7 +108,7 @@ def one(data: bytes) -> str:
     told: list[Progress] = []
     repository = _REPOSITORY if row.argument else None
     try:
-        (found,) = remote.together(remote.calling(
+        (found,) = flow.together(remote.calling(
             far, row, repository, rows.good_request(row), told.append,  # type: ignore[arg-type]
         ))  # fmt: skip
     except QvmBorgError as error:

@@ -233,7 +233,7 @@ class Honest:
         return {"used_by": self.users.get(vm.name, "none")}
 
     def _ProveBundle(self, _vm: Vm, _argument: str) -> dict[str, str]:
-        return {"archives": "1", "proof": "f" * 64}
+        return {"proof": "f" * 64}
 
     def _DescribeAccount(self, _vm: Vm, _argument: str) -> dict[str, str]:
         return {**{name: getattr(SETTINGS, name) for name in settings.PATTERNS}, "epoch": "2",

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from qvm_borg import remote
+from qvm_borg import flow, remote
 from unit.dom0.forked import Forked
 from unit.dom0.liar import Actions
 
@@ -194,4 +194,4 @@ class App:
 
 def once(*words: Any) -> dict[str, str]:
     """Make one call of a service, beside no other."""
-    return remote.together(remote.calling(*words))[0]
+    return flow.together(remote.calling(*words))[0]

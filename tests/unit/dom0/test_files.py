@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,44 @@ def test_the_gate_is_there_for_the_block_only(tmp_path: Path) -> None:
         assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
             "69-qborg-gate.policy": "line\n"}
     assert not list(tmp_path.iterdir())
+
+
+def test_calls_side_by_side_have_a_line_each(tmp_path: Path) -> None:
+    path, first = tmp_path / gate.NAME, ExitStack()
+    first.enter_context(gate.opened(tmp_path, "first\n"))
+
+    with gate.opened(tmp_path, "second\n"):
+        assert path.read_text() == "first\nsecond\n"
+        first.close()
+        assert path.read_text() == "second\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_line_that_cannot_be_taken_out_closes_the_whole_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gate.opened(tmp_path, "first\n"):
+        with gate.opened(tmp_path, "second\n"):
+            monkeypatch.setattr(files, "write", _full)
+
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_line_that_cannot_be_added_leaves_the_others_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = iter([_full, files.write])
+    with gate.opened(tmp_path, "first\n"):
+        monkeypatch.setattr(files, "write", lambda *words: next(once)(*words))
+        with pytest.raises(errors.GateError, match="No space left"):
+            gate.opened(tmp_path, "second\n").__enter__()
+
+        assert (tmp_path / gate.NAME).read_text() == "first\n"
+    assert not list(tmp_path.iterdir())
+
+
+def _full(_path: Path, _text: str, _mode: int) -> None:
+    raise OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError, SystemExit])

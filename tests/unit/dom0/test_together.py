@@ -1,19 +1,21 @@
 """Several calls at once in one thread: each comes to its own end, and none outlives the others."""
 
+import os
+import time
 from contextlib import closing
 
 import pytest
 
 from qborg_wire.names import Repository
 from qborg_wire.reply import Progress
-from qvm_borg import errors, remote
+from qvm_borg import errors, flow, remote
 from unit.dom0.machine import Actions, answer, failure, once
 from unit.dom0.test_remote import BACKUP, GOOD, LONG, QUICK, ROW, Liar, closed
 
 SLOW: Actions = [["read"], ["sleep", 600]]
 
 
-def _flow(liar: Liar, told: list[Progress] | None = None) -> remote.Flow[dict[str, str]]:
+def _flow(liar: Liar, told: list[Progress] | None = None) -> flow.Flow[dict[str, str]]:
     return remote.calling(liar, LONG, Repository("qubes", "work"), {},  # type: ignore[arg-type]
                           ([] if told is None else told).append)
 
@@ -22,7 +24,7 @@ def test_each_is_answered_whoever_ends_first() -> None:
     drips = [["read"], ["drip", "progress=backup 1 1\n", 5, 0.1], *answer(**BACKUP)[1:]]
     told: list[list[Progress]] = [[], []]
 
-    found = remote.together(_flow(Liar(drips), told[0]), _flow(Liar(answer(**BACKUP)), told[1]))
+    found = flow.together(_flow(Liar(drips), told[0]), _flow(Liar(answer(**BACKUP)), told[1]))
 
     assert found == [BACKUP, BACKUP]
     assert [len(each) for each in told] == [5, 0]
@@ -32,7 +34,7 @@ def test_one_that_fails_ends_the_others_and_their_processes() -> None:
     slow, bad = Liar(SLOW), Liar(failure("borg-failed"))
 
     with pytest.raises(errors.BackupFailed):
-        remote.together(_flow(slow), _flow(bad))
+        flow.together(_flow(slow), _flow(bad))
 
     assert slow.process.returncode is not None and closed(slow.process.stdout)
 
@@ -42,27 +44,91 @@ def test_one_that_runs_out_of_time_does_so_beside_a_living_one() -> None:
     living, quick = Liar(drips), Liar(SLOW)
 
     with pytest.raises(errors.ServiceTimeout):
-        remote.together(_flow(living), remote.calling(
+        flow.together(_flow(living), remote.calling(
             quick, QUICK, None, {}, print))  # type: ignore[arg-type]
 
     assert living.process.returncode is not None and quick.process.returncode is not None
 
 
 def test_a_call_within_another_ones_flow_waits_for_itself_alone() -> None:
-    def both() -> remote.Flow[dict[str, str]]:
+    def both() -> flow.Flow[dict[str, str]]:
         inner = once(Liar(GOOD), ROW, None, {}, print)  # type: ignore[arg-type]
         return inner | (yield from _flow(Liar(answer(**BACKUP))))
 
-    assert remote.together(both()) == [{"cron": "running", **BACKUP}]
+    assert flow.together(both()) == [{"cron": "running", **BACKUP}]
 
 
 def test_a_closed_descriptor_may_be_another_ones_by_now() -> None:
-    with closing(_flow(Liar(SLOW))) as flow:
-        _sources, [sink], _left = next(flow)
+    with closing(_flow(Liar(SLOW))) as slow:
+        assert next(slow)[1] == []  # all is sent, and its number is free again
+        with open(os.devnull, "rb") as another:
+            assert slow.send({another.fileno()})[1] == []
 
-        assert flow.send({sink})[1] == []  # all is sent, and the number is free again
-        assert flow.send({sink})[1] == []
+
+def _taking(turn: flow.Turn, told: list[str], name: str, seconds: float) -> flow.Flow[str]:
+    yield from turn.coming()
+    with turn:
+        told.append(f"{name} begins")
+        yield from flow.pausing(seconds)
+        told.append(f"{name} ends")
+    return name
+
+
+def test_a_turn_is_one_flows_at_a_time() -> None:
+    turn, told = flow.Turn(), list[str]()
+
+    assert flow.together(*(_taking(turn, told, name, 0.2) for name in "ab")) == ["a", "b"]
+
+    assert told == ["a begins", "a ends", "b begins", "b ends"]
+
+
+def test_a_turn_is_given_back_by_whoever_is_ended() -> None:
+    turn, told = flow.Turn(), list[str]()
+    with closing(_taking(turn, told, "a", 600)) as taken:
+        next(taken)
+
+    assert flow.wait(_taking(turn, told, "b", 0)) == "b"
+    assert told == ["a begins", "b begins", "b ends"]
+
+
+def test_who_pauses_does_so_whatever_the_others_wait_for() -> None:
+    order: list[str] = []
+
+    def paused(name: str, *pauses: float) -> flow.Flow[None]:
+        for seconds in pauses:
+            yield from flow.pausing(seconds)
+        order.append(name)
+
+    flow.together(paused("long", 1.5), paused("short", *[0.02] * 10))
+
+    assert order == ["short", "long"]
+
+
+# When another flow holds the thread for longer than the call may take: as it begins, or later.
+HOLDS: dict[str, tuple[float, ...]] = {"as-it-begins": (2.0,), "amid-it": (0.0, 0.0, 2.0)}
+
+
+@pytest.mark.parametrize("holds", HOLDS.values(), ids=HOLDS)
+def test_time_that_another_flow_holds_the_thread_is_not_the_callees(
+    holds: tuple[float, ...]
+) -> None:
+    def holding() -> flow.Flow[dict[str, str]]:
+        for seconds in holds:
+            time.sleep(seconds)
+            yield from flow.pausing(0.05)
+        return {}
+
+    called = remote.calling(Liar(GOOD), QUICK, None, {}, print)  # type: ignore[arg-type]
+
+    assert flow.together(called, holding()) == [{"cron": "running"}, {}]
+
+
+def test_time_that_the_callee_takes_while_another_waits_is_its_own() -> None:
+    silent = remote.calling(Liar(SLOW), QUICK, None, {}, print)  # type: ignore[arg-type]
+
+    with pytest.raises(errors.ServiceTimeout):
+        flow.together(silent, flow.pausing(60))
 
 
 def test_nothing_to_do_is_nothing() -> None:
-    assert remote.together() == []
+    assert flow.together() == []

@@ -3,7 +3,7 @@
 import pytest
 
 from qborg_wire.names import Repository
-from qvm_borg import errors, gate, manifest, vault, worker
+from qvm_borg import errors, flow, gate, manifest, vault, worker
 from qvm_borg.tools import restore
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, Vm, failure
@@ -179,8 +179,8 @@ def _reads(machine: Honest, **digests: str) -> dict[str, str]:
     session, known = machine.session(), {"record": machine.kept["qubes-work"], **digests}
     (_settings, maintenance), keeper = session.site(), vault.required(session.system)
     with session.running(maintenance, keeper):
-        return worker.read_manifest(
-            session, maintenance, keeper, Repository("qubes", "work"), "latest", known)
+        return flow.wait(worker.reading_manifest(
+            session, maintenance, keeper, Repository("qubes", "work"), "latest", known))
 
 
 @pytest.mark.parametrize("text", ["class AppVM\nlabel red\nfeature x-a=\"b\" \\", None])

@@ -1,0 +1,82 @@
+"""Flows: work that waits, as generators, so that one thread can do several at once (ADR 13).
+
+Runs in dom0. A flow yields what it waits for and is gone on with when any of all flows can go on,
+so it looks again whether it can itself.
+"""
+
+import select
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, closing
+from itertools import chain
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+# What to wait for: descriptors to read and to write, seconds; it goes on with those that are ready.
+Wait = tuple[list[int], list[int], float]
+Flow = Generator[Wait, set[int] | None, _T]
+_NEVER: Wait = ([], [], 0.0)
+_LOOK = 0.1  # seconds until a flow asks again whether it is its turn
+_held = 0.0  # seconds that flows have had the thread
+
+
+def now() -> float:
+    """Answer seconds that stand still for all flows but the one that has the thread.
+
+    Else the time in which one of them starts a qube were taken from what the others' calls have.
+    """
+    return time.monotonic() - _held
+
+
+def together(*flows: Flow[_T]) -> list[_T]:
+    """Answer what each generator comes to, all in this one thread; each is closed at the end."""
+    global _held  # noqa: PLW0603
+    values: dict[Flow[_T], _T] = {}
+    able: set[int] | None = None
+    with ExitStack() as stack:
+        waits = {stack.enter_context(closing(flow)): _NEVER for flow in flows}
+        while waits:
+            for flow in [*waits]:
+                held, since = _held, time.monotonic()
+                try:
+                    waits[flow] = flow.send(able)
+                except StopIteration as end:
+                    values[flow] = end.value
+                    del waits[flow]
+                _held = held + time.monotonic() - since  # with all that it has waited for within
+            sources, sinks = ([each for wait in waits.values() for each in wait[way]]
+                              for way in (0, 1))
+            left = min((wait[2] for wait in waits.values()), default=0.0)
+            able = {*chain(*select.select(sources, sinks, [], left))}
+    return [values[flow] for flow in flows]
+
+
+def wait(flow: Flow[_T]) -> _T:
+    """Answer what one generator comes to; within another flow this lets nobody else go on."""
+    return together(flow)[0]
+
+
+def pausing(seconds: float) -> Flow[None]:
+    """Let the others go on for so long."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        yield [], [], left
+
+
+class Turn:
+    """What only one flow at a time can have: wait until it is `coming`, and have it for a block."""
+
+    def __init__(self) -> None:
+        self._taken = False
+
+    def coming(self) -> Flow[None]:
+        """Wait until nobody has it."""
+        while self._taken:
+            yield [], [], _LOOK
+
+    def __enter__(self) -> None:
+        self._taken = True
+
+    def __exit__(self, *_failed: object) -> None:
+        self._taken = False
