@@ -16,5 +16,4 @@ def beside(module: str, name: str = "") -> dict[str, Any]:
     Nobody may change it.
     """
     path = Path(module)
-    text = path.with_name(f"{name or path.stem}.toml").read_text(encoding="ascii")
-    return tomllib.loads(text)
+    return tomllib.loads(path.with_name(f"{name or path.stem}.toml").read_text(encoding="ascii"))

@@ -48,22 +48,14 @@ def printable(text: str, limit: int = 120) -> str:
     return re.sub(r"[^\x20-\x7e]", "_", text)[:limit] or "-"
 
 
-def parse_progress(untrusted_line: bytes) -> Progress | None:
-    """Answer the progress that a line tells, None if it is the begin of the reply itself."""
-    if not untrusted_line.startswith(b"progress="):
-        return None
+def parse_progress(untrusted_line: bytes) -> Progress:
+    """Answer the progress that a line tells."""
     if len(untrusted_line) > PROGRESS_LIMIT:
         raise ReplyRefused("a progress line is too long")
     match = _PROGRESS.fullmatch(untrusted_line)
     if match is None:
         raise ReplyRefused("a progress line is malformed")
     return Progress(match[1].decode("ascii"), int(match[2]), int(match[3]))
-
-
-def _pairs(untrusted_reply: bytes) -> list[tuple[str, str]]:
-    if re.fullmatch(rb"(?:[a-z_]{1,32}=[\x20-\x7e]*\n)+", untrusted_reply) is None:
-        raise ReplyRefused("not lines of key=value in printable ASCII")
-    return re.findall(r"([a-z_]+)=(.*)\n", untrusted_reply.decode("ascii"))
 
 
 def parse_reply(service: Service, nonce: str, untrusted_reply: bytes) -> dict[str, str] | Failure:
@@ -74,7 +66,9 @@ def parse_reply(service: Service, nonce: str, untrusted_reply: bytes) -> dict[st
     """
     if len(untrusted_reply) > service.limit:
         raise ReplyRefused("too long")
-    untrusted_pairs = _pairs(untrusted_reply)
+    if re.fullmatch(rb"(?:[a-z_]{1,32}=[\x20-\x7e]*\n)+", untrusted_reply) is None:
+        raise ReplyRefused("not lines of key=value in printable ASCII")
+    untrusted_pairs = re.findall(r"([a-z_]+)=(.*)\n", untrusted_reply.decode("ascii"))
     if untrusted_pairs[0] != ("nonce", nonce):
         raise ReplyRefused("not an answer to this request")
     if len(untrusted_pairs) < 2 or untrusted_pairs[1][0] != "outcome":

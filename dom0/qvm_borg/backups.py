@@ -6,7 +6,6 @@ Runs in dom0. A qube that has nothing new is not started: dom0 asks qubesd alone
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from qvm_borg import record, schedule
 from qvm_borg.crowd import Crowd
@@ -16,7 +15,6 @@ from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
 from qvm_borg.report import moment
 from qvm_borg.session import Session
-from qvm_borg.settings import Settings
 from qvm_borg.steps import backup
 from qvm_borg.telling import from_failure, refusal
 from qvm_borg.visits import Visits, is_marked
@@ -48,11 +46,6 @@ class Backups:
     def __init__(self, session: Session, memory: int) -> None:
         self._session, self.visits = session, Visits(session, memory)
         self.results: list[Result] = []
-
-    @cached_property
-    def _site(self) -> tuple[Settings, Qube]:
-        """Answer it once, as each look for a role is at every qube, and one may be gone by then."""
-        return self._session.site()
 
     def chosen(self, due: bool) -> list[str]:
         """Answer the enrolled qubes, or those whose turn it is; one that cannot be will say why.
@@ -119,12 +112,10 @@ class Backups:
         if schedule.is_clean(qube, known):
             session.tell("nothing-new", qube=qube, when=moment(int(known.times["backup"])))
             return {"archive": known.notes["archive"]}
-        enrolment = Enrolment(session, *self._site, qube)
+        enrolment = Enrolment(session, qube)
         yield from self.visits.coming(qube)
-        whole = known.notes.get(record.BYTES, "")
         with self.visits.at(qube) as was_halted:
-            done = yield from backup(session, qube, known.repository,
-                                     int(whole) if whole.isdecimal() else 0)
+            done = yield from backup(enrolment)
             enrolment.note("backup", done)
             session.report.say(f"{qube}: {done.text}")
             before = schedule.revisions(qube) if was_halted else ""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from qvm_borg import record, vault, worker
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import ORDER, Done, Enrolment
-from qvm_borg.flow import wait
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
@@ -23,18 +22,14 @@ def check(session: Session, wanted: Sequence[str], found: list[Checked],
     `accept`: whichever record the vault has now; once it is proved, dom0 notes it as the qube's.
     Raises the one qube's error, or PartialFailure after all.
     """
-    (settings, maintenance), keeper = session.site(), vault.required(session.system)
-
-    def checked(name: str) -> None:
-        each = Enrolment(session, settings, maintenance, session.enrolled(name)[0], vault=keeper)
-        found.append(_check(each, accept))
-
+    maintenance, keeper = session.site[1], vault.required(session.system)
     with Crowd(session.report, len(wanted), "checked") as crowd, (
             session.running(maintenance, keeper)):
-        crowd.each(wanted, checked)
+        crowd.each(wanted, lambda name: _check(
+            Enrolment(session, session.enrolled(name)[0], vault=keeper), found, accept))
 
 
-def _check(enrolment: Enrolment, accept: bool) -> Checked:
+def _check(enrolment: Enrolment, found: list[Checked], accept: bool) -> None:
     session, known, keeper = enrolment.session, enrolment.record, vault.of(enrolment)
     archive = known.notes.get("archive")
     if not known.escrowed or archive is None:
@@ -48,11 +43,10 @@ def _check(enrolment: Enrolment, accept: bool) -> Checked:
     if told.get("key") != known.digests.get("key"):
         raise refusal("record-without-key", vault=keeper, qube=enrolment)
     digests = {**known.digests, "record": told.get("record", "none")}
-    reply = wait(worker.proving(
-        session, enrolment.maintenance, keeper, known.repository, archive, digests))
+    reply = session.wait(worker.proving(session, keeper, known.repository, archive, digests))
     new = {"notes": {"proved": record.PROOF_IN_WORKER}, "times": {"proved": str(int(time.time()))}}
     enrolment.note(ORDER[0], Done("", learnt={"digests": digests, **(new if whole else {})}))
     session.tell("record-opens", qube=enrolment, vault=keeper, repository=known.repository,
                  archive=archive)
-    return {"qube": enrolment.qube.name, "repository": str(known.repository), "archive": archive,
-            "archives": int(reply["archives"])}
+    found.append({"qube": enrolment.qube.name, "repository": str(known.repository),
+                  "archive": archive, "archives": int(reply["archives"])})

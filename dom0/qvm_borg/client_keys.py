@@ -114,8 +114,7 @@ def _of_former(enrolment: Enrolment, repository: Repository) -> Flow[str]:
     session, keeper = enrolment.session, vault.of(enrolment)
     kept = yield from vault.describing(session, keeper, repository)
     try:
-        yield from worker.reading_manifest(
-            session, enrolment.maintenance, keeper, repository, "latest", kept)
+        yield from worker.reading_manifest(session, keeper, repository, "latest", kept)
     except NotFound as error:
         if error.cause != "archive-missing":  # by its name of today; it was opened to look for one
             raise

@@ -4,7 +4,8 @@ Runs in dom0, in one thread (ADR 13): the objects of qubesadmin are not made for
 terminal. Starting and stopping qubes goes one after the other, and what takes hours side by side.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from qvm_borg.errors import PartialFailure, QvmBorgError
@@ -15,7 +16,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-class Crowd:
+class Crowd(AbstractContextManager["Crowd"]):
     """Several qubes, for a block; `undone`: what those that failed are not, such as `enrolled`."""
 
     def __init__(self, report: Report, total: int, undone: str) -> None:
@@ -24,27 +25,25 @@ class Crowd:
 
     def each(self, items: Sequence[_T], work: Callable[[_T], _R]) -> list[_R]:
         """Answer what the work made of each item, those that failed left out."""
-        results = []
-        for item in items:
-            try:
-                results.append(work(item))
-            except QvmBorgError as error:
-                self._fail(item, error)
-        return results
+        def at_once(item: _T) -> Flow[_R]:
+            yield from ()
+            return work(item)
+
+        return self.together(items, at_once, 1)
 
     def together(self, items: Sequence[_T], work: Callable[[_T], Flow[_R]], jobs: int) -> list[_R]:
         """Answer the same of work that waits, done on so many at once."""
         waiting, results = iter(enumerate(items)), dict[int, _R]()
-        together(*(self._one_by_one(waiting, work, results) for _job in range(jobs)))
-        return [results[place] for place in sorted(results)]
 
-    def _one_by_one(self, items: Iterator[tuple[int, _T]], work: Callable[[_T], Flow[_R]],
-                    results: dict[int, _R]) -> Flow[None]:
-        for place, item in items:
-            try:
-                results[place] = yield from work(item)
-            except QvmBorgError as error:
-                self._fail(item, error)
+        def one_by_one() -> Flow[None]:
+            for place, item in waiting:
+                try:
+                    results[place] = yield from work(item)
+                except QvmBorgError as error:
+                    self._fail(item, error)
+
+        together(*(one_by_one() for _job in range(jobs)))
+        return [results[place] for place in sorted(results)]
 
     def _fail(self, item: object, error: QvmBorgError) -> None:
         """Tell it, unless it is all that went wrong; raises that, or what had ended all of them."""
@@ -57,9 +56,6 @@ class Crowd:
         self._failed.append(str(item))
         if end is not None:  # the error came up while this one was put back
             raise end
-
-    def __enter__(self) -> "Crowd":
-        return self
 
     def __exit__(self, failed: object, *_where: object) -> None:
         """Raise PartialFailure at the end if any has failed."""

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import lost_qube, manifest, record, vault, worker
-from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
 from qvm_borg.session import ROLE, Session
@@ -23,7 +22,7 @@ DISPOSABLE, _LABEL = "borg-restored", "red"
 
 def restore(session: Session, options: Namespace, ask: Ask) -> None:
     """Have the files in that qube; raises what a call raises, then it is as it was."""
-    (_settings, maintenance), keeper = session.site(), vault.required(session.system)
+    maintenance, keeper = session.site[1], vault.required(session.system)
     repository, known = session.original(options.qube)
     name = options.to or options.to_new or DISPOSABLE
     if name in (options.qube, str(maintenance), str(keeper)) or options.to and session.system.find(
@@ -37,8 +36,8 @@ def restore(session: Session, options: Namespace, ask: Ask) -> None:
                   "directory": options.to_directory or "none", "stage": "extract"}
         receiver = _receiver(session, name, bool(options.to_disposable), lambda qube: session.call(
             qube, "ReceiveFiles", {**values, "stage": "check"}, repository))
-        reply = wait(worker.ordering(session, maintenance, keeper, repository, kept, "ReceiveFiles",
-                                     values, receiver, Role.CLIENT))
+        reply = session.wait(worker.ordering(
+            session, keeper, repository, kept, "ReceiveFiles", receiver, **values))
     tell(session, session.system.find(name), options, reply)
 
 
@@ -67,9 +66,8 @@ def _receiver(session: Session, name: str, disposable: bool,
             manifest.check_free(system, name)
             system.discard(Role.CLIENT, name)
             stack.callback(system.discard, Role.CLIENT, name)
-            qube = system.create(Role.CLIENT, name, _LABEL, str(system.disposable_template()), None,
-                                 "DispVM")
-            qube.admin("property.Set", "netvm", "")
+            source = system.disposable_template().name
+            system.create(Role.CLIENT, name, _LABEL, source, "", "DispVM")
         qube = system.find(name).offering(SERVICES["ReceiveFiles"], "cannot-receive")
         if disposable:
             qube.start()

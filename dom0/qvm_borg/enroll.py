@@ -5,14 +5,14 @@ asked for are touched, and they are put back to run or halt as they were found.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from contextlib import ExitStack
 
 from qborg_wire import data
 from qvm_borg import preflight, record, vault, worker
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import ORDER, Asked, Done, Enrolment
 from qvm_borg.errors import filled
-from qvm_borg.flow import Flow, wait
+from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.steps import STEPS, creating, publishing
@@ -48,19 +48,18 @@ def key_lines(session: Session, wanted: Sequence[str], asked: Asked) -> list[str
     with session.running(enrolments[0].maintenance):
         for each in enrolments:
             each.vault = None  # it is not asked here
-            wait(creating(each))
+            session.wait(creating(each))
     return [each.line for each in enrolments]
 
 
 def _planner(session: Session, names: Sequence[str], asked: Asked,
              keeper: Qube | None = None) -> Callable[[str], Enrolment]:
-    settings, maintenance = session.site()
+    _settings, _maintenance = session.site  # else each qube would say that nothing is set up
     users = {str(found.repository): qube for qube, found in session.originals().values()}
     taken = [*names, *(qube.name for qube in users.values())]
 
     def planned(name: str) -> Enrolment:
-        enrolment = Enrolment(session, settings, maintenance, session.system.find(name), asked,
-                              keeper)
+        enrolment = Enrolment(session, session.system.find(name), asked, keeper)
         preflight.qube(enrolment, taken, [users[each] for each in map(
             str, (enrolment.repository, asked.continues)) if each in users])
         return enrolment
@@ -72,45 +71,36 @@ def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> Non
     maintenance, keeper = enrolments[0].maintenance, vault.find(session.system)
     alone = enrolments[0].qube if len(enrolments) == 1 else None
     # The vault keeps the account's record, also with --no-escrow.
-    with session.running(maintenance, *filter(None, (keeper, alone))):
-        if alone:
-            _go(crowd, enrolments, keeper)
-            return
-        visits = Visits(session, enrolments[0].asked.memory)
-        for each in enrolments:
-            each.visits = visits
-        try:
-            _go(crowd, enrolments, keeper)
-        finally:
-            visits.finish()
-
-
-def _go(crowd: Crowd, enrolments: Sequence[Enrolment], keeper: Qube | None) -> None:
-    taken, jobs = preflight.server(enrolments), enrolments[0].asked.jobs
-    good = crowd.together(enrolments, partial(_checked, taken=taken), jobs)
-    good = crowd.together(good, _created, jobs)
-    if good:
-        done, awaited = wait(publishing(good, keeper))
-        good = crowd.each(good, lambda each: _published(each, done, awaited))
-    crowd.together(good, _completed, jobs)
+    with session.running(maintenance, *filter(None, (keeper, alone))), ExitStack() as stack:
+        if not alone:
+            visits = Visits(session, enrolments[0].asked.memory)
+            stack.callback(visits.finish)
+            for each in enrolments:
+                each.visits = visits
+        taken, jobs = preflight.server(enrolments), enrolments[0].asked.jobs
+        good = crowd.together(enrolments, lambda each: _checked(each, taken), jobs)
+        good = crowd.together(good, _created, jobs)
+        if good:
+            done = session.wait(publishing(good, keeper))
+            good = crowd.each(good, lambda each: _published(each, done))
+        crowd.together(good, _completed, jobs)
 
 
 def _checked(enrolment: Enrolment, taken: Mapping[str, str]) -> Flow[Enrolment]:
     _show(enrolment, "plan", f"as {enrolment.repository} on {enrolment.settings.server}")
     yield from preflight.client(enrolment, taken)
-    done = Done("nothing speaks against it", changed=False)
-    if enrolment.asked.directory != "none":  # its holder may still refuse, and then changes nothing
-        _show(enrolment, "preflight", done.text)
-        return enrolment
-    return _tell(enrolment, "preflight", done)
+    if enrolment.asked.directory == "none":  # else its holder may still refuse, unchanged
+        enrolment.note("preflight", Done("", changed=False))
+    _show(enrolment, "preflight", "nothing speaks against it")
+    return enrolment
 
 
 def _created(enrolment: Enrolment) -> Flow[Enrolment]:
     return _tell(enrolment, "create", (yield from creating(enrolment)))
 
 
-def _published(enrolment: Enrolment, done: Done, awaited: Sequence[str]) -> Enrolment:
-    if str(enrolment.repository) in awaited:
+def _published(enrolment: Enrolment, done: Done) -> Enrolment:
+    if str(enrolment.repository) in done.reply["awaited"].split():
         _show(enrolment, "publish", text("line-awaited", server=enrolment.settings.server))
         enrolment.session.report.show(enrolment.line)
         raise from_failure(enrolment, "keys-awaited")

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from qborg_wire import endpoint, names
-from qborg_wire.names import Repository
 from qborg_wire.request import Values
 from qvm_borg import record
 from qvm_borg.flow import Flow, Turn
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
-from qvm_borg.settings import Settings
 from qvm_borg.telling import refusal
 from qvm_borg.visits import Visits
 
@@ -51,10 +49,10 @@ class Asked:
     directory: str = "none"
     by_client: bool = False
     fresh: Sequence[str] = ()
-    continues: Repository | None = None
+    continues: names.Repository | None = None
     restore: str = ""
     encryption: str = ""
-    former: Repository | None = None
+    former: names.Repository | None = None
     jobs: int = 3
     memory: int = 4096
 
@@ -65,12 +63,11 @@ class Enrolment:
     `visits`: of several qubes, else it runs already.
     """
 
-    def __init__(self, session: Session, settings: Settings, maintenance: Qube, qube: Qube,
-                 asked: Asked = Asked(), vault: Qube | None = None) -> None:
-        self.session, self.settings = session, settings
-        self.maintenance, self.qube, self.vault = maintenance, qube, vault
-        self.repository = Repository(settings.machine, qube.name)
-        self.asked = asked
+    def __init__(self, session: Session, qube: Qube, asked: Asked = Asked(),
+                 vault: Qube | None = None) -> None:
+        (settings, self.maintenance), self.session = session.site, session
+        self.settings, self.qube, self.asked, self.vault = settings, qube, asked, vault
+        self.repository = names.Repository(settings.machine, qube.name)
         # A person may correct the settings: then another bundle must be delivered.
         self.endpoint = endpoint.digest(settings.host, settings.port, settings.account,
                                         settings.host_key, settings.remote_borg)
@@ -120,8 +117,7 @@ class Enrolment:
         """Answer what the keyholder calls a service of that name: a file belongs to one role."""
         return _BY_CLIENT[name] if self.by_client else name
 
-    def calling(self, qube: Qube, name: str,
-                values: Values | None = None) -> Flow[dict[str, str]]:
+    def calling(self, qube: Qube, name: str, values: Values | None = None) -> Flow[dict[str, str]]:
         """Call a service of a qube about this repository."""
         return self.session.calling(qube, name, values, self.repository)
 

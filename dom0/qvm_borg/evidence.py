@@ -10,7 +10,7 @@ from typing import Any
 from qborg_wire.row import Role
 from qvm_borg import settings
 from qvm_borg.errors import QvmBorgError
-from qvm_borg.flow import Flow, together, wait
+from qvm_borg.flow import Flow, together
 from qvm_borg.qubes import Qube
 from qvm_borg.record import Record
 from qvm_borg.session import Session
@@ -19,17 +19,12 @@ from qvm_borg.telling import refusal
 _PARTS = ("origin", "fingerprint", "key", "transaction", "time", "size", "grown", "found")
 
 
-def ask(session: Session, maintenance: Qube, wanted: Sequence[str],
-        look: str = "all") -> dict[str, dict[str, str]]:
+def asking(session: Session, maintenance: Qube, wanted: Sequence[str],
+           look: str = "all") -> Flow[dict[str, dict[str, str]]]:
     """Ask the running maintenance qube of repositories; answers the evidence by their names.
 
     look: at the `keys` alone; `accept` what is there now. Raises WireError for other repositories.
     """
-    return wait(_asking(session, maintenance, wanted, look))
-
-
-def _asking(session: Session, maintenance: Qube, wanted: Sequence[str],
-            look: str) -> Flow[dict[str, dict[str, str]]]:
     reply = yield from session.calling(
         maintenance, "ObserveServer", {"repositories": wanted, "look": look})
     told = [word.split(",") for word in reply["evidence"].split(" ")] if wanted else []
@@ -53,12 +48,11 @@ def look(session: Session, found: Sequence[tuple[Qube, Record]]) -> tuple[dict[s
     site, maintenance = settings.load(), session.system.role(Role.MAINTENANCE, lost=True)
     own = [each for each in found if each[0].uuid == each[1].uuid]
     running = [qube for qube, _known in own if site and qube.state() == "Running"]
-    asks: list[Flow[Any]] = [
-        session.calling(qube, "DescribeClient", {"host": site.host, "port": site.port})
-        for qube in running if site]
+    asks = [_tried(session.calling(qube, "DescribeClient", {"host": site.host, "port": site.port}))
+            for qube in running if site]
     if own and maintenance and maintenance.state() == "Running":
         wanted = [str(known.repository) for _qube, known in own]
-        asks.append(_asking(session, maintenance, wanted, "all"))
-    answers = together(*map(_tried, asks))
+        asks.append(_tried(asking(session, maintenance, wanted)))
+    answers = together(*asks)
     shown = answers.pop() if len(answers) > len(running) else None
     return dict(zip(map(str, running), answers, strict=True)), shown

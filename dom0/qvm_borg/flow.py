@@ -11,11 +11,11 @@ from contextlib import ExitStack, closing
 from itertools import chain
 from typing import TypeVar
 
-_T = TypeVar("_T")
+Outcome = TypeVar("Outcome")
 
 # What to wait for: descriptors to read and to write, seconds; it goes on with those that are ready.
 Wait = tuple[list[int], list[int], float]
-Flow = Generator[Wait, set[int] | None, _T]
+Flow = Generator[Wait, set[int] | None, Outcome]
 _NEVER: Wait = ([], [], 0.0)
 _LOOK = 0.1  # seconds until a flow asks again whether it is its turn
 _held = 0.0  # seconds that flows have had the thread
@@ -29,10 +29,10 @@ def now() -> float:
     return time.monotonic() - _held
 
 
-def together(*flows: Flow[_T]) -> list[_T]:
+def together(*flows: Flow[Outcome]) -> list[Outcome]:
     """Answer what each generator comes to, all in this one thread; each is closed at the end."""
     global _held  # noqa: PLW0603
-    values: dict[Flow[_T], _T] = {}
+    values: dict[Flow[Outcome], Outcome] = {}
     able: set[int] | None = None
     with ExitStack() as stack:
         waits = {stack.enter_context(closing(flow)): _NEVER for flow in flows}
@@ -45,16 +45,10 @@ def together(*flows: Flow[_T]) -> list[_T]:
                     values[flow] = end.value
                     del waits[flow]
                 _held = held + time.monotonic() - since  # with all that it has waited for within
-            sources, sinks = ([each for wait in waits.values() for each in wait[way]]
-                              for way in (0, 1))
+            sources, sinks = (chain(*(wait[way] for wait in waits.values())) for way in (0, 1))
             left = min((wait[2] for wait in waits.values()), default=0.0)
             able = {*chain(*select.select(sources, sinks, [], left))}
     return [values[flow] for flow in flows]
-
-
-def wait(flow: Flow[_T]) -> _T:
-    """Answer what one generator comes to; within another flow this lets nobody else go on."""
-    return together(flow)[0]
 
 
 def pausing(seconds: float) -> Flow[None]:
@@ -67,8 +61,7 @@ def pausing(seconds: float) -> Flow[None]:
 class Turn:
     """What only one flow at a time can have: wait until it is `coming`, and have it for a block."""
 
-    def __init__(self) -> None:
-        self._taken = False
+    _taken = False
 
     def coming(self) -> Flow[None]:
         """Wait until nobody has it."""

@@ -13,7 +13,6 @@ from qvm_borg import manifest, record, setup, vault, worker
 from qvm_borg.crowd import Crowd
 from qvm_borg.enroll import enroll
 from qvm_borg.enrolment import ORDER, Asked
-from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal, text
@@ -48,14 +47,14 @@ def made(session: Session, keeper: Qube, repository: Repository, name: str, opti
 
     Answers the archive that its files are in. Raises EnrolmentRefused, SettingsError.
     """
-    (_settings, maintenance), system = session.site(), session.system
+    (_settings, maintenance), system = session.site, session.system
     here = ["", *map(str, system.qubes())]
     if name in here and not manifest.is_begun(system, name):
         raise refusal("name-is-here", qube=name)
     with session.running(maintenance, keeper):
         kept = vault.describe(session, keeper, repository)
-        told = wait(worker.reading_manifest(
-            session, maintenance, keeper, repository, options.archive, kept))
+        told = session.wait(worker.reading_manifest(
+            session, keeper, repository, options.archive, kept))
     found = _manifest(session, told, options)
     for kind, value in found:  # before anything is made
         option, _equals, other = value.partition("=") if kind == "property" else (kind, "", value)

@@ -87,10 +87,8 @@ def make(system: System, name: str, manifest: Manifest) -> tuple[Qube, list[str]
     name, head = names.parse_qube(name), dict(manifest)
     check_free(system, name)
     template = system.template(head.get("template"))
-    if template.property("klass") != "TemplateVM":
-        raise refusal("no-template", template=template)
     based = template.name if head["class"] == "AppVM" else None
-    qube = system.create(Role.CLIENT, name, head["label"], based, None, head["class"])
+    qube = system.create(Role.CLIENT, name, head["label"], based, klass=head["class"])
     # A root of its own, which no backup has; once, as a person may have installed something in it.
     if based is None and qube.feature(_ROOT) is None:
         qube.admin("volume.CloneTo", "root", template.admin("volume.CloneFrom", "root"))

@@ -77,11 +77,9 @@ class Qube:
 
     def admin(self, method: str, argument: str = "", value: str | None = None) -> str:
         """Call a method of the Admin API on it, which the library has no other way to."""
-        def call() -> str:
-            payload = None if value is None else value.encode("ascii")
-            return self._vm.qubesd_call(None, f"admin.vm.{method}", argument, payload).decode()
-
-        return _ask(f"{method} {argument} of {self.name}", call)
+        return _ask(f"{method} {argument} of {self.name}", lambda: self._vm.qubesd_call(
+            None, f"admin.vm.{method}", argument,
+            None if value is None else value.encode("ascii")).decode())
 
     def kill(self) -> None:
         """End it at once, whatever it does; raises QubeUnavailable if it stays."""
@@ -185,10 +183,12 @@ class System:
         return found
 
     def template(self, name: str | None) -> Qube:
-        """Answer the template of that name, or the default one."""
+        """Answer the template of that name, or the default one; raises SettingsError."""
         if name is None:
             name = _ask("default template", lambda: str(self._app.default_template))
-        return self.find(name)
+        if (found := self.find(name)).property("klass") != "TemplateVM":
+            raise refusal("no-template", template=found)
+        return found
 
     def disposable_template(self) -> Qube:
         """Answer the default disposable template; raises SettingsError if there is none."""
@@ -196,10 +196,11 @@ class System:
             raise refusal("no-disposable-template")
         return self.find(str(name))
 
-    def create(self, role: Role, name: str, label: str, template: str | None, netvm: Qube | None,
-               klass: str = "AppVM") -> Qube:
+    def create(self, role: Role, name: str, label: str, template: str | None,
+               netvm: str | None = None, klass: str = "AppVM") -> Qube:
         """Make the qube for a role, or take the one that a killed run of this has made.
 
+        `netvm`: empty for none, None for the default one.
         The intention is written first, so no other qube is ever taken for ours.
         """
         dom0, feature = self.find("dom0"), f"x-qborg-{role.value}"
@@ -209,7 +210,7 @@ class System:
         elif dom0.feature(feature) != _CREATING + name:
             raise refusal("name-is-taken", name=name)
         if netvm is not None:
-            _ask(f"netvm of {name}", lambda: setattr(self._get(name), "netvm", netvm.name))
+            _ask(f"netvm of {name}", lambda: setattr(self._get(name), "netvm", netvm or None))
         return self.find(name)
 
     def discard(self, role: Role, name: str) -> None:

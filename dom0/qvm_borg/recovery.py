@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 
 from qborg_wire.row import Role
 from qvm_borg import settings, setup, vault
-from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
 from qvm_borg.telling import refusal
@@ -30,7 +29,12 @@ def recover(session: Session, options: Namespace, ask: setup.Ask) -> None:
         options.maintenance = told["maintenance"]  # the vault takes records from that name alone
         maintenance, _changed = setup.qube(session, options, lost=True)
         with session.running(maintenance):
-            _send(session, keeper, maintenance, wanted, told["record"])
+            expected = {**asdict(wanted), "vault": keeper.name, "record": told["record"]}
+            if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
+                own = vault.account(session)
+                session.wait(session.releasing(keeper, maintenance, Role.MAINTENANCE, own))
+                if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
+                    raise refusal("account-not-sent", vault=keeper)
             setup.complete(session, options, ask, maintenance, wanted)
     session.tell("account-taken", maintenance=maintenance)
 
@@ -47,14 +51,3 @@ def _agreed(session: Session, options: Namespace, ask: setup.Ask, keeper: Qube,
     if known is None:
         settings.store(found)
     return known or found
-
-
-def _send(session: Session, keeper: Qube, maintenance: Qube, wanted: settings.Settings,
-          record: str) -> None:
-    """Have the vault's record of the account in the running maintenance qube."""
-    expected = {**asdict(wanted), "vault": keeper.name, "record": record}
-    if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
-        wait(session.releasing(
-            keeper, maintenance, Role.MAINTENANCE, vault.account(wanted, maintenance)))
-        if session.call(maintenance, "ExpectAccount", expected)["account"] != "here":
-            raise refusal("account-not-sent", vault=keeper)

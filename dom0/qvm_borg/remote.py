@@ -130,10 +130,8 @@ def _progress(untrusted: bytearray) -> Iterator[Progress]:
         end = untrusted.find(b"\n") + 1
         if not end and len(untrusted) <= PROGRESS_LIMIT:
             return
-        progress = parse_progress(bytes(untrusted[:end or PROGRESS_LIMIT + 1]))
+        yield parse_progress(bytes(untrusted[:end or PROGRESS_LIMIT + 1]))
         del untrusted[:end]
-        if progress is not None:
-            yield progress
 
 
 def _end(child: Any) -> None:

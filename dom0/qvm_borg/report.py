@@ -53,7 +53,6 @@ class Report:
 
     def show(self, text: str, colour: str = "") -> None:
         """Print one line that was asked for, on a terminal in a colour of _COLOURS."""
-        self.over("")
         begin, end = (_COLOURS[colour], "\x1b[0m") if colour and self._colours else ("", "")
         self._draw(f"{begin}{printable(text, _LIMIT)}{end}")
 
@@ -80,7 +79,7 @@ class Report:
         total = str(len(steps))
         self.say(f"[{steps.index(name) + 1:>{len(total)}}/{total}] {name:<10} {text}")
 
-    def progress(self, progress: Progress, work: str = "", whole: int = 0) -> None:
+    def progress(self, progress: Progress, work: str, whole: int = 0) -> None:
         """Tell how far a work is: of the bytes that it had before, if that is known."""
         now, done = time.monotonic(), progress.size
         seconds = now - self._begun.setdefault(work, now)

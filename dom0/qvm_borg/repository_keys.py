@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from qvm_borg import evidence, record, vault, worker
 from qvm_borg.crowd import Crowd
-from qvm_borg.flow import wait
 from qvm_borg.session import Session
 from qvm_borg.telling import from_failure, refusal
 
@@ -18,7 +17,7 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
 
     Raises the one qube's error, or PartialFailure after all.
     """
-    _settings, maintenance = session.site()
+    _settings, maintenance = session.site
 
     def compared(known: record.Record) -> None:
         in_file, key = known.encryption == record.KEYFILE, told[str(known.repository)]["key"]
@@ -33,19 +32,19 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
         enrolled = crowd.each(wanted, lambda name: session.enrolled(name)[1])
         repositories = [str(each.repository) for each in enrolled]
         with session.running(maintenance):
-            told = evidence.ask(session, maintenance, repositories, "keys")
+            told = session.wait(evidence.asking(session, maintenance, repositories, "keys"))
         crowd.each(enrolled, compared)
 
 
 def repair(session: Session, name: str) -> None:
     """Put the vault's key of a qube back into its repository, in a worker; it may be gone."""
-    (_settings, maintenance), keeper = session.site(), vault.required(session.system)
+    maintenance, keeper = session.site[1], vault.required(session.system)
     repository, known = session.original(name)
     if known and known.encryption == record.KEYFILE:
         raise from_failure(name, "needs-no-key")
     with session.running(maintenance, keeper):
         kept = {**vault.describe(session, keeper, repository), **(known.digests if known else {})}
-        reply = wait(worker.ordering(session, maintenance, keeper, repository, kept, "RepairKey", {
-            "record": kept["record"]}))
+        reply = session.wait(worker.ordering(
+            session, keeper, repository, kept, "RepairKey", record=kept["record"]))
     session.tell("key-put-back" if reply["changed"] == "yes" else "key-as-escrowed", qube=name,
                  repository=repository)

@@ -10,7 +10,6 @@ from qborg_wire.names import DIGEST
 from qvm_borg import evidence, record, vault
 from qvm_borg.crowd import Crowd
 from qvm_borg.enrolment import Enrolment
-from qvm_borg.flow import wait
 from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal
 
@@ -24,14 +23,14 @@ def resync(session: Session, wanted: Sequence[str]) -> None:
 
     Raises the one qube's error, or PartialFailure after all.
     """
-    (settings, maintenance), keeper = session.site(), vault.find(session.system)
+    maintenance, keeper = session.site[1], vault.find(session.system)
     qubes = [session.system.find(name) for name in wanted] or [
         qube for qube in session.system.qubes() if qube.feature(ROLE)]
-    every = [Enrolment(session, settings, maintenance, qube, vault=keeper) for qube in qubes]
+    every = [Enrolment(session, qube, vault=keeper) for qube in qubes]
     with Crowd(session.report, len(every), "as they are known elsewhere") as crowd, (
             session.running(maintenance, *filter(None, [keeper]))):
-        shown = evidence.ask(session, maintenance, [str(each.repository) for each in every],
-                             "accept")
+        repositories = [str(each.repository) for each in every]
+        shown = session.wait(evidence.asking(session, maintenance, repositories, "accept"))
         crowd.each(every, lambda each: _rebuild(each, shown[str(each.repository)]))
 
 
@@ -40,7 +39,7 @@ def _rebuild(each: Enrolment, shown: dict[str, str]) -> None:
     if (each.record.uuid, each.record.repository) != mine or origin in ("none", "host"):
         raise refusal("record-of-nobody", qube=each, maintenance=each.maintenance)
     with each.session.running(each.qube):
-        says = wait(each.describing())
+        says = each.session.wait(each.describing())
     kept = vault.describe(each.session, keeper, each.repository) if keeper else {"record": "none"}
     there, escrowed = says["repository"] == str(each.repository), kept["record"] != "none"
     # Only dom0 knows how far an unfinished rotation has come.

@@ -12,7 +12,6 @@ from qborg_wire.key_line import restricted_line
 from qborg_wire.names import Repository
 from qvm_borg import client_keys, errors, record, vault
 from qvm_borg.enrolment import is_of
-from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import ROLE, Session
 from qvm_borg.telling import refusal, text
@@ -62,7 +61,7 @@ def _meant(session: Session, name: str) -> tuple[Repository, _Own, list[Qube]]:
 class _Revocation:
     def __init__(self, session: Session, name: str, quarantine: str, delete: bool) -> None:
         self._session, self._quarantine, self._delete = session, quarantine, delete
-        self.settings, self.maintenance = session.site()
+        self.settings, self.maintenance = session.site
         self.repository, (self._qube, self._record), self._copies = _meant(session, name)
         self._vault: Qube | None = None
         self._kept = "none"  # the digest of its record, if that has the repository's key
@@ -70,16 +69,26 @@ class _Revocation:
 
     def run(self, stack: ExitStack) -> None:
         """Take every step; one that fails after the key's does not stop the others."""
-        self._find_vault(stack)
+        with self._going_on():
+            if found := vault.find(self._session.system):
+                stack.enter_context(self._session.running(found))
+                told, own = vault.describe(self._session, found, self.repository), self._record
+                if own is None or told["key"] == own.digests.get("key"):  # else it opens another
+                    self._kept = told["record"]
+                self._vault = found
         marked = self._mark()
         if marked["fingerprint"] != "none":
             told = self._session.call(self.maintenance, "PublishKeys", {"repositories": []})
             self._step("publish", "keys-without-it", told["changed"] == "yes")
-            marked = self._finish()
+            marked = self._call("finish")
+            if marked["key"] == "refused":
+                self._step("proof", "key-refused", marked["changed"] == "yes")
+            elif marked["key"] != "taken":
+                raise refusal("key-untried", **self._words())
         with self._going_on():
             if self._vault:
-                self._step("vault", "account-kept", wait(vault.keeping_account(
-                    self._session, self.settings, self.maintenance, self._vault)))
+                kept = self._session.wait(vault.keeping_account(self._session, self._vault))
+                self._step("vault", "account-kept", kept)
         if marked["key"] == "taken":
             self._say("line-still-there")
             self._session.report.show(restricted_line(
@@ -88,15 +97,6 @@ class _Revocation:
         with self._going_on():
             self._empty(marked)
         self._end(marked)
-
-    def _find_vault(self, stack: ExitStack) -> None:
-        with self._going_on():
-            if found := vault.find(self._session.system):
-                stack.enter_context(self._session.running(found))
-                told, own = vault.describe(self._session, found, self.repository), self._record
-                if own is None or told["key"] == own.digests.get("key"):  # else it opens another
-                    self._kept = told["record"]
-                self._vault = found
 
     def _call(self, stage: str) -> dict[str, str]:
         own, delete = self._record, self._delete
@@ -122,14 +122,6 @@ class _Revocation:
             self._qube.set_feature(record.FEATURE, record.render(begun))
         self._step("key", "key-unpublished" if made else "key-never-made",
                    reply["changed"] == "yes", fingerprint=reply["fingerprint"])
-        return reply
-
-    def _finish(self) -> dict[str, str]:
-        reply = self._call("finish")
-        if reply["key"] == "refused":
-            self._step("proof", "key-refused", reply["changed"] == "yes")
-        elif reply["key"] != "taken":
-            raise refusal("key-untried", **self._words())
         return reply
 
     def _empty(self, marked: dict[str, str]) -> None:

@@ -15,15 +15,14 @@ from qvm_borg.session import Session
 from qvm_borg.telling import refusal
 
 
-def rotate(session: Session, wanted: Sequence[str], fresh: Sequence[str],
-           options: Namespace) -> None:
+def rotate(session: Session, fresh: Sequence[str], options: Namespace) -> None:
     """Have these secrets new in each qube; an unfinished rotation is brought to its end instead.
 
     new_repository: for them, of one qube, whose former one is kept by another name.
     Raises NotEnrolled or EscrowMissing before anything is changed, or what `enroll` raises.
     """
     keeper, former = vault.required(session.system), None
-    for name in wanted:
+    for name in options.qubes:
         _qube, known = session.enrolled(name)
         if not known.escrowed:
             raise refusal("rotation-without-vault", name=name)
@@ -34,8 +33,8 @@ def rotate(session: Session, wanted: Sequence[str], fresh: Sequence[str],
         elif options.new_repository:
             former = _former(session, keeper, name)
             session.tell("former-becomes", name=name, former=former, archive=known.notes["archive"])
-    enroll(session, wanted, False, Asked(fresh=tuple(fresh), former=former, jobs=options.jobs,
-                                         memory=options.memory), keeper)
+    asked = Asked(fresh=fresh, former=former, jobs=options.jobs, memory=options.memory)
+    enroll(session, options.qubes, False, asked, keeper)
     session.tell("kit-is-former")
 
 
@@ -44,19 +43,15 @@ def _former(session: Session, keeper: Qube, name: str) -> Repository:
 
     Raises what a proof raises, if the vault's record does not open the repository.
     """
-    settings, maintenance = session.site()
+    settings, maintenance = session.site
+    here = [*map(str, session.system.qubes())]
     with session.running(maintenance, keeper):
         check.check(session, [name], [])
         for end in map(".former{}".format, range(1, 100)):  # it ends, whatever a vault says
             found = Repository(settings.machine, name[:31 - len(end)] + end)
-            if _is_free(session, keeper, found):
+            asked = settings.request([str(found)], "enrolment")
+            told = session.call(maintenance, "CheckSetup", asked)
+            kept = vault.describe(session, keeper, found)["record"]
+            if {told["occupied"], told["revoked"], kept} == {"none"} and found.qube not in here:
                 return found
     raise refusal("no-name-for-former", name=name)
-
-
-def _is_free(session: Session, keeper: Qube, name: Repository) -> bool:
-    settings, maintenance = session.site()
-    told = session.call(maintenance, "CheckSetup", settings.request([str(name)], "enrolment"))
-    kept = vault.describe(session, keeper, name)["record"]
-    return {told["occupied"], told["revoked"], kept} == {"none"} and (
-        name.qube not in map(str, session.system.qubes()))

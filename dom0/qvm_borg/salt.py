@@ -16,7 +16,6 @@ from qvm_borg.telling import refusal
 
 _QUBESCTL = Path("/usr/bin/qubesctl")
 _COMMAND = ("/usr/bin/sudo", "-n", str(_QUBESCTL), "--skip-dom0", "--max-concurrency=1")
-_STATE = ("state.sls", "qubes-borg")
 _ONE_OF_EACH_ROLE = ("InstallBundle", "CheckSetup", "StoreRecord", "AcceptRecord")
 
 
@@ -32,7 +31,12 @@ def install(session: Session, names: Sequence[str]) -> None:
     if not _QUBESCTL.exists():
         raise refusal("no-salt")
     session.tell("salt-begins", qubes=" ".join(names))
-    status = _run(f"--targets={','.join(names)}")
+    child = Popen([*_COMMAND, f"--targets={','.join(names)}", "state.sls", "qubes-borg"],
+                  stdin=DEVNULL)
+    try:
+        status = child.wait()
+    finally:  # a command that is stopped ends after it, not before
+        child.wait()
     session.system.look_anew()
     for qube in qubes:
         lacking = [SERVICES[name] for name in _ONE_OF_EACH_ROLE if not qube.offers(SERVICES[name])]
@@ -43,15 +47,6 @@ def install(session: Session, names: Sequence[str]) -> None:
         raise refusal("salt-failed", qubes=" ".join(names), status=status)
     for qube in qubes:
         session.tell("has-packages", qube=qube, running=" ".join(_behind(session, qube)) or "none")
-
-
-def _run(targets: str) -> int:
-    """Answer qubesctl's exit code; a command that is stopped ends after it, not before."""
-    child = Popen([*_COMMAND, targets, *_STATE], stdin=DEVNULL)
-    try:
-        return child.wait()
-    finally:
-        child.wait()
 
 
 def _behind(session: Session, template: Qube) -> list[str]:

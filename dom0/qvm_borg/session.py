@@ -6,7 +6,7 @@ Runs in dom0. It knows the names of services, not what they do.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from qborg_wire.names import NameRefused, Repository, parse_qube, parse_repository
@@ -15,13 +15,12 @@ from qborg_wire.row import Role
 from qborg_wire.services import SERVICES, accepting
 from qvm_borg import gate, record, remote, settings
 from qvm_borg.errors import DeliveryRefused, QvmBorgError
-from qvm_borg.flow import Flow, now, pausing, wait
+from qvm_borg.flow import Flow, Outcome, now, pausing, together
 from qvm_borg.qubes import Qube, System
 from qvm_borg.report import Report
 from qvm_borg.telling import refusal, text
 
 _GATE_DELAY = 2.0  # seconds until the policy daemon must have seen the gate
-_NONE = "none"
 ROLE = "service.qborg-client"
 
 
@@ -36,7 +35,11 @@ class Session:
     def call(self, qube: Qube, name: str, values: Values | None = None,
              repository: Repository | None = None) -> dict[str, str]:
         """Call a service and wait for its reply; raises what remote.calling raises."""
-        return wait(self.calling(qube, name, values, repository))
+        return self.wait(self.calling(qube, name, values, repository))
+
+    def wait(self, flow: Flow[Outcome]) -> Outcome:
+        """Answer what a flow comes to; within another one this lets nobody else go on."""
+        return together(flow)[0]
 
     def calling(self, qube: Qube, name: str, values: Values | None = None,
                 repository: Repository | None = None, whole: int = 0) -> Flow[dict[str, str]]:
@@ -72,14 +75,14 @@ class Session:
         Answers whether it has halted.
         """
         program = self._used_by(qube)
-        if not (stopped := program == _NONE and qube.stop()):
-            self.tell("stays-on" if program == _NONE else "stays-used", qube=qube, program=program)
+        if not (stopped := program == "none" and qube.stop()):
+            self.tell("stays-on" if program == "none" else "stays-used", qube=qube, program=program)
         return stopped
 
     def _used_by(self, qube: Qube) -> str:
         """Answer a program that somebody runs in a client; what does not tell may be in use."""
         if qube.state() != "Running" or qube.feature(ROLE) != "1":
-            return _NONE
+            return "none"
         try:
             return self.call(qube, "DescribeUse")["used_by"]
         except QvmBorgError:
@@ -101,18 +104,21 @@ class Session:
                         raise
                     yield from pausing(0.1)
 
-    def releasing(self, vault: Qube, receiver: Qube, role: Role,
-                  repository: Repository) -> Flow[str]:
+    def releasing(self, vault: Qube, target: Qube, role: Role, repository: Repository) -> Flow[str]:
         """Have the vault send a repository's record to the qube in that role; both run.
 
         Answers its digest, as the vault says.
         """
-        reply = yield from self.passing(accepting(role).name, vault, receiver, "ReleaseRecord", {
-            "receiver": receiver.name, "role": role.value}, repository)
+        reply = yield from self.passing(accepting(role).name, vault, target, "ReleaseRecord", {
+            "receiver": target.name, "role": role.value}, repository)
         return reply["record"]
 
+    @cached_property
     def site(self) -> tuple[settings.Settings, Qube]:
-        """Answer the settings and the maintenance qube; raises SettingsError without both."""
+        """Answer the settings and the maintenance qube; raises SettingsError without both.
+
+        Once, as each look for a role is at every qube, and one may be gone by then.
+        """
         found, maintenance = settings.load(), self.system.role(Role.MAINTENANCE)
         if found is None or maintenance is None:
             raise refusal("not-set-up")
@@ -120,7 +126,7 @@ class Session:
 
     def repository(self, name: str) -> Repository:
         """Answer what is meant by the name of a qube or of a repository; raises NotEnrolled."""
-        machine = self.site()[0].machine
+        machine = self.site[0].machine
         with suppress(NameRefused):
             found = parse_repository(name)
             if found.machine == machine and name not in (*self.originals(), *self.unread()):

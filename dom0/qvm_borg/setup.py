@@ -15,10 +15,8 @@ from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import firewall, salt, settings, vault
 from qvm_borg.errors import ServerUnreachable
-from qvm_borg.flow import wait
 from qvm_borg.qubes import Qube
 from qvm_borg.session import Session
-from qvm_borg.settings import Settings
 from qvm_borg.telling import from_failure, refusal, text
 
 _POLL = 15.0  # seconds between two looks; sshd refuses who fails more often (PerSourcePenalties)
@@ -48,21 +46,30 @@ def setup(session: Session, options: Namespace, ask: Ask) -> None:
 
 
 def complete(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
-             wanted: Settings) -> bool:
-    """Go on from the maintenance qube to the vault; answers whether anything was changed."""
+             wanted: settings.Settings) -> bool:
+    """Go on from the maintenance qube to the vault; answers whether anything was changed.
+
+    The account's record is in the vault then, if there is one.
+    """
     known = settings.load()
     session.report.step(_STEPS, "qube", f"{maintenance} is the maintenance qube")
     if known and known.machine != wanted.machine:
         settings.store(replace(known, machine=wanted.machine))
     with session.running(maintenance):
         wanted = _account(session, options, ask, maintenance, wanted)
-        if wanted != known:
+        if changed := wanted != known:
             settings.store(wanted)
-        return _escrowed(session, maintenance, wanted) or wanted != known
+        if (keeper := vault.find(session.system)) is None:
+            session.report.step(_STEPS, "vault", text("vault-none"))
+            return changed
+        with session.running(keeper):
+            changed = session.wait(vault.keeping_account(session, keeper)) or changed
+        session.report.step(_STEPS, "vault", text("account-kept", vault=keeper))
+        return changed
 
 
 def _account(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
-             wanted: Settings) -> Settings:
+             wanted: settings.Settings) -> settings.Settings:
     """Answer the settings with what the account was found to have, once it lets us in."""
     if wanted.host_key == "unknown":
         seen = session.call(maintenance, "CheckSetup", wanted.request())["host_key"]
@@ -90,17 +97,6 @@ def _account(session: Session, options: Namespace, ask: Ask, maintenance: Qube,
     return replace(wanted, remote_borg=reply["remote_borg"])
 
 
-def _escrowed(session: Session, maintenance: Qube, known: Settings) -> bool:
-    """Have the account's record in the vault, if there is one; answers whether it is new there."""
-    if (keeper := vault.find(session.system)) is None:
-        session.report.step(_STEPS, "vault", text("vault-none"))
-        return False
-    with session.running(keeper):
-        changed = wait(vault.keeping_account(session, known, maintenance, keeper))
-    session.report.step(_STEPS, "vault", text("account-kept", vault=keeper))
-    return changed
-
-
 def _same(what: str, found: dict[str, str], given: dict[str, str], hint: str) -> None:
     for key, value in found.items():
         if (given.get(key) or value) != value:
@@ -108,13 +104,13 @@ def _same(what: str, found: dict[str, str], given: dict[str, str], hint: str) ->
                           other=hint)
 
 
-def _wanted(options: Namespace, known: Settings | None) -> Settings:
+def _wanted(options: Namespace, known: settings.Settings | None) -> settings.Settings:
     account, host, port = options.server or ("", "", "")
     if known is None and options.server is None:
         raise refusal("server-unnamed")
     if known is None:
-        return Settings(options.machine or "qubes", secrets.token_hex(16), account, host, port,
-                        "unknown", options.remote_borg or "probe")
+        return settings.Settings(options.machine or "qubes", secrets.token_hex(16), account, host,
+                                 port, "unknown", options.remote_borg or "probe")
     # As long as no borg was found, the set-up has not ended and nothing has the computer's name.
     known = replace(known, remote_borg=options.remote_borg or known.remote_borg,
                     machine=known.remote_borg == "probe" and options.machine or known.machine)
@@ -132,13 +128,10 @@ def qube(session: Session, options: Namespace, lost: bool = False) -> tuple[Qube
     system, found = session.system, session.system.role(Role.MAINTENANCE, lost)
     if found is None:
         template = system.template(options.template).offering(*_SERVICE)
-        netvm = system.find(options.netvm) if options.netvm else None
-        if template.property("klass") != "TemplateVM":
-            raise refusal("no-template", template=template)
-        if netvm and not netvm.property("provides_network"):
-            raise refusal("no-network-provided", netvm=netvm)
+        if options.netvm and not system.find(options.netvm).property("provides_network"):
+            raise refusal("no-network-provided", netvm=options.netvm)
         found = system.create(Role.MAINTENANCE, options.maintenance or "borg-maintenance",
-                              options.label or "gray", template.name, netvm)
+                              options.label or "gray", template.name, options.netvm)
     is_set = {key: str(found.property(key)) for key in ("name", "template", "netvm", "label")}
     _same("the maintenance qube", is_set, {**vars(options), "name": options.maintenance},
           "or use `qvm-prefs`")
@@ -156,12 +149,12 @@ def confirmed(seen: str, given: str | None, ask: Ask) -> str:
     raise refusal("host-key-unconfirmed", seen=seen)
 
 
-def _by_password(options: Namespace, wanted: Settings, ask: Ask) -> bool:
+def _by_password(options: Namespace, wanted: settings.Settings, ask: Ask) -> bool:
     ask = ask if options.password is None else None
     return ask(text("takes-it-a-password", server=wanted.server)) if ask else bool(options.password)
 
 
-def _awaited(session: Session, maintenance: Qube, wanted: Settings, reply: dict[str, str],
+def _awaited(session: Session, maintenance: Qube, wanted: settings.Settings, reply: dict[str, str],
              wait: int) -> dict[str, str]:
     """Show the line to add, and answer CheckSetup's reply once the server accepts the key."""
     session.report.show(text("add-this-line", server=wanted.server))

@@ -9,33 +9,30 @@ import time
 from collections.abc import Sequence
 
 from qborg_wire.key_line import NO_QUOTA, restricted_line
-from qborg_wire.names import Repository
 from qvm_borg import client_keys, manifest, preflight, record, vault, worker
 from qvm_borg.enrolment import PUBLISHED, Done, Enrolment, Step, fingerprint
 from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
-from qvm_borg.session import ROLE, Session
+from qvm_borg.session import ROLE
 from qvm_borg.telling import refusal
 
 _CRON = "service.crond"
 _OUTSIDE = "/home/user/outside-of-the-home"
 
 
-def publishing(enrolments: Sequence[Enrolment],
-               keeper: Qube | None) -> Flow[tuple[Done, list[str]]]:
+def publishing(enrolments: Sequence[Enrolment], keeper: Qube | None) -> Flow[Done]:
     """Have the keys of all of them in the server's authorized_keys, written once, and the vault.
 
-    Answers also the repositories whose lines somebody else has still to add there.
+    The reply names the repositories whose lines somebody else has still to add there.
     """
-    one, names = enrolments[0], [str(each.repository) for each in enrolments]
+    one, values = enrolments[0], {"repositories": [str(each.repository) for each in enrolments]}
     yield from PUBLISHED.coming()
     with PUBLISHED:
-        reply = yield from one.session.calling(
-            one.maintenance, "PublishKeys", {"repositories": names})
+        reply = yield from one.session.calling(one.maintenance, "PublishKeys", values)
         if keeper:
-            yield from vault.keeping_account(one.session, one.settings, one.maintenance, keeper)
-    return Done("its key is on the server", reply["changed"] == "yes"), reply["awaited"].split()
+            yield from vault.keeping_account(one.session, keeper)
+    return Done("its key is on the server", reply["changed"] == "yes", reply=reply)
 
 
 def creating(enrolment: Enrolment) -> Flow[Done]:
@@ -76,14 +73,12 @@ def _initialise(enrolment: Enrolment) -> Flow[Done]:
 
 def _escrow(enrolment: Enrolment) -> Flow[Done]:
     """Once the keyholder has forgotten, the vault alone knows; before, it is sent what is new."""
-    keeper = vault.of(enrolment)
+    keeper, session, repository = vault.of(enrolment), enrolment.session, enrolment.repository
     if enrolment.forgotten:
-        kept, changed = (yield from vault.describing(
-            enrolment.session, keeper, enrolment.repository)), False
+        kept, changed = (yield from vault.describing(session, keeper, repository)), False
     else:
         kept, changed = yield from vault.keeping(
-            enrolment.session, enrolment.holder, keeper, enrolment.repository,
-            enrolment.service("SendRecord"))
+            session, enrolment.holder, keeper, repository, enrolment.service("SendRecord"))
     digests = {"record": kept["record"], "key": kept["key"]}
     known = {key: enrolment.record.digests.get(key, told) for key, told in digests.items()}
     if "none" in digests.values() or enrolment.forgotten and digests != known:
@@ -114,14 +109,13 @@ def _deliver(enrolment: Enrolment) -> Flow[Done]:
         enrolment.note("deliver", Done("", learnt={"times": {"proved": "0"}}))
     role = qube.set_feature(ROLE, "1")
     if enrolment.forgotten:
-        flow = enrolment.calling(
-            qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
+        job = enrolment.calling(qube, "RenameBorg", {"remote_borg": enrolment.settings.remote_borg})
     elif enrolment.by_client:
-        flow = enrolment.calling(qube, "AdoptBundle")
+        job = enrolment.calling(qube, "AdoptBundle")
     else:
-        flow = enrolment.session.passing("InstallBundle", maintenance, qube, "SendBundle",
-                                         {"client": qube.name}, enrolment.repository)
-    reply = yield from flow
+        job = enrolment.session.passing("InstallBundle", maintenance, qube, "SendBundle",
+                                        {"client": qube.name}, enrolment.repository)
+    reply = yield from job
     if (yield from enrolment.describing())["bundle"] != reply["bundle"]:
         raise refusal("another-bundle", qube=qube)
     if enrolment.client["endpoint"] != enrolment.endpoint:
@@ -139,29 +133,27 @@ def _scheduled(enrolment: Enrolment) -> bool:
 
 
 def _schedule(enrolment: Enrolment) -> Flow[Done]:
-    if record.RESTORE in enrolment.record.notes:  # else its next backup were of an empty home
-        yield from _restoring(enrolment, enrolment.record.notes[record.RESTORE])
+    if archive := enrolment.record.notes.get(record.RESTORE):
+        reply = yield from enrolment.calling(enrolment.qube, "RestoreFiles", {
+            "archive": archive, "paths": [], "directory": _OUTSIDE, "home": "back"})
+        enrolment.session.tell(
+            "files-are-back", qube=enrolment, archive=archive, directory=_OUTSIDE,
+            files=reply["files"], bytes=size(int(reply["bytes"])), warnings=reply["warnings"])
+        # Of the files that are back, no backup was made yet; before, it were one of an empty home.
+        enrolment.note("deliver", Done("", learnt={"notes": {record.RESTORE: ""},
+                                                   "times": {"backup": ""}}))
     enrolment.qube.set_feature(_CRON, "1")
     yield from enrolment.session.calling(enrolment.qube, "StartSchedule")
     return Done("cron runs, now and after each start")
 
 
-def _restoring(enrolment: Enrolment, archive: str) -> Flow[None]:
-    reply = yield from enrolment.calling(enrolment.qube, "RestoreFiles", {
-        "archive": archive, "paths": [], "directory": _OUTSIDE, "home": "back"})
-    enrolment.session.tell(
-        "files-are-back", qube=enrolment, archive=archive, directory=_OUTSIDE,
-        files=reply["files"], bytes=size(int(reply["bytes"])), warnings=reply["warnings"])
-    # Of the files that are back, no backup was made yet.
-    enrolment.note("deliver", Done("", learnt={"notes": {record.RESTORE: ""},
-                                               "times": {"backup": ""}}))
-
-
-def backup(session: Session, qube: Qube, repository: Repository, whole: int = 0) -> Flow[Done]:
+def backup(enrolment: Enrolment) -> Flow[Done]:
     """Run one backup in a running, enrolled qube, which keeps its manifest in it."""
-    text = manifest.of(qube)
-    reply = yield from session.calling(
-        qube, "RunBackup", {"manifest": json.dumps(text)}, repository, whole)
+    qube, known, text = enrolment.qube, enrolment.record, manifest.of(enrolment.qube)
+    whole = known.notes.get(record.BYTES, "")
+    reply = yield from enrolment.session.calling(
+        qube, "RunBackup", {"manifest": json.dumps(text)}, known.repository,
+        int(whole) if whole.isdecimal() else 0)
     held, sent = size(int(reply["bytes"])), size(int(reply["sent"]))
     unread = "" if reply["warnings"] == "0" else f"; warnings: {reply['warnings']}"
     says = f"archive {reply['archive']}: {reply['files']} files, {held}, {sent} sent{unread}"
@@ -191,8 +183,8 @@ def _prove(enrolment: Enrolment) -> Flow[Done]:
         raise refusal("bundle-proof-differs", qube=enrolment, archive=archive)
     where = record.PROOF_IN_WORKER if enrolment.vault else record.PROOF_IN_CLIENT
     if enrolment.vault is not None:
-        yield from worker.proving(enrolment.session, enrolment.maintenance, enrolment.vault,
-                                  enrolment.repository, archive, enrolment.record.digests)
+        yield from worker.proving(enrolment.session, enrolment.vault, enrolment.repository, archive,
+                                  enrolment.record.digests)
     return Done(f"a file was read back {where}", learnt={
         "notes": {"proved": where}, "times": {"proved": now, "enrolled": now}})
 
@@ -215,7 +207,7 @@ STEPS = (
     Step("escrow", _escrow, escrow=True),
     Step("deliver", _deliver, _delivered),
     Step("schedule", _schedule, _scheduled),
-    Step("backup", lambda each: backup(each.session, each.qube, each.repository), _backed_up),
+    Step("backup", backup, _backed_up),
     Step("prove", _prove, _proved),
     Step("forget", _forget, lambda each: each.forgotten and not each.by_client, escrow=True),
 )

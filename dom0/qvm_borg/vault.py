@@ -8,10 +8,9 @@ from qborg_wire.names import Repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg.enrolment import Enrolment
-from qvm_borg.flow import Flow, wait
+from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube, System
 from qvm_borg.session import Session
-from qvm_borg.settings import Settings
 from qvm_borg.telling import refusal
 
 
@@ -54,20 +53,20 @@ def _check_network(qube: Qube) -> None:
         raise refusal("vault-with-netvm", qube=qube)
 
 
-def account(settings: Settings, maintenance: Qube) -> Repository:
+def account(session: Session) -> Repository:
     """Answer the name that the account's own record bears."""
+    settings, maintenance = session.site
     return Repository(settings.machine, maintenance.name)
 
 
-def keeping_account(session: Session, settings: Settings, maintenance: Qube,
-                    vault: Qube) -> Flow[bool]:
+def keeping_account(session: Session, vault: Qube) -> Flow[bool]:
     """Have the account's own record in the vault; both run. Answers whether it is new there."""
-    return (yield from keeping(session, maintenance, vault, account(settings, maintenance)))[1]
+    return (yield from keeping(session, session.site[1], vault, account(session)))[1]
 
 
 def describe(session: Session, vault: Qube, repository: Repository) -> dict[str, str]:
     """Answer what `describing` comes to."""
-    return wait(describing(session, vault, repository))
+    return session.wait(describing(session, vault, repository))
 
 
 def describing(session: Session, vault: Qube, repository: Repository) -> Flow[dict[str, str]]:
@@ -78,7 +77,7 @@ def describing(session: Session, vault: Qube, repository: Repository) -> Flow[di
     return told
 
 
-def keeping(session: Session, keyholder: Qube, vault: Qube, repository: Repository,
+def keeping(session: Session, holder: Qube, vault: Qube, repository: Repository,
             service: str = "SendRecord") -> Flow[tuple[dict[str, str], bool]]:
     """Have the keyholder's record of a repository in the vault; both run. `service` sends it.
 
@@ -86,9 +85,8 @@ def keeping(session: Session, keyholder: Qube, vault: Qube, repository: Reposito
     another record than was sent.
     """
     sent = yield from session.passing(
-        "StoreRecord", keyholder, vault, service, {"vault": vault.name}, repository)
+        "StoreRecord", holder, vault, service, {"vault": vault.name}, repository)
     kept = yield from describing(session, vault, repository)
     if kept["record"] != sent["record"]:
-        raise refusal("another-record-kept", vault=vault, repository=repository,
-                      keyholder=keyholder)
+        raise refusal("another-record-kept", vault=vault, repository=repository, keyholder=holder)
     return kept, sent["changed"] == "yes"

@@ -33,8 +33,7 @@ class Visits:
 
         That is `memory`; what a qube takes beyond it, up to `maxmem`, Qubes takes back on demand.
         """
-        return {each.name: int(each.property("memory")) for each in self._way(qube)
-                if each.halted()}
+        return {one.name: int(one.property("memory")) for one in self._way(qube) if one.halted()}
 
     def coming(self, qube: Qube) -> Flow[None]:
         """Wait until what a visit starts fits; one that is too large for the bound goes alone."""
@@ -46,8 +45,7 @@ class Visits:
     def at(self, qube: Qube) -> Iterator[bool]:
         """Have a qube run for the block, then put it back; yields whether it was halted before."""
         need, marked = self._need(qube), is_marked(qube)
-        ours = {each.name: each for each in self._way(qube)
-                if each.name in need or is_marked(each)}
+        ours = {each.name: each for each in self._way(qube) if each.name in need or is_marked(each)}
         mine = qube.name in ours
         self._nets.update(name for name in ours if name != qube.name)
         self._memory.update(need)

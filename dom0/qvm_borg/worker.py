@@ -6,11 +6,10 @@ before the next worker is made.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from qborg_wire.names import Repository
-from qborg_wire.request import Values
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg.flow import Flow, Turn
@@ -38,8 +37,7 @@ def made(session: Session) -> Iterator[Qube]:
     system.discard(Role.WORKER, NAME)
     session.report.detail(f"{NAME}: a disposable of {source}, without network")
     try:
-        worker = system.create(Role.WORKER, NAME, _LABEL, source.name, None, "DispVM")
-        worker.admin("property.Set", "netvm", "")
+        worker = system.create(Role.WORKER, NAME, _LABEL, source.name, "", "DispVM")
         worker.set_feature(f"service.qborg-{Role.WORKER.value}", "1")
         worker.start()
         yield worker
@@ -47,56 +45,54 @@ def made(session: Session) -> Iterator[Qube]:
         system.discard(Role.WORKER, NAME)
 
 
-def ordering(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
-             digests: Mapping[str, str], name: str, values: Values,
-             receiver: AbstractContextManager[Qube] | None = None,
-             role: Role = Role.WORKER) -> Flow[dict[str, str]]:
+def ordering(session: Session, keeper: Qube, repository: Repository, digests: Mapping[str, str],
+             name: str, receiver: AbstractContextManager[Qube] | None = None,
+             **values: str | Sequence[str]) -> Flow[dict[str, str]]:
     """Have a worker do its one job: the service NAME, with the vault's record and the repository.
 
-    `receiver`: what has another qube run that gets both, in that role. `digests`: that of the
-    record, as dom0 knows it; with another one, nothing is lent. Answers what the worker says; both
-    qubes run. Raises WireError for another record, or what a call raises.
+    `receiver`: what has another qube run that gets both, in the client's role. `digests`: that of
+    the record, as dom0 knows it; with another one, nothing is lent. Answers what the worker says;
+    the vault and the maintenance qube run. Raises WireError for another record, or what a call
+    raises.
     """
     another = refusal("another-record-sent", vault=keeper, repository=repository)
+    role, lender = Role.CLIENT if receiver else Role.WORKER, session.site[1]
     yield from _TURN.coming()
     with _TURN, receiver or made(session) as worker:
         sent = yield from session.releasing(keeper, worker, role, repository)
         if sent != digests.get("record"):
             raise another
-        yield from session.calling(
-            maintenance, "LendRepository", {"worker": worker.name}, repository)
-        reply = yield from session.passing("ServeRepository", worker, maintenance, name,
-                                           {**values, "lender": maintenance.name}, repository)
+        yield from session.calling(lender, "LendRepository", {"worker": worker.name}, repository)
+        reply = yield from session.passing("ServeRepository", worker, lender, name,
+                                           {**values, "lender": lender.name}, repository)
         if reply["record"] != digests.get("record"):
             raise another
     return reply
 
 
-def proving(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
-            archive: str, digests: Mapping[str, str]) -> Flow[dict[str, str]]:
+def proving(session: Session, keeper: Qube, repository: Repository, archive: str,
+            known: Mapping[str, str]) -> Flow[dict[str, str]]:
     """Prove in a worker that the vault's record opens the repository.
 
-    `digests`: also those of the archive's proof and manifest. Raises ProofFailed, or what
+    `known`: also those of the archive's proof and manifest. Raises ProofFailed, or what
     `ordering` raises.
     """
-    reply = yield from ordering(session, maintenance, keeper, repository, digests, "ProveRecord",
-                                {"archive": archive})
-    _compare(repository, archive, {key: reply[key] for key in ("proof", "manifest")}, digests)
+    reply = yield from ordering(session, keeper, repository, known, "ProveRecord", archive=archive)
+    _compare(repository, archive, {key: reply[key] for key in ("proof", "manifest")}, known)
     return reply
 
 
-def reading_manifest(session: Session, maintenance: Qube, keeper: Qube, repository: Repository,
-                     archive: str, digests: Mapping[str, str]) -> Flow[dict[str, str]]:
+def reading_manifest(session: Session, keeper: Qube, repository: Repository, archive: str,
+                     known: Mapping[str, str]) -> Flow[dict[str, str]]:
     """Read the manifest in an archive, or in the `latest`, in a worker: NONE if it has none.
 
-    `digests`: also the manifest's, if dom0 knows which one that archive should have. Answers the
+    `known`: also the manifest's, if dom0 knows which one that archive should have. Answers the
     `archive` and the `manifest`, a text to be parsed. Raises ProofFailed, or what `ordering`
     raises.
     """
-    reply = yield from ordering(session, maintenance, keeper, repository, digests, "ReadManifest",
-                                {"archive": archive})
+    reply = yield from ordering(session, keeper, repository, known, "ReadManifest", archive=archive)
     text = reply["manifest"] if reply["manifest"] == NONE else json.loads(reply["manifest"])
-    _compare(repository, reply["archive"], {"manifest": digest(text)}, digests)
+    _compare(repository, reply["archive"], {"manifest": digest(text)}, known)
     return {**reply, "manifest": text}
 
 

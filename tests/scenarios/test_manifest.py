@@ -28,12 +28,12 @@ here = session.Session(System(), report.Report())
 """
 # What a command does that makes a qube again. DIGESTS: what dom0 knows beside the record's.
 _READS = """
-keeper, (_site, maintenance) = vault.required(here.system), here.site()
+keeper, (_site, maintenance) = vault.required(here.system), here.site
 repository = parse_repository("qubes-work")
 with here.running(maintenance, keeper):
     known = {**vault.describe(here, keeper, repository), **DIGESTS}
-    print(json.dumps(worker.read_manifest(
-        here, maintenance, keeper, repository, "latest", known)))
+    print(json.dumps(here.wait(worker.reading_manifest(
+        here, keeper, repository, "latest", known))))
 """
 _MAKES = """
 made, told = manifest.make(here.system, "again", manifest.parse(json.loads(sys.stdin.read())))

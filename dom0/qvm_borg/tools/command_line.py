@@ -85,16 +85,13 @@ class Parser(argparse.ArgumentParser):
             if (title or one_of) not in groups:
                 groups[title or one_of] = (self.add_argument_group(title) if title
                                            else self.add_mutually_exclusive_group())
-            self._flags[flag] = self._add(groups[title or one_of], flag, row)
-
-    def _add(self, group: Any, flag: str, row: dict[str, Any]) -> argparse.Action:
-        if row.get("action") == "yes_or_no":
-            row["action"] = argparse.BooleanOptionalAction
-        elif "metavar" not in row and "choices" not in row:
-            row["action"] = "store_true"
-        if "type" in row:
-            row["type"] = _type(row["type"])
-        return group.add_argument(flag, **row)
+            if row.get("action") == "yes_or_no":
+                row["action"] = argparse.BooleanOptionalAction
+            elif "metavar" not in row and "choices" not in row:
+                row["action"] = "store_true"
+            if "type" in row:
+                row["type"] = _type(row["type"])
+            self._flags[flag] = groups[title or one_of].add_argument(flag, **row)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Answer the options; ends with 2 for what is wrong alone or together."""

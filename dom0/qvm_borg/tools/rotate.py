@@ -14,7 +14,7 @@ def _work(session: Session, options: Namespace) -> None:
         tools.Parser("rotate").error("argument --new-repository: it takes exactly one qube")
     asked = dict(zip(client_keys.SECRETS, (options.ssh_key, options.passphrase), strict=True))
     wanted = [name for name in asked if asked[name]] or [*asked]
-    rotation.rotate(session, options.qubes, wanted, options)
+    rotation.rotate(session, wanted, options)
 
 
 main = tools.command("rotate", _work)

@@ -7,7 +7,6 @@ import json
 import shutil
 import time
 from argparse import Namespace
-from dataclasses import asdict
 
 from qborg_wire.row import Role
 from qvm_borg import evidence, gate, resync, status, table, tools
@@ -21,8 +20,7 @@ def _work(session: Session, options: Namespace) -> None:
         return
     found = [session.known(name) for name in options.qubes] or session.records()
     others = [] if options.qubes else status.unenrolled(session.system)
-    wrong = [status.trouble("unread", name=name) for name in session.unread()
-             if not options.qubes]
+    wrong = [status.trouble("unread", name=name) for name in session.unread() if not options.qubes]
     for role in (Role.MAINTENANCE, Role.VAULT):
         try:
             session.system.role(role)
@@ -37,8 +35,8 @@ def _work(session: Session, options: Namespace) -> None:
     rows = status.rows(found, claims, shown or {}, int(time.time()))
     needy = [row for row in rows if row.needs_you]
     if options.json:
-        print(json.dumps({"troubles": list(map(asdict, wrong)), "unenrolled": others,
-                          "qubes": list(map(asdict, rows))}, indent=2), flush=True)
+        print(json.dumps({"troubles": wrong, "unenrolled": others, "qubes": rows}, indent=2,
+                         default=vars), flush=True)
     else:
         width = shutil.get_terminal_size((200, 24)).columns  # as wide where there is no terminal
         for line, colour in (*table.troubles(wrong, width),

@@ -16,7 +16,6 @@ def one(data: bytes) -> str:
     row, payload = rows.row_of(data[0] if data else 0), data[1:]
     if payload.startswith(b"progress="):
         return _progress(payload)
-    assert reply.parse_progress(payload) is None
     try:
         found = reply.parse_reply(row, samples.NONCE, payload)
     except ReplyRefused as error:
@@ -37,7 +36,7 @@ def _progress(line: bytes) -> str:
         found = reply.parse_progress(line)
     except ReplyRefused as error:
         return f"progress: {_SAID.told(str(error))}"
-    assert found is not None and found.encode() == line
+    assert found.encode() == line
     return "progress: accepted"
 
 

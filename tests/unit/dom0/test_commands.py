@@ -271,12 +271,12 @@ def test_progress_without_a_terminal_is_plain_and_rare(
     report = Report()
 
     for count in range(100):
-        report.progress(Progress("create", count, 1024 * count))
+        report.progress(Progress("create", count, 1024 * count), "work")
 
     assert capsys.readouterr().out == ""
     monkeypatch.setattr("qvm_borg.report._QUIET", 0.0)
-    report.progress(Progress("create", 7, 2048))
-    assert capsys.readouterr().out == "      create: 7 files, 2.0 KiB\n"
+    report.progress(Progress("create", 7, 2048), "work")
+    assert capsys.readouterr().out == "      work: create: 7 files, 2.0 KiB\n"
 
 
 @pytest.mark.parametrize(("count", "text"), [

@@ -87,7 +87,7 @@ def test_a_turn_is_given_back_by_whoever_is_ended() -> None:
     with closing(_taking(turn, told, "a", 600)) as taken:
         next(taken)
 
-    assert flow.wait(_taking(turn, told, "b", 0)) == "b"
+    assert flow.together(_taking(turn, told, "b", 0)) == ["b"]
     assert told == ["a begins", "b begins", "b ends"]
 
 

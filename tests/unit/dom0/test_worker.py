@@ -3,7 +3,7 @@
 import pytest
 
 from qborg_wire.names import Repository
-from qvm_borg import errors, flow, gate, manifest, vault, worker
+from qvm_borg import errors, gate, manifest, vault, worker
 from qvm_borg.tools import restore
 from unit.dom0.honest import Honest, run
 from unit.dom0.machine import Actions, Vm, failure
@@ -177,10 +177,10 @@ def test_without_what_a_worker_is_made_of_nothing_is_changed(
 def _reads(machine: Honest, **digests: str) -> dict[str, str]:
     """Read the manifest in work's last archive back, knowing these digests."""
     session, known = machine.session(), {"record": machine.kept["qubes-work"], **digests}
-    (_settings, maintenance), keeper = session.site(), vault.required(session.system)
+    maintenance, keeper = session.site[1], vault.required(session.system)
     with session.running(maintenance, keeper):
-        return flow.wait(worker.reading_manifest(
-            session, maintenance, keeper, Repository("qubes", "work"), "latest", known))
+        return session.wait(worker.reading_manifest(
+            session, keeper, Repository("qubes", "work"), "latest", known))
 
 
 @pytest.mark.parametrize("text", ["class AppVM\nlabel red\nfeature x-a=\"b\" \\", None])
