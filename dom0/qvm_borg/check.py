@@ -22,7 +22,7 @@ def check(session: Session, wanted: Sequence[str], found: list[Checked],
     `accept`: whichever record the vault has now; once it is proved, dom0 notes it as the qube's.
     Raises the one qube's error, or PartialFailure after all.
     """
-    maintenance, keeper = session.site[1], vault.required(session.system)
+    maintenance, keeper = session.maintenance, vault.required(session.system)
     with Crowd(session.report, len(wanted), "checked") as crowd, (
             session.running(maintenance, keeper)):
         crowd.each(wanted, lambda name: _check(

@@ -11,7 +11,7 @@ from qborg_wire.names import Repository, parse_repository
 from qborg_wire.row import Role
 from qborg_wire.services import SERVICES
 from qvm_borg import manifest, record, vault, worker
-from qvm_borg.enrolment import PUBLISHED, Done, Enrolment, fingerprint
+from qvm_borg.enrolment import REGISTRY, Done, Enrolment, fingerprint
 from qvm_borg.errors import NotConfirmed, NotFound
 from qvm_borg.flow import Flow
 from qvm_borg.session import ROLE
@@ -143,11 +143,12 @@ def settling(enrolment: Enrolment) -> Flow[Done]:
 
 def registering(enrolment: Enrolment, stage: str, quota: str = "keep") -> Flow[dict[str, str]]:
     """Have the maintenance qube know the key, and borg's id of the repository once it has one."""
-    yield from PUBLISHED.coming()  # it has the registry until it ends
-    reply = yield from enrolment.calling(enrolment.maintenance, "RegisterKey", {
-        "stage": stage, "public_key": enrolment.key, "quota": quota,
-        "continues": _continues(enrolment),
-        "former": enrolment.record.notes.get(record.FORMER, "none"),
-        "repository_id": enrolment.record.digests.get("repository", "none")})
+    yield from REGISTRY.coming()
+    with REGISTRY:
+        reply = yield from enrolment.calling(enrolment.maintenance, "RegisterKey", {
+            "stage": stage, "public_key": enrolment.key, "quota": quota,
+            "continues": _continues(enrolment),
+            "former": enrolment.record.notes.get(record.FORMER, "none"),
+            "repository_id": enrolment.record.digests.get("repository", "none")})
     fingerprint(enrolment.maintenance, enrolment.key, reply["fingerprint"])
     return reply

@@ -22,7 +22,7 @@ DISPOSABLE, _LABEL = "borg-restored", "red"
 
 def restore(session: Session, options: Namespace, ask: Ask) -> None:
     """Have the files in that qube; raises what a call raises, then it is as it was."""
-    maintenance, keeper = session.site[1], vault.required(session.system)
+    maintenance, keeper = session.maintenance, vault.required(session.system)
     repository, known = session.original(options.qube)
     name = options.to or options.to_new or DISPOSABLE
     if name in (options.qube, str(maintenance), str(keeper)) or options.to and session.system.find(

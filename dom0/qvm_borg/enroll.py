@@ -54,7 +54,7 @@ def key_lines(session: Session, wanted: Sequence[str], asked: Asked) -> list[str
 
 def _planner(session: Session, names: Sequence[str], asked: Asked,
              keeper: Qube | None = None) -> Callable[[str], Enrolment]:
-    _settings, _maintenance = session.site  # else each qube would say that nothing is set up
+    session.require_set_up()  # else each qube would say that it is not
     users = {str(found.repository): qube for qube, found in session.originals().values()}
     taken = [*names, *(qube.name for qube in users.values())]
 
@@ -68,13 +68,13 @@ def _planner(session: Session, names: Sequence[str], asked: Asked,
 
 
 def _run(session: Session, crowd: Crowd, enrolments: Sequence[Enrolment]) -> None:
-    maintenance, keeper = enrolments[0].maintenance, vault.find(session.system)
+    maintenance, keeper = session.maintenance, vault.find(session.system)
     alone = enrolments[0].qube if len(enrolments) == 1 else None
     # The vault keeps the account's record, also with --no-escrow.
-    with session.running(maintenance, *filter(None, (keeper, alone))), ExitStack() as stack:
+    with ExitStack() as stack, session.running(maintenance, *filter(None, (keeper, alone))):
         if not alone:
             visits = Visits(session, enrolments[0].asked.memory)
-            stack.callback(visits.finish)
+            stack.callback(visits.finish)  # at the very end, as others use a net qube
             for each in enrolments:
                 each.visits = visits
         taken, jobs = preflight.server(enrolments), enrolments[0].asked.jobs

@@ -20,7 +20,7 @@ from qvm_borg.visits import Visits
 _BY_CLIENT = {"InitRepository": "OpenRepository", "SendRecord": "SubmitRecord"}
 ORDER = ("plan", "preflight", "create", "publish", "initialise", "escrow", "deliver", "schedule",
          "backup", "prove", "forget")
-PUBLISHED = Turn()  # the server has one list of keys
+REGISTRY = Turn()  # the maintenance qube has one, and a publication has it for minutes
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,13 @@ class Enrolment:
 
     def __init__(self, session: Session, qube: Qube, asked: Asked = Asked(),
                  vault: Qube | None = None) -> None:
-        (settings, self.maintenance), self.session = session.site, session
-        self.settings, self.qube, self.asked, self.vault = settings, qube, asked, vault
-        self.repository = names.Repository(settings.machine, qube.name)
+        self.session, self.qube, self.asked, self.vault = session, qube, asked, vault
+        self.settings, self.maintenance = session.settings, session.maintenance
+        self.repository = names.Repository(self.settings.machine, qube.name)
         # A person may correct the settings: then another bundle must be delivered.
-        self.endpoint = endpoint.digest(settings.host, settings.port, settings.account,
-                                        settings.host_key, settings.remote_borg)
+        where = self.settings
+        self.endpoint = endpoint.digest(where.host, where.port, where.account, where.host_key,
+                                        where.remote_borg)
         self.known = record.parse(qube.feature(record.FEATURE))
         if self.known and self.known.repository == asked.continues and (
                 (self.known.uuid, self.known.repository) != (qube.uuid, self.repository)):

@@ -18,36 +18,38 @@ Wait = tuple[list[int], list[int], float]
 Flow = Generator[Wait, set[int] | None, Outcome]
 _NEVER: Wait = ([], [], 0.0)
 _LOOK = 0.1  # seconds until a flow asks again whether it is its turn
-_held = 0.0  # seconds that flows have had the thread
+_waited = 0.0  # seconds
 
 
 def now() -> float:
-    """Answer seconds that stand still for all flows but the one that has the thread.
+    """Answer seconds that go on only while all flows wait.
 
     Else the time in which one of them starts a qube were taken from what the others' calls have.
     """
-    return time.monotonic() - _held
+    return _waited
 
 
 def together(*flows: Flow[Outcome]) -> list[Outcome]:
     """Answer what each generator comes to, all in this one thread; each is closed at the end."""
-    global _held  # noqa: PLW0603
+    global _waited  # noqa: PLW0603
     values: dict[Flow[Outcome], Outcome] = {}
     able: set[int] | None = None
     with ExitStack() as stack:
         waits = {stack.enter_context(closing(flow)): _NEVER for flow in flows}
         while waits:
             for flow in [*waits]:
-                held, since = _held, time.monotonic()
+                waited = _waited
                 try:
                     waits[flow] = flow.send(able)
                 except StopIteration as end:
                     values[flow] = end.value
                     del waits[flow]
-                _held = held + time.monotonic() - since  # with all that it has waited for within
+                _waited = waited  # what it has waited for within, by itself, is no time of all
             sources, sinks = (chain(*(wait[way] for wait in waits.values())) for way in (0, 1))
             left = min((wait[2] for wait in waits.values()), default=0.0)
+            begun = time.monotonic()
             able = {*chain(*select.select(sources, sinks, [], left))}
+            _waited += time.monotonic() - begun
     return [values[flow] for flow in flows]
 
 
@@ -64,7 +66,7 @@ class Turn:
     _taken = False
 
     def coming(self) -> Flow[None]:
-        """Wait until nobody has it."""
+        """Wait until nobody has it; who has it must be a flow that goes on meanwhile."""
         while self._taken:
             yield [], [], _LOOK
 

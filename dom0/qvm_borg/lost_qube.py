@@ -47,7 +47,7 @@ def made(session: Session, keeper: Qube, repository: Repository, name: str, opti
 
     Answers the archive that its files are in. Raises EnrolmentRefused, SettingsError.
     """
-    (_settings, maintenance), system = session.site, session.system
+    maintenance, system = session.maintenance, session.system
     here = ["", *map(str, system.qubes())]
     if name in here and not manifest.is_begun(system, name):
         raise refusal("name-is-here", qube=name)

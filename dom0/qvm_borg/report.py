@@ -102,7 +102,8 @@ class Report:
 
         Answers the exit code.
         """
-        whose = f"{work}: " * (bool(work) and not error.message.startswith(f"{work}: "))
+        said = f" {error.message} ".replace(":", " ")
+        whose = f"{work}: " * (bool(work) and f" {work} " not in said)
         block, self._block = self._block, {}
         self._draw()
         print(f"error: {printable(whose + error.message, _LIMIT)}", file=sys.stderr)

@@ -17,9 +17,10 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
 
     Raises the one qube's error, or PartialFailure after all.
     """
-    _settings, maintenance = session.site
+    maintenance = session.maintenance
 
-    def compared(known: record.Record) -> None:
+    def compared(name: str) -> None:
+        known = enrolled[name]
         in_file, key = known.encryption == record.KEYFILE, told[str(known.repository)]["key"]
         words = {"qube": known.repository.qube, "repository": known.repository}
         if key == "unknown":
@@ -29,16 +30,16 @@ def compare(session: Session, wanted: Sequence[str]) -> None:
         session.tell("no-key-as-it-should" if in_file else "key-as-exported", **words)
 
     with Crowd(session.report, len(wanted), "found as they were") as crowd:
-        enrolled = crowd.each(wanted, lambda name: session.enrolled(name)[1])
-        repositories = [str(each.repository) for each in enrolled]
+        enrolled = dict(crowd.each(wanted, lambda name: (name, session.enrolled(name)[1])))
+        repositories = [str(each.repository) for each in enrolled.values()]
         with session.running(maintenance):
             told = session.wait(evidence.asking(session, maintenance, repositories, "keys"))
-        crowd.each(enrolled, compared)
+        crowd.each([*enrolled], compared)
 
 
 def repair(session: Session, name: str) -> None:
     """Put the vault's key of a qube back into its repository, in a worker; it may be gone."""
-    maintenance, keeper = session.site[1], vault.required(session.system)
+    maintenance, keeper = session.maintenance, vault.required(session.system)
     repository, known = session.original(name)
     if known and known.encryption == record.KEYFILE:
         raise from_failure(name, "needs-no-key")

@@ -23,7 +23,7 @@ def resync(session: Session, wanted: Sequence[str]) -> None:
 
     Raises the one qube's error, or PartialFailure after all.
     """
-    maintenance, keeper = session.site[1], vault.find(session.system)
+    maintenance, keeper = session.maintenance, vault.find(session.system)
     qubes = [session.system.find(name) for name in wanted] or [
         qube for qube in session.system.qubes() if qube.feature(ROLE)]
     every = [Enrolment(session, qube, vault=keeper) for qube in qubes]

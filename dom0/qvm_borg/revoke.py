@@ -61,7 +61,7 @@ def _meant(session: Session, name: str) -> tuple[Repository, _Own, list[Qube]]:
 class _Revocation:
     def __init__(self, session: Session, name: str, quarantine: str, delete: bool) -> None:
         self._session, self._quarantine, self._delete = session, quarantine, delete
-        self.settings, self.maintenance = session.site
+        self.settings, self.maintenance = session.settings, session.maintenance
         self.repository, (self._qube, self._record), self._copies = _meant(session, name)
         self._vault: Qube | None = None
         self._kept = "none"  # the digest of its record, if that has the repository's key

@@ -43,7 +43,7 @@ def _former(session: Session, keeper: Qube, name: str) -> Repository:
 
     Raises what a proof raises, if the vault's record does not open the repository.
     """
-    settings, maintenance = session.site
+    settings, maintenance = session.settings, session.maintenance
     here = [*map(str, session.system.qubes())]
     with session.running(maintenance, keeper):
         check.check(session, [name], [])

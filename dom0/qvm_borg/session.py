@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 from qborg_wire.names import NameRefused, Repository, parse_qube, parse_repository
 from qborg_wire.request import Values
@@ -22,6 +23,13 @@ from qvm_borg.telling import refusal, text
 
 _GATE_DELAY = 2.0  # seconds until the policy daemon must have seen the gate
 ROLE = "service.qborg-client"
+_T = TypeVar("_T")
+
+
+def _required(found: _T | None) -> _T:
+    if found is None:
+        raise refusal("not-set-up")
+    return found
 
 
 @dataclass(frozen=True)
@@ -114,19 +122,25 @@ class Session:
         return reply["record"]
 
     @cached_property
-    def site(self) -> tuple[settings.Settings, Qube]:
-        """Answer the settings and the maintenance qube; raises SettingsError without both.
+    def settings(self) -> settings.Settings:
+        """Answer what the set-up has stored; raises SettingsError without it."""
+        return _required(settings.load())
 
-        Once, as each look for a role is at every qube, and one may be gone by then.
+    @cached_property
+    def maintenance(self) -> Qube:
+        """Answer the maintenance qube; raises SettingsError without one.
+
+        Once, as the look for a role is at every qube, and one may be gone by then.
         """
-        found, maintenance = settings.load(), self.system.role(Role.MAINTENANCE)
-        if found is None or maintenance is None:
-            raise refusal("not-set-up")
-        return found, maintenance
+        return _required(self.system.role(Role.MAINTENANCE))
+
+    def require_set_up(self) -> None:
+        """Raise SettingsError without one of the two."""
+        _required(self.settings and self.maintenance)
 
     def repository(self, name: str) -> Repository:
         """Answer what is meant by the name of a qube or of a repository; raises NotEnrolled."""
-        machine = self.site[0].machine
+        machine = self.settings.machine
         with suppress(NameRefused):
             found = parse_repository(name)
             if found.machine == machine and name not in (*self.originals(), *self.unread()):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from qborg_wire.key_line import NO_QUOTA, restricted_line
 from qvm_borg import client_keys, manifest, preflight, record, vault, worker
-from qvm_borg.enrolment import PUBLISHED, Done, Enrolment, Step, fingerprint
+from qvm_borg.enrolment import REGISTRY, Done, Enrolment, Step, fingerprint
 from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
 from qvm_borg.report import size
@@ -27,8 +27,8 @@ def publishing(enrolments: Sequence[Enrolment], keeper: Qube | None) -> Flow[Don
     The reply names the repositories whose lines somebody else has still to add there.
     """
     one, values = enrolments[0], {"repositories": [str(each.repository) for each in enrolments]}
-    yield from PUBLISHED.coming()
-    with PUBLISHED:
+    yield from REGISTRY.coming()
+    with REGISTRY:
         reply = yield from one.session.calling(one.maintenance, "PublishKeys", values)
         if keeper:
             yield from vault.keeping_account(one.session, keeper)
@@ -196,8 +196,9 @@ def _forget(enrolment: Enrolment) -> Flow[Done]:
         if done.changed:
             yield from publishing([enrolment], vault.of(enrolment))
         return done
-    yield from PUBLISHED.coming()  # it has the registry until it ends
-    reply = yield from enrolment.calling(enrolment.maintenance, "ForgetSecrets")
+    yield from REGISTRY.coming()
+    with REGISTRY:
+        reply = yield from enrolment.calling(enrolment.maintenance, "ForgetSecrets")
     return Done(f"{enrolment.maintenance} has forgotten its secrets", reply["changed"] == "yes")
 
 

@@ -55,13 +55,12 @@ def _check_network(qube: Qube) -> None:
 
 def account(session: Session) -> Repository:
     """Answer the name that the account's own record bears."""
-    settings, maintenance = session.site
-    return Repository(settings.machine, maintenance.name)
+    return Repository(session.settings.machine, session.maintenance.name)
 
 
 def keeping_account(session: Session, vault: Qube) -> Flow[bool]:
     """Have the account's own record in the vault; both run. Answers whether it is new there."""
-    return (yield from keeping(session, session.site[1], vault, account(session)))[1]
+    return (yield from keeping(session, session.maintenance, vault, account(session)))[1]
 
 
 def describe(session: Session, vault: Qube, repository: Repository) -> dict[str, str]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from qvm_borg import record
 from qvm_borg.flow import Flow
 from qvm_borg.qubes import Qube
 from qvm_borg.session import ROLE, Session
@@ -38,7 +39,7 @@ class Visits:
     def coming(self, qube: Qube) -> Flow[None]:
         """Wait until what a visit starts fits; one that is too large for the bound goes alone."""
         need = self._need(qube)
-        while self._visited and sum({**self._memory, **need}.values()) > self._bound:
+        while need and self._visited and sum({**self._memory, **need}.values()) > self._bound:
             yield [], [], 1.0
 
     @contextmanager
@@ -69,7 +70,8 @@ class Visits:
         self._session.system.look_anew()  # some may be gone by now
         marked = [each for each in self._session.system.qubes()
                   if each.feature(_MARK) and is_marked(each)
-                  and (each.feature(ROLE) or each.property("provides_network"))]
+                  and (each.feature(ROLE) or each.feature(record.FEATURE)
+                       or each.property("provides_network"))]
         for each in sorted(marked, key=lambda each: -len(self._way(each))):
             self._put_back(each)
 

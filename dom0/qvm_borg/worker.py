@@ -56,7 +56,7 @@ def ordering(session: Session, keeper: Qube, repository: Repository, digests: Ma
     raises.
     """
     another = refusal("another-record-sent", vault=keeper, repository=repository)
-    role, lender = Role.CLIENT if receiver else Role.WORKER, session.site[1]
+    role, lender = Role.CLIENT if receiver else Role.WORKER, session.maintenance
     yield from _TURN.coming()
     with _TURN, receiver or made(session) as worker:
         sent = yield from session.releasing(keeper, worker, role, repository)

@@ -28,7 +28,7 @@ here = session.Session(System(), report.Report())
 """
 # What a command does that makes a qube again. DIGESTS: what dom0 knows beside the record's.
 _READS = """
-keeper, (_site, maintenance) = vault.required(here.system), here.site
+keeper, maintenance = vault.required(here.system), here.maintenance
 repository = parse_repository("qubes-work")
 with here.running(maintenance, keeper):
     known = {**vault.describe(here, keeper, repository), **DIGESTS}

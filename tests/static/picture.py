@@ -112,7 +112,7 @@ def dom0() -> Iterator[str]:
     yield box(MARGIN, MARGIN, WIDTH - 2 * MARGIN, TOP - MARGIN, "dark")
     yield text(MARGIN + 20, MARGIN + 28, "dom0", "title light")
     yield text(MARGIN + 20, MARGIN + 50, "qvm-borg-*: no network, no secret; starts qubes, gives "
-               "roles, opens the gate for one call at a time", "light")  # fmt: skip
+               "roles, opens the gate for exact calls", "light")  # fmt: skip
     for role in COLUMNS:
         yield arrow((middle(role), TOP), (middle(role), BOXES - 4), "o")
 

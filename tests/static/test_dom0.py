@@ -7,7 +7,7 @@ import pytest
 
 from static import tree
 
-CODE_LINES = 3141  # ADR 18
+CODE_LINES = 3190  # ADR 19
 FILE_LINES = 250
 FILES = tree.python_files("dom0/")
 FORBIDDEN = {

@@ -8,8 +8,9 @@ import pytest
 
 from qvm_borg import errors, record
 from qvm_borg.tools import check, recover
-from unit.dom0.honest import Honest
-from unit.dom0.machine import failure
+from unit.dom0 import honest
+from unit.dom0.honest import Honest, evidence
+from unit.dom0.machine import answer, failure
 from unit.dom0.test_escrow import noted
 
 ARCHIVE = "work-2026-01-31T10:17:00"
@@ -73,6 +74,21 @@ def test_one_that_fails_is_told_and_the_others_are_checked(
     told = capsys.readouterr()
     assert [each["qube"] for each in json.loads(told.out)] == ["work"]
     assert "there is no qube named nobody" in told.err and "1 of 2 qubes were not" in told.err
+
+
+def test_of_several_keys_each_that_differs_is_told_by_its_qube(
+    escrowed: Honest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    escrowed.qube("home")
+    honest.run(escrowed, "home", escrow=True)
+    told = " ".join((evidence("qubes-home", key="unknown"), evidence(key="2" * 64)))
+    escrowed.answers["ObserveServer"] = answer(evidence=told)
+    capsys.readouterr()
+
+    assert _run(escrowed, "home", "work", "--keys") == errors.PartialFailure.exit_code
+
+    err = capsys.readouterr().err
+    assert "were not found as they were: home" in err and "Record(" not in err
 
 
 # What is bent, and the error of `qvm-borg-check work`.

@@ -94,6 +94,41 @@ def test_no_more_are_started_at_once_than_fit_the_memory(ready: Honest) -> None:
     assert moved == [f"{how} {name}" for name in NAMES for how in ("start", "shutdown")] * 2
 
 
+def test_one_that_runs_waits_for_no_memory(ready: Honest) -> None:
+    ready.qube("mail", "Halted").memory = 9000
+    for name in NAMES[1:]:
+        ready.qube(name, "Running")
+
+    trace = _enrols(ready)
+
+    assert trace.index("call work qborg.DescribeClient+") < trace.index("shutdown mail")
+
+
+def test_a_net_qube_of_a_killed_run_is_halted_once_ours_needs_it_no_more(ready: Honest) -> None:
+    net = ready.qube("sys-vpn", "Halted")
+    net.provides_network, net.netvm = True, None
+    net.start()
+    net.features.own["x-qborg-started"] = f"{net.uuid} {net.start_time}"
+    ready.app.domains.all["borg-maintenance"].netvm = "sys-vpn"
+
+    _enrols(ready)
+
+    assert net.state == "Halted"
+
+
+def test_one_that_a_killed_enrolment_left_on_is_put_back_by_that_of_others(ready: Honest) -> None:
+    left = ready.qube("left", "Halted")
+    session = ready.session()
+    enroll(session, ["left"], False)
+    left.start()
+    left.features.own["x-qborg-started"] = f"{left.uuid} {left.start_time}"
+    del left.features.own["service.qborg-client"]  # as before its bundle was delivered
+
+    _enrols(ready)
+
+    assert left.state == "Halted"
+
+
 def test_a_net_qube_that_is_enrolled_beside_its_client_is_halted_after_it(ready: Honest) -> None:
     net = ready.qube("mail", "Halted")
     net.provides_network = True
@@ -151,5 +186,5 @@ def test_ctrl_c_stays_that_if_something_cannot_be_put_back(
         _enrols(ready, jobs=2)
 
     assert ready.app.trace.count("start work") == 1  # for the look at it; no third one is begun
-    assert "error: mail: qubesd: power state" in capsys.readouterr().err
+    assert "error: qubesd: power state of mail" in capsys.readouterr().err
     assert not list(ready.policy.iterdir())

@@ -104,23 +104,36 @@ def test_who_pauses_does_so_whatever_the_others_wait_for() -> None:
     assert order == ["short", "long"]
 
 
-# When another flow holds the thread for longer than the call may take: as it begins, or later.
-HOLDS: dict[str, tuple[float, ...]] = {"as-it-begins": (2.0,), "amid-it": (0.0, 0.0, 2.0)}
+# How often another flow holds the thread for as long as the call may take in all: once, as the call
+# begins, or amid an answer that comes in parts.
+HOLDS = {"as-it-begins": (1, GOOD), "amid-it": (3, [
+    ["read"], ["write", "nonce=@NONCE@\n"], ["sleep", 0.3], ["write", "outcome=ok\ncron=running\n"]])}
 
 
-@pytest.mark.parametrize("holds", HOLDS.values(), ids=HOLDS)
+@pytest.mark.parametrize(("holds", "actions"), HOLDS.values(), ids=HOLDS)
 def test_time_that_another_flow_holds_the_thread_is_not_the_callees(
-    holds: tuple[float, ...]
+    holds: int, actions: Actions
 ) -> None:
     def holding() -> flow.Flow[dict[str, str]]:
-        for seconds in holds:
-            time.sleep(seconds)
-            yield from flow.pausing(0.05)
+        for _hold in range(holds):
+            time.sleep(1.5)
+            yield from flow.pausing(0.01)
         return {}
 
-    called = remote.calling(Liar(GOOD), QUICK, None, {}, print)  # type: ignore[arg-type]
+    called = remote.calling(Liar(actions), QUICK, None, {}, print)  # type: ignore[arg-type]
 
     assert flow.together(called, holding()) == [{"cron": "running"}, {}]
+
+
+def test_what_a_flow_waits_for_within_is_no_time_of_the_others() -> None:
+    def nested() -> flow.Flow[float]:
+        before = flow.now()
+        flow.together(flow.pausing(0.5))
+        assert flow.now() - before >= 0.4  # its own
+        yield [], [], 0.0
+        return flow.now() - before
+
+    assert flow.together(nested())[0] < 0.4
 
 
 def test_time_that_the_callee_takes_while_another_waits_is_its_own() -> None:

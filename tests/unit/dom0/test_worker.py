@@ -177,7 +177,7 @@ def test_without_what_a_worker_is_made_of_nothing_is_changed(
 def _reads(machine: Honest, **digests: str) -> dict[str, str]:
     """Read the manifest in work's last archive back, knowing these digests."""
     session, known = machine.session(), {"record": machine.kept["qubes-work"], **digests}
-    maintenance, keeper = session.site[1], vault.required(session.system)
+    maintenance, keeper = session.maintenance, vault.required(session.system)
     with session.running(maintenance, keeper):
         return session.wait(worker.reading_manifest(
             session, keeper, Repository("qubes", "work"), "latest", known))
