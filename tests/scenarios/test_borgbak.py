@@ -133,15 +133,17 @@ def test_it_says_that_it_waits_for_another_borg(two: Lab) -> None:
     script = """
         mkfifo held
         sleep 600 > held & sleeper=$!
-        borgbak create ::by-hand - < held &
+        borgbak create ::by-hand - < held & creator=$!
         until ls .cache/borg/*/lock.exclusive/*; do sleep 0.1; done
-        borgbak list --lock-wait 0; kill $sleeper; wait
+        borgbak list --lock-wait 0
+        kill $creator; wait $creator; kill $sleeper; rm held
     """
 
     said = _runs(two, "timeout", "300", "bash", "-c", script).stderr
 
     assert b"borgbak: another borg in this qube is running; borg may wait for it" in said
-    assert _runs(two, "borgbak", "list").stderr == b""
+    listed = _runs(two, "borgbak", "list", "--short")
+    assert listed.stderr == b"" and b"by-hand" not in listed.stdout
 
 
 def test_a_tab_offers_commands_and_archives_and_runs_nothing(two: Lab) -> None:
