@@ -73,7 +73,7 @@ def backup_runs(home: str) -> bool:
 def another_borg(home: str) -> bool:
     """Tell whether a borg in this qube has locked its cache of a repository at our server.
 
-    The lock is a file that names the process (borg 1.2 and 1.4); borg itself passes over a dead one.
+    The lock is a file that names the process (borg 1.2 and 1.4); borg passes over a dead one's.
     """
     caches = f"{home}/.cache/borg"
     for cache in _names(caches):

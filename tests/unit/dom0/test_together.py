@@ -107,7 +107,8 @@ def test_who_pauses_does_so_whatever_the_others_wait_for() -> None:
 # How often another flow holds the thread for as long as the call may take in all: once, as the call
 # begins, or amid an answer that comes in parts.
 HOLDS = {"as-it-begins": (1, GOOD), "amid-it": (3, [
-    ["read"], ["write", "nonce=@NONCE@\n"], ["sleep", 0.3], ["write", "outcome=ok\ncron=running\n"]])}
+    ["read"], ["write", "nonce=@NONCE@\n"], ["sleep", 0.3],
+    ["write", "outcome=ok\ncron=running\n"]])}
 
 
 @pytest.mark.parametrize(("holds", "actions"), HOLDS.values(), ids=HOLDS)
