@@ -75,11 +75,19 @@ def starts(place: Place) -> Iterator[Result]:
 
 
 def tells(place: Place) -> Iterator[Result]:
-    """Measure the status of one qube, of a tenth of a crowd and of the crowd; five of it run."""
+    """Measure the status of one qube, of a tenth of a crowd and of the crowd; five of it run.
+
+    Those five are enrolled, as a qube without a bundle has more to find out.
+    """
     place.enrolled()
-    figures, have = {}, 1
-    for count in (1, place.size.crowd // 10, place.size.crowd):
-        _more(place, have, count, _RUNNING)
+    figures = in_turns({"1 enrolled": partial(_status, place, 1)}, place.size.quick)
+    place.ready()
+    _more(place, 1, _RUNNING, _RUNNING)
+    names = [f"q{number}" for number in range(1, _RUNNING)]
+    place.dom0("qvm-borg-enroll", "work", *names, "--no-escrow")
+    have = _RUNNING
+    for count in (max(_RUNNING, place.size.crowd // 10), max(_RUNNING, place.size.crowd)):
+        _more(place, have, count, 0)
         have = max(have, count)
         tell = partial(_status, place, count)
         figures |= in_turns({f"{count} enrolled": tell}, place.size.quick)
