@@ -1,4 +1,4 @@
-"""Why a service could not do what it was asked: the words that both sides know: causes.txt.
+"""Why a service could not do what it was asked: words that both sides know, causes.txt.
 
 dom0 turns each into an error with an exit code and a hint (qvm_borg/failures.toml). They are bare
 words: whoever needs nothing else of the contract, such as a scheduled run, starts without the

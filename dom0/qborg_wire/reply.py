@@ -49,7 +49,7 @@ def printable(text: str, limit: int = 120) -> str:
 
 
 def parse_progress(untrusted_line: bytes) -> Progress:
-    """Answer the progress that a line tells."""
+    """Answer the progress that a line tells; raises ReplyRefused."""
     if len(untrusted_line) > PROGRESS_LIMIT:
         raise ReplyRefused("a progress line is too long")
     match = _PROGRESS.fullmatch(untrusted_line)

@@ -88,7 +88,7 @@ def tells(place: Place) -> Iterator[Result]:
     have = _RUNNING
     for count in (max(_RUNNING, place.size.crowd // 10), max(_RUNNING, place.size.crowd)):
         _more(place, have, count, 0)
-        have = max(have, count)
+        have = count
         tell = partial(_status, place, count)
         figures |= in_turns({f"{count} enrolled": tell}, place.size.quick)
     one, *_some, all_of_them = figures.values()
